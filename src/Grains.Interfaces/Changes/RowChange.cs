@@ -1,0 +1,39 @@
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Schemas;
+
+namespace CdcOrleans.Grains.Interfaces.Changes;
+
+/// <summary>One row-level event of a committed transaction. Immutable: it passes between grains of a silo without a copy.</summary>
+[GenerateSerializer, Immutable, Alias("cdc.RowChange")]
+public sealed class RowChange
+{
+    /// <summary>What happened.</summary>
+    [Id(0)] public required ChangeOperation Operation { get; init; }
+
+    /// <summary>The table's shape when the change was made; the images' columns follow it.</summary>
+    [Id(1)] public required TableSchema Table { get; init; }
+
+    /// <summary>The entity within its source.</summary>
+    [Id(2)] public required EntityKey Entity { get; init; }
+
+    /// <summary>The change's version.</summary>
+    [Id(3)] public required ChangeVersion Version { get; init; }
+
+    /// <summary>Position of the row's own record in the log.</summary>
+    [Id(4)] public required Lsn Lsn { get; init; }
+
+    /// <summary>The transaction it was committed in.</summary>
+    [Id(5)] public required SourceTransaction Transaction { get; init; }
+
+    /// <summary>The row before the change, as far as the log carries it; absent for creates and most updates.</summary>
+    [Id(6)] public RowImage Before { get; init; }
+
+    /// <summary>Whether <see cref="Before"/> holds only the key's columns and NULL elsewhere (REPLICA IDENTITY DEFAULT or INDEX).</summary>
+    [Id(7)] public bool BeforeIsKeyOnly { get; init; }
+
+    /// <summary>The row after the change; absent for deletes. May have <see cref="ColumnKind.Unchanged"/> columns.</summary>
+    [Id(8)] public RowImage After { get; init; }
+
+    /// <summary>Bytes this change keeps in memory, roughly: what windows and buffers count.</summary>
+    public int Size => 160 + (2 * Entity.Key.Length) + Before.Size + After.Size;
+}

@@ -1,0 +1,21 @@
+namespace CdcOrleans.Grains.Interfaces.Changes;
+
+/// <summary>The committed transaction that a change belongs to; one object shared by all its changes.</summary>
+[GenerateSerializer, Immutable, Alias("cdc.SourceTransaction")]
+public sealed class SourceTransaction
+{
+    /// <summary>Position of the commit record.</summary>
+    [Id(0)] public required Lsn CommitLsn { get; init; }
+
+    /// <summary>Position of the commit record of the transaction before it in this stream; <see cref="Lsn.None"/> for the first.</summary>
+    [Id(1)] public Lsn PreviousCommitLsn { get; init; }
+
+    /// <summary>The transaction's 32-bit id at the server.</summary>
+    [Id(2)] public required uint Xid { get; init; }
+
+    /// <summary>Commit time in microseconds since 1970-01-01 UTC, by the server's clock.</summary>
+    [Id(3)] public required long CommitMicros { get; init; }
+
+    /// <summary>The replication origin's name; null for changes made at the source itself.</summary>
+    [Id(4)] public string? Origin { get; init; }
+}

@@ -1,0 +1,191 @@
+namespace CdcOrleans.Grains.Interfaces.Configuration;
+
+/// <summary>What a silo and its gateway run: the validated content of <c>cdc.yaml</c>.</summary>
+public sealed record PipelineConfiguration
+{
+    /// <summary>The cluster that silos form.</summary>
+    public required ClusterConfiguration Cluster { get; init; }
+
+    /// <summary>The control database.</summary>
+    public required ControlConfiguration Control { get; init; }
+
+    /// <summary>Captured databases, by name.</summary>
+    public required IReadOnlyDictionary<string, SourceConfiguration> Sources { get; init; }
+
+    /// <summary>Destinations, by name.</summary>
+    public required IReadOnlyDictionary<string, SinkConfiguration> Sinks { get; init; }
+
+    /// <summary>Which tables go where.</summary>
+    public required IReadOnlyList<RouteConfiguration> Routes { get; init; }
+
+    /// <summary>The gateway.</summary>
+    public required GatewayConfiguration Gateway { get; init; }
+}
+
+/// <summary>Silos with one id and one control database form a cluster.</summary>
+public sealed record ClusterConfiguration
+{
+    /// <summary>The cluster's id.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>Address that this silo is reached at by the others.</summary>
+    public string Address { get; init; } = "127.0.0.1";
+
+    /// <summary>Port for other silos; 0 takes a free one.</summary>
+    public int SiloPort { get; init; } = 11111;
+
+    /// <summary>Port for clients such as the gateway; 0 takes a free one.</summary>
+    public int ClientPort { get; init; } = 30000;
+
+    /// <summary>Bytes that live entities may keep in a silo before idle ones are let go. Default 96 MiB.</summary>
+    public long EntityCacheBytes { get; init; } = 96L << 20;
+}
+
+/// <summary>The control database.</summary>
+public sealed record ControlConfiguration
+{
+    /// <summary>Npgsql connection string.</summary>
+    public required string Connection { get; init; }
+
+    /// <summary>Longest time between checkpoints. Default 200 ms, 10 ms to 10 s.</summary>
+    public TimeSpan CheckpointInterval { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Buffered bytes that bring the next checkpoint forward. Default 8 MiB.</summary>
+    public long CheckpointBytes { get; init; } = 8L << 20;
+}
+
+/// <summary>One captured PostgreSQL database.</summary>
+public sealed record SourceConfiguration
+{
+    /// <summary>The source's name: also the topic prefix.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Npgsql connection string; the role needs REPLICATION.</summary>
+    public required string Connection { get; init; }
+
+    /// <summary>Replication slot, created if missing.</summary>
+    public required string Slot { get; init; }
+
+    /// <summary>Publication, created if missing.</summary>
+    public required string Publication { get; init; }
+
+    /// <summary>Captured tables and their options, in order: the first that matches decides.</summary>
+    public required IReadOnlyList<TableSelection> Tables { get; init; }
+
+    /// <summary>What to do with rows that exist already.</summary>
+    public BackfillMode Backfill { get; init; } = BackfillMode.Never;
+
+    /// <summary>Number of partitions; fixed at the source's first start. Default 32, 1 to 4096.</summary>
+    public int Partitions { get; init; } = 32;
+
+    /// <summary>Changes that may be on their way (read, not yet durable) before reading pauses. Default 100,000.</summary>
+    public int WindowChanges { get; init; } = 100_000;
+
+    /// <summary>The same in bytes. Default 64 MiB.</summary>
+    public long WindowBytes { get; init; } = 64L << 20;
+
+    /// <summary>Time between heartbeats written into the source's log; zero switches them off. Default 10 s.</summary>
+    public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Options of a table, by the first selection that matches; null when none does.</summary>
+    public TableSelection? Select(string schema, string table)
+    {
+        var name = $"{schema}.{table}";
+        foreach (var selection in Tables)
+        {
+            if (NamePattern.Matches(selection.Pattern, name))
+                return selection;
+        }
+
+        return null;
+    }
+}
+
+/// <summary>Rows that exist when capture begins.</summary>
+public enum BackfillMode
+{
+    /// <summary>Only changes from now on.</summary>
+    Never,
+
+    /// <summary>Read them once, at the first start.</summary>
+    Initial,
+
+    /// <summary>Read them at the first start and whenever the slot was lost.</summary>
+    WhenNeeded,
+}
+
+/// <summary>What an entity of a table holds.</summary>
+public enum EntityMode : byte
+{
+    /// <summary>Version and row: completed images, entity queries.</summary>
+    Row,
+
+    /// <summary>The version only: order and idempotency.</summary>
+    Version,
+
+    /// <summary>Nothing: order by key within the partition, events carry what the log carries.</summary>
+    Off,
+}
+
+/// <summary>Tables of a source and their options.</summary>
+public sealed record TableSelection
+{
+    /// <summary><c>schema.table</c>; <c>*</c> stands for any text.</summary>
+    public required string Pattern { get; init; }
+
+    /// <summary>What entities of these tables hold.</summary>
+    public EntityMode Entities { get; init; } = EntityMode.Row;
+}
+
+/// <summary>A destination.</summary>
+public abstract record SinkConfiguration
+{
+    /// <summary>The sink's name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Its type in the configuration.</summary>
+    public abstract string Type { get; }
+}
+
+/// <summary>Apache Kafka.</summary>
+public sealed record KafkaSinkConfiguration : SinkConfiguration
+{
+    /// <inheritdoc />
+    public override string Type => "kafka";
+
+    /// <summary>Bootstrap servers, <c>host:port</c> separated by commas.</summary>
+    public required string Bootstrap { get; init; }
+
+    /// <summary>Further librdkafka producer settings, such as <c>compression.type</c>.</summary>
+    public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
+}
+
+/// <summary>Files of one JSON object a line, one file a topic.</summary>
+public sealed record FileSinkConfiguration : SinkConfiguration
+{
+    /// <inheritdoc />
+    public override string Type => "file";
+
+    /// <summary>Folder of the files; created if missing.</summary>
+    public required string Directory { get; init; }
+}
+
+/// <summary>Tables that go to sinks.</summary>
+public sealed record RouteConfiguration
+{
+    /// <summary><c>source.schema.table</c>; <c>*</c> stands for any text.</summary>
+    public required string From { get; init; }
+
+    /// <summary>Names of sinks.</summary>
+    public required IReadOnlyList<string> To { get; init; }
+
+    /// <summary>Name of the event format.</summary>
+    public string Format { get; init; } = "debezium";
+}
+
+/// <summary>The HTTP gateway.</summary>
+public sealed record GatewayConfiguration
+{
+    /// <summary>Address to listen at; loopback only until authentication is set.</summary>
+    public Uri Listen { get; init; } = new("http://127.0.0.1:8080");
+}

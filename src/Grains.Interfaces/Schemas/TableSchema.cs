@@ -1,0 +1,47 @@
+namespace CdcOrleans.Grains.Interfaces.Schemas;
+
+/// <summary>A table's shape as the log announced it: immutable, and numbered in the store.</summary>
+[GenerateSerializer, Immutable, Alias("cdc.TableSchema")]
+public sealed class TableSchema
+{
+    /// <summary>Number of the table in the store: unique across sources, kept when the shape changes.</summary>
+    [Id(0)] public required int TableId { get; init; }
+
+    /// <summary>Number of this shape of the table, from 1.</summary>
+    [Id(1)] public required int Version { get; init; }
+
+    /// <summary>The table's schema (namespace), unquoted.</summary>
+    [Id(2)] public required string Schema { get; init; }
+
+    /// <summary>The table's name, unquoted.</summary>
+    [Id(3)] public required string Name { get; init; }
+
+    /// <summary>The columns, in the order of row images.</summary>
+    [Id(4)] public required ColumnSchema[] Columns { get; init; }
+
+    /// <summary>Indexes into <see cref="Columns"/> of the key, in the key's declared order; empty without a key.</summary>
+    [Id(5)] public required int[] Key { get; init; }
+
+    /// <summary><c>schema.table</c>, unquoted.</summary>
+    public string FullName => field ??= $"{Schema}.{Name}";
+}
+
+/// <summary>One column of a table.</summary>
+[GenerateSerializer, Immutable, Alias("cdc.ColumnSchema")]
+public sealed record ColumnSchema
+{
+    /// <summary>The column's name, unquoted.</summary>
+    [Id(0)] public required string Name { get; init; }
+
+    /// <summary>Oid of its type; of the base type where the column's type is a domain.</summary>
+    [Id(1)] public required uint TypeOid { get; init; }
+
+    /// <summary>The type modifier (length, precision and scale), −1 where none.</summary>
+    [Id(2)] public required int TypeModifier { get; init; }
+
+    /// <summary>The type's name as <c>format_type</c> gives it, such as <c>numeric(10,2)</c>.</summary>
+    [Id(3)] public required string TypeName { get; init; }
+
+    /// <summary>Whether the column may be NULL.</summary>
+    [Id(4)] public bool Nullable { get; init; } = true;
+}

@@ -1,0 +1,76 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Sinks;
+
+namespace CdcOrleans.Grains.Interfaces.Sources;
+
+/// <summary>What a silo's checkpoint made durable, and the silo's figures.</summary>
+[GenerateSerializer, Immutable, Alias("cdc.ProgressReport")]
+public sealed record ProgressReport
+{
+    /// <summary>Epoch of the reader whose changes it covers.</summary>
+    [Id(0)] public required long Epoch { get; init; }
+
+    /// <summary>The silo, as text.</summary>
+    [Id(1)] public required string Silo { get; init; }
+
+    /// <summary>Durable progress of partitions that moved.</summary>
+    [Id(2)] public required PartitionProgressReport[] Partitions { get; init; }
+
+    /// <summary>The silo's figures.</summary>
+    [Id(3)] public required SiloFigures Figures { get; init; }
+}
+
+/// <summary>Durable progress of one partition.</summary>
+[GenerateSerializer, Immutable, Alias("cdc.PartitionProgressReport")]
+public readonly record struct PartitionProgressReport(
+    [property: Id(0)] int Partition, [property: Id(1)] long Generation, [property: Id(2)] ChangeVersion Progress);
+
+/// <summary>What a silo has done for one source since the silo started.</summary>
+[GenerateSerializer, Immutable, Alias("cdc.SiloFigures")]
+public sealed record SiloFigures
+{
+    /// <summary>Changes finished: delivered to every route or dead-lettered.</summary>
+    [Id(0)] public long Finished { get; init; }
+
+    /// <summary>Changes skipped because they had been applied before.</summary>
+    [Id(1)] public long Duplicates { get; init; }
+
+    /// <summary>Events dead-lettered.</summary>
+    [Id(2)] public long DeadLetters { get; init; }
+
+    /// <summary>Entities held in memory now.</summary>
+    [Id(3)] public long LiveEntities { get; init; }
+
+    /// <summary>Bytes they hold.</summary>
+    [Id(4)] public long LiveEntityBytes { get; init; }
+
+    /// <summary>States read from the store at first touch.</summary>
+    [Id(5)] public long StateReads { get; init; }
+
+    /// <summary>Checkpoints committed.</summary>
+    [Id(6)] public long Checkpoints { get; init; }
+
+    /// <summary>Entity states written by them.</summary>
+    [Id(7)] public long StatesWritten { get; init; }
+
+    /// <summary>Median time from the source's commit to the last sink's acknowledgement over the last seconds, in milliseconds.</summary>
+    [Id(8)] public double LatencyP50 { get; init; }
+
+    /// <summary>The same, 99th percentile.</summary>
+    [Id(9)] public double LatencyP99 { get; init; }
+
+    /// <summary>The same, maximum.</summary>
+    [Id(10)] public double LatencyMax { get; init; }
+
+    /// <summary>The silo's sinks.</summary>
+    [Id(11)] public SinkStatus[] Sinks { get; init; } = [];
+
+    /// <summary>Partitions that the silo has.</summary>
+    [Id(12)] public int Partitions { get; init; }
+
+    /// <summary>Changes that no route takes, counted and let go.</summary>
+    [Id(13)] public long Unrouted { get; init; }
+
+    /// <summary>Why the last checkpoint failed; null when it did not.</summary>
+    [Id(14)] public string? CheckpointError { get; init; }
+}

@@ -1,0 +1,96 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+
+namespace CdcOrleans.Grains.Interfaces.Sources;
+
+/// <summary>What a WAL reader is doing.</summary>
+public enum SourceState
+{
+    /// <summary>Checking and connecting.</summary>
+    Starting,
+
+    /// <summary>Reading the log.</summary>
+    Streaming,
+
+    /// <summary>Waiting: the window is full because sinks or the control database do not keep up.</summary>
+    Holding,
+
+    /// <summary>Trouble that passes; it tries again by itself.</summary>
+    Retrying,
+
+    /// <summary>Trouble that a person must mend; see <see cref="SourceStatus.Detail"/>.</summary>
+    Failed,
+
+    /// <summary>Not running.</summary>
+    Stopped,
+}
+
+/// <summary>Where a source stands.</summary>
+[GenerateSerializer, Immutable, Alias("cdc.SourceStatus")]
+public sealed record SourceStatus
+{
+    /// <summary>The source's name.</summary>
+    [Id(0)] public required string Source { get; init; }
+
+    /// <summary>What its reader is doing.</summary>
+    [Id(1)] public required SourceState State { get; init; }
+
+    /// <summary>Trouble and remedy in words; null when there is none.</summary>
+    [Id(2)] public string? Detail { get; init; }
+
+    /// <summary>Silo of the reader.</summary>
+    [Id(3)] public required string Silo { get; init; }
+
+    /// <summary>The reader's epoch; 0 before it has one.</summary>
+    [Id(4)] public long Epoch { get; init; }
+
+    /// <summary>Slot it reads.</summary>
+    [Id(5)] public required string Slot { get; init; }
+
+    /// <summary>End of the server's log, when last asked.</summary>
+    [Id(6)] public Lsn ServerLsn { get; init; }
+
+    /// <summary>Last position read.</summary>
+    [Id(7)] public Lsn ReceivedLsn { get; init; }
+
+    /// <summary>Everything at or before it is durable; what the slot is told.</summary>
+    [Id(8)] public Lsn ConfirmedLsn { get; init; }
+
+    /// <summary>Bytes of log between the server's end and the confirmed position.</summary>
+    [Id(9)] public long LagBytes { get; init; }
+
+    /// <summary>Age of the oldest commit that is not yet durable, in seconds; 0 when there is none.</summary>
+    [Id(10)] public double LagSeconds { get; init; }
+
+    /// <summary>Log that the slot keeps the server from recycling, in bytes.</summary>
+    [Id(11)] public long RetainedBytes { get; init; }
+
+    /// <summary>Changes on their way.</summary>
+    [Id(12)] public long WindowChanges { get; init; }
+
+    /// <summary>Most changes that may be on their way.</summary>
+    [Id(13)] public long WindowChangesLimit { get; init; }
+
+    /// <summary>Bytes on their way.</summary>
+    [Id(14)] public long WindowBytes { get; init; }
+
+    /// <summary>Most bytes that may be on their way.</summary>
+    [Id(15)] public long WindowBytesLimit { get; init; }
+
+    /// <summary>Changes read since the reader started.</summary>
+    [Id(16)] public long Changes { get; init; }
+
+    /// <summary>Transactions read since the reader started.</summary>
+    [Id(17)] public long Transactions { get; init; }
+
+    /// <summary>Changes read per second, over the last seconds.</summary>
+    [Id(18)] public double ChangesPerSecond { get; init; }
+
+    /// <summary>Heartbeats seen in the log since the reader started.</summary>
+    [Id(19)] public long Heartbeats { get; init; }
+
+    /// <summary>Number of partitions.</summary>
+    [Id(20)] public int Partitions { get; init; }
+
+    /// <summary>Figures of the silos that have partitions of the source, by silo.</summary>
+    [Id(21)] public Dictionary<string, SiloFigures> Silos { get; init; } = [];
+}
