@@ -33,7 +33,7 @@ public sealed class PostgresServer : IAsyncDisposable
         if (IsRoot)
             await Run("chown", ["postgres", data]);
         var server = new PostgresServer(bin, data, FreePort());
-        await server.RunAsOwner(Path.Combine(bin, "initdb"), ["-D", server.Cluster, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]);
+        await RunAsOwner(Path.Combine(bin, "initdb"), ["-D", server.Cluster, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]);
         await File.AppendAllLinesAsync(Path.Combine(server.Cluster, "postgresql.conf"),
         [
             $"port={server.Port.ToString(CultureInfo.InvariantCulture)}", "listen_addresses='127.0.0.1'", $"unix_socket_directories='{data}'",
@@ -121,7 +121,7 @@ public sealed class PostgresServer : IAsyncDisposable
             "No PostgreSQL server programs found. Install the package 'postgresql' or set CDC_TEST_POSTGRES_BIN to a folder with initdb and pg_ctl.");
     }
 
-    private Task RunAsOwner(string program, string[] arguments) =>
+    private static Task RunAsOwner(string program, string[] arguments) =>
         IsRoot
             ? Run("setpriv", ["--reuid", "postgres", "--regid", "postgres", "--clear-groups", program, .. arguments])
             : Run(program, arguments);
