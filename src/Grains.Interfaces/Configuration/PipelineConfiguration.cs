@@ -69,7 +69,7 @@ public sealed record SourceConfiguration
     /// <summary>Publication, created if missing.</summary>
     public required string Publication { get; init; }
 
-    /// <summary>Captured tables and their options, in order: the first that matches decides.</summary>
+    /// <summary>Captured tables and their options. A selection without <c>*</c> wins over patterns; among patterns the first that matches decides.</summary>
     public required IReadOnlyList<TableSelection> Tables { get; init; }
 
     /// <summary>What to do with rows that exist already.</summary>
@@ -87,17 +87,11 @@ public sealed record SourceConfiguration
     /// <summary>Time between heartbeats written into the source's log; zero switches them off. Default 10 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Options of a table, by the first selection that matches; null when none does.</summary>
+    /// <summary>The selection that decides for a table; null when none matches.</summary>
     public TableSelection? Select(string schema, string table)
     {
         var name = $"{schema}.{table}";
-        foreach (var selection in Tables)
-        {
-            if (NamePattern.Matches(selection.Pattern, name))
-                return selection;
-        }
-
-        return null;
+        return Tables.FirstOrDefault(t => t.Pattern == name) ?? Tables.FirstOrDefault(t => NamePattern.Matches(t.Pattern, name));
     }
 }
 
