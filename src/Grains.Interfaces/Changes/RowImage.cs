@@ -70,6 +70,9 @@ public readonly struct RowImage
             Text = text;
         }
 
+        /// <summary>A column of which nothing is known.</summary>
+        public static Column Unknown => new(ColumnKind.Unchanged, default);
+
         /// <summary>How the column stands.</summary>
         public ColumnKind Kind { get; }
 

@@ -7,7 +7,12 @@ namespace CdcOrleans.Grains.Interfaces.Storage;
 public interface ICheckpointStore
 {
     /// <summary>Raises the source's epoch for a reader that starts, and returns it. Whoever holds a lower one is stale from now on.</summary>
-    Task<long> RaiseEpoch(string source, string owner, CancellationToken cancellation);
+    /// <param name="source">The source.</param>
+    /// <param name="owner">Who reads, for people.</param>
+    /// <param name="after">The epoch it must follow; null to follow whatever there is.</param>
+    /// <param name="cancellation">Cancels.</param>
+    /// <exception cref="StaleOwnerException">The source's epoch is not <paramref name="after"/> any more.</exception>
+    Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation);
 
     /// <summary>
     /// Fixes the number of partitions of a source at its first start.

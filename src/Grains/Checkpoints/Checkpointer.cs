@@ -1,0 +1,271 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using CdcOrleans.Grains.Interfaces;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Grains.Partitions;
+using Microsoft.Extensions.Logging;
+
+namespace CdcOrleans.Grains.Checkpoints;
+
+/// <summary>
+/// Makes the progress of one source's partitions on this silo durable: one transaction for all of them, every interval or as soon
+/// as enough bytes wait, and a report to the reader afterwards. One checkpoint at a time.
+/// </summary>
+internal sealed partial class Checkpointer : IAsyncDisposable
+{
+    private static readonly Histogram<double> Duration =
+        CdcMeter.Instance.CreateHistogram<double>("cdc.checkpoint.duration", "ms", "Time that a checkpoint took to commit.");
+
+    private static readonly TimeSpan MostBackoff = TimeSpan.FromSeconds(5);
+
+    /// <summary>Reports go out at least this often, so that figures stay fresh.</summary>
+    private static readonly TimeSpan IdleReport = TimeSpan.FromSeconds(1);
+
+    private readonly string _source;
+    private readonly string _silo;
+    private readonly ControlConfiguration _control;
+    private readonly ICheckpointStore _store;
+    private readonly SourceFigures _figures;
+    private readonly IWalReaderGrain _reader;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly ConcurrentDictionary<int, Member> _partitions = new();
+    private readonly ConcurrentDictionary<int, PartitionProgressReport> _unreported = new();
+    private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly SemaphoreSlim _one = new(1, 1);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _run;
+    private Task _report = Task.CompletedTask;
+    private long _reportedAt;
+    private int _woken;
+    private long _threshold;
+
+    public Checkpointer(
+        string source, string silo, ControlConfiguration control, ICheckpointStore store, SourceFigures figures,
+        IWalReaderGrain reader, TimeProvider time, ILogger logger)
+    {
+        _source = source;
+        _silo = silo;
+        _control = control;
+        _store = store;
+        _figures = figures;
+        _reader = reader;
+        _time = time;
+        _logger = logger;
+        _threshold = control.CheckpointBytes;
+        _run = Task.Run(Run);
+    }
+
+    /// <summary>A partition starts on this silo.</summary>
+    /// <param name="partition">The partition.</param>
+    /// <param name="fenced">Called when the store says that a newer activation owns it.</param>
+    public void Register(Partition partition, Action fenced)
+    {
+        _partitions[partition.Index] = new Member(partition, fenced);
+        SetThreshold();
+    }
+
+    /// <summary>A partition leaves this silo.</summary>
+    public void Unregister(Partition partition)
+    {
+        if (_partitions.TryGetValue(partition.Index, out var member) && ReferenceEquals(member.Partition, partition))
+            _partitions.TryRemove(new KeyValuePair<int, Member>(partition.Index, member));
+        SetThreshold();
+    }
+
+    /// <summary>A partition's buffer has grown: a checkpoint may be due before its time.</summary>
+    public void Notice(CheckpointBuffer buffer)
+    {
+        if (buffer.Bytes >= Volatile.Read(ref _threshold) && Interlocked.Exchange(ref _woken, 1) == 0)
+            _wake.Release();
+    }
+
+    /// <summary>Makes what is finished now durable.</summary>
+    /// <exception cref="StaleOwnerException">Somebody newer owns the source or a partition.</exception>
+    public async Task CommitNow(CancellationToken cancellation)
+    {
+        await _one.WaitAsync(cancellation);
+        try
+        {
+            await CommitAll(cancellation);
+            await Report(force: true);
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _run;
+        _stop.Dispose();
+        _wake.Dispose();
+        _one.Dispose();
+    }
+
+    private void SetThreshold() => Volatile.Write(ref _threshold, _control.CheckpointBytes / Math.Max(1, _partitions.Count));
+
+    private async Task Run()
+    {
+        var backoff = TimeSpan.Zero;
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                await Pause(backoff > _control.CheckpointInterval ? backoff : _control.CheckpointInterval);
+                await _one.WaitAsync(_stop.Token);
+                try
+                {
+                    await CommitAll(_stop.Token);
+                    await Report(force: false);
+                }
+                finally
+                {
+                    _one.Release();
+                }
+
+                backoff = TimeSpan.Zero;
+            }
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (StaleOwnerException stale)
+            {
+                // The partitions concerned were told; the others go on at the next interval.
+                LogStale(_logger, _source, stale.Message);
+            }
+#pragma warning disable CA1031 // Whatever the control database's trouble is, everything waits in the buffers and is tried again.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                _figures.CheckpointFailed(exception.Message);
+                backoff = backoff == TimeSpan.Zero ? TimeSpan.FromMilliseconds(250) : backoff * 2 < MostBackoff ? backoff * 2 : MostBackoff;
+                LogFailed(_logger, _source, exception.Message, backoff);
+            }
+        }
+    }
+
+    private async Task Pause(TimeSpan time)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        timeout.CancelAfter(time);
+        try
+        {
+            await _wake.WaitAsync(timeout.Token);
+        }
+        catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
+        {
+            // The interval has passed.
+        }
+
+        Interlocked.Exchange(ref _woken, 0);
+    }
+
+    private async Task CommitAll(CancellationToken cancellation)
+    {
+        StaleOwnerException? stale = null;
+        foreach (var epoch in _partitions.Values.Where(m => m.Partition.Epoch != 0).GroupBy(m => m.Partition.Epoch).OrderByDescending(g => g.Key))
+        {
+            try
+            {
+                await Commit(epoch.Key, [.. epoch], cancellation);
+            }
+            catch (StaleOwnerException exception)
+            {
+                stale = exception;
+                foreach (var member in epoch.Where(m => exception.Partitions.Contains(m.Partition.Index)))
+                    member.Fenced();
+            }
+        }
+
+        if (stale is not null)
+            throw stale;
+    }
+
+    private async Task Commit(long epoch, Member[] members, CancellationToken cancellation)
+    {
+        var cuts = new List<(Member Member, PartitionCheckpoint Cut)>();
+        foreach (var member in members)
+        {
+            if (member.Partition.Buffer.Cut() is { } cut)
+                cuts.Add((member, cut));
+        }
+
+        if (cuts.Count == 0)
+            return;
+        var states = cuts.Sum(c => c.Cut.States.Count);
+        try
+        {
+            var start = _time.GetTimestamp();
+            await _store.Commit(new Checkpoint(_source, epoch, cuts.ConvertAll(c => c.Cut)), cancellation);
+            Duration.Record(_time.GetElapsedTime(start).TotalMilliseconds, new KeyValuePair<string, object?>("source", _source));
+        }
+        catch
+        {
+            foreach (var (member, _) in cuts)
+                member.Partition.Buffer.Failed();
+            throw;
+        }
+
+        foreach (var (member, cut) in cuts)
+        {
+            member.Partition.Buffer.Committed();
+            _unreported[cut.Partition] = new PartitionProgressReport(cut.Partition, cut.Generation, cut.Progress);
+        }
+
+        _figures.CheckpointCommitted(states);
+    }
+
+    // A lost report is sent again with the next: what was not answered stays unreported. A slow reader holds up no checkpoint.
+    private async Task Report(bool force)
+    {
+        if (!force && !_report.IsCompleted)
+            return;
+        if (force)
+            await _report;
+        if (_unreported.IsEmpty && _time.GetElapsedTime(_reportedAt) < IdleReport)
+            return;
+        _reportedAt = _time.GetTimestamp();
+        _report = Send(new ProgressReport
+        {
+            Epoch = _partitions.Values.Select(m => m.Partition.Epoch).DefaultIfEmpty().Max(),
+            Silo = _silo,
+            Partitions = [.. _unreported.Values],
+            Figures = _figures.Take(),
+        });
+        if (force)
+            await _report;
+    }
+
+    private async Task Send(ProgressReport report)
+    {
+        try
+        {
+            await _reader.ReportProgress(report);
+            foreach (var sent in report.Partitions)
+                _unreported.TryRemove(new KeyValuePair<int, PartitionProgressReport>(sent.Partition, sent));
+        }
+#pragma warning disable CA1031 // The reader may be moving; the next report carries this one's content again.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            LogUnreported(_logger, _source, exception.Message);
+        }
+    }
+
+    private sealed record Member(Partition Partition, Action Fenced);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: checkpoint refused: {Reason}")]
+    private static partial void LogStale(ILogger logger, string source, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: checkpoint failed and is tried again in {Backoff}: {Error}")]
+    private static partial void LogFailed(ILogger logger, string source, string error, TimeSpan backoff);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Source}: progress not reported yet: {Error}")]
+    private static partial void LogUnreported(ILogger logger, string source, string error);
+}

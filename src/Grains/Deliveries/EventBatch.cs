@@ -1,0 +1,206 @@
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Grains.Interfaces.Storage;
+
+namespace CdcOrleans.Grains.Deliveries;
+
+/// <summary>
+/// Events of some changes, sorted by sink, in order. Filled on one thread, then sent; <see cref="Finished"/> is called once,
+/// from any thread, when every sink has answered for every event.
+/// </summary>
+internal abstract class EventBatch
+{
+    [ThreadStatic] private static List<SinkEvent>? _scratch;
+
+    private SinkShare? _first;
+    private List<DeadLetter>? _unformatted;
+    private int _open;
+
+    /// <summary>Whether no sink gets anything.</summary>
+    public bool IsEmpty => _first is null;
+
+    /// <summary>Formats a change for every route of its table.</summary>
+    public void Add(in CompletedChange change, TablePlan plan)
+    {
+        var scratch = _scratch ??= [];
+        foreach (var output in plan.Outputs)
+        {
+            scratch.Clear();
+            try
+            {
+                output.Format.Format(in change, scratch);
+            }
+#pragma warning disable CA1031 // Whatever a format trips over, it stops this change alone.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                GiveUp(change, plan, output, exception);
+                continue;
+            }
+
+            for (var i = 0; i < output.Sinks.Length; i++)
+            {
+                var share = Share(output.Sinks[i]);
+                foreach (var made in scratch)
+                    share.Add(i == 0 ? made : Copy(made), change.Change.Entity);
+            }
+        }
+
+        scratch.Clear();
+    }
+
+    /// <summary>Hands everything to the sinks.</summary>
+    public void Send()
+    {
+        // The batch itself holds one share, so that it cannot finish before all are sent.
+        _open = 1;
+        for (var share = _first; share is not null; share = share.Next)
+        {
+            Interlocked.Increment(ref _open);
+            share.Sink.Deliver(share);
+        }
+
+        OnAnswered();
+    }
+
+    /// <summary>Events that a sink refused for good or that no format could write, as dead letters.</summary>
+    public IEnumerable<DeadLetter> Refused()
+    {
+        foreach (var letter in _unformatted ?? [])
+            yield return letter;
+        for (var share = _first; share is not null; share = share.Next)
+        {
+            foreach (var letter in share.Refused())
+                yield return letter;
+        }
+    }
+
+    /// <summary>Whether any event was given up on.</summary>
+    public bool HasRefused
+    {
+        get
+        {
+            if (_unformatted is not null)
+                return true;
+            for (var share = _first; share is not null; share = share.Next)
+            {
+                if (share.HasRefused)
+                    return true;
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Every sink has answered. Any thread; quick.</summary>
+    protected abstract void Finished();
+
+    private void OnAnswered()
+    {
+        if (Interlocked.Decrement(ref _open) == 0)
+            Finished();
+    }
+
+    // The event does not exist, so the dead letter holds its identity alone; the row can be had from the entity or the table.
+    private void GiveUp(in CompletedChange change, TablePlan plan, TableOutput output, Exception exception)
+    {
+        foreach (var sink in output.Sinks)
+        {
+            (_unformatted ??= []).Add(new DeadLetter
+            {
+                Entity = change.Change.Entity,
+                Version = change.Change.Version,
+                Sink = sink.Name,
+                Topic = plan.Topic,
+                Key = null,
+                Value = null,
+                Error = $"The format '{output.Format.Name}' cannot write this change: {exception.GetType().Name}.",
+            });
+        }
+    }
+
+    private SinkShare Share(ISink sink)
+    {
+        SinkShare? last = null;
+        for (var share = _first; share is not null; share = share.Next)
+        {
+            if (ReferenceEquals(share.Sink, sink))
+                return share;
+            last = share;
+        }
+
+        var added = new SinkShare(this, sink);
+        if (last is null)
+            _first = added;
+        else
+            last.Next = added;
+        return added;
+    }
+
+    // A refusal belongs to one sink's event: each sink has an object of its own, over the same bytes.
+    private static SinkEvent Copy(SinkEvent made) => new()
+    {
+        Topic = made.Topic,
+        Key = made.Key,
+        Value = made.Value,
+        Source = made.Source,
+        Version = made.Version,
+        Origin = made.Origin,
+        SchemaVersion = made.SchemaVersion,
+        Headers = made.Headers,
+    };
+
+    private sealed class SinkShare(EventBatch batch, ISink sink) : Delivery
+    {
+        private readonly List<SinkEvent> _events = new(1);
+        private readonly List<EntityKey> _entities = new(1);
+
+        public ISink Sink { get; } = sink;
+
+        public SinkShare? Next { get; set; }
+
+        public override IReadOnlyList<SinkEvent> Events => _events;
+
+        public bool HasRefused
+        {
+            get
+            {
+                foreach (var made in _events)
+                {
+                    if (made.Refusal is not null)
+                        return true;
+                }
+
+                return false;
+            }
+        }
+
+        public void Add(SinkEvent made, EntityKey entity)
+        {
+            _events.Add(made);
+            _entities.Add(entity);
+        }
+
+        public IEnumerable<DeadLetter> Refused()
+        {
+            for (var i = 0; i < _events.Count; i++)
+            {
+                if (_events[i] is { Refusal: { } error } refused)
+                {
+                    yield return new DeadLetter
+                    {
+                        Entity = _entities[i],
+                        Version = refused.Version,
+                        Sink = Sink.Name,
+                        Topic = refused.Topic,
+                        Key = refused.Key,
+                        Value = refused.Value,
+                        Error = error,
+                    };
+                }
+            }
+        }
+
+        public override void Complete() => batch.OnAnswered();
+    }
+}

@@ -1,0 +1,107 @@
+using CdcOrleans.Grains.Deliveries;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Sinks;
+
+namespace CdcOrleans.Grains.Entities;
+
+/// <summary>
+/// One entity: what it holds, the changes that wait for it, and the rule by which it takes them: one apply at a time, in version
+/// order, none twice. Whoever runs it (the partition, or the entity's own activation) runs it alone.
+/// </summary>
+internal sealed class Entity
+{
+    /// <summary>Most changes in one apply, so that one hot entity cannot build an unbounded batch.</summary>
+    private const int MostChanges = 1000;
+
+    /// <summary>Bytes of changes after which an apply takes no more.</summary>
+    private const int MostBytes = 1 << 20;
+
+    private readonly Queue<(RowChange Change, long Place)> _waiting = new(1);
+
+    public Entity(EntityKey key, TablePlan plan)
+    {
+        Key = key;
+        Plan = plan;
+    }
+
+    public EntityKey Key { get; }
+
+    public TablePlan Plan { get; set; }
+
+    /// <summary>The last applied state; null when the entity never existed.</summary>
+    public EntityState? State { get; set; }
+
+    /// <summary>Whether <see cref="State"/> is known, be it as "none".</summary>
+    public bool IsLoaded { get; set; }
+
+    /// <summary>Whether its state is being read.</summary>
+    public bool IsLoading { get; set; }
+
+    /// <summary>Whether an apply is under way.</summary>
+    public bool IsApplying { get; set; }
+
+    public int Waiting => _waiting.Count;
+
+    /// <summary>Whether it may be let go from memory.</summary>
+    public bool IsIdle => !IsApplying && !IsLoading && _waiting.Count == 0;
+
+    /// <summary>Neighbours in the partition's order of last use.</summary>
+    public Entity? Newer { get; set; }
+
+    /// <inheritdoc cref="Newer" />
+    public Entity? Older { get; set; }
+
+    /// <summary>Bytes it was last counted with.</summary>
+    public int Counted { get; set; }
+
+    /// <summary>Bytes it keeps in memory, roughly: the object, its place in the table, its key and its state.</summary>
+    public int Size => 300 + (2 * Key.Key.Length) + (State?.Size ?? 0);
+
+    /// <summary>A change waits.</summary>
+    public void Enqueue(RowChange change, long place) => _waiting.Enqueue((change, place));
+
+    /// <summary>
+    /// Takes what waits: skips what is not newer than the state, completes images from it, formats events. The caller sends the
+    /// batch unless it is empty, and sets <see cref="State"/> to the outcome when the sinks have answered.
+    /// </summary>
+    public void Apply(EntityApply apply, string source, string database)
+    {
+        var state = State;
+        var bytes = 0;
+        while (_waiting.Count > 0 && apply.Places.Count < MostChanges && bytes < MostBytes)
+        {
+            var (change, place) = _waiting.Dequeue();
+            apply.Places.Add(place);
+            if (state is not null && change.Version <= state.Version)
+            {
+                apply.Duplicates++;
+                continue;
+            }
+
+            bytes += change.Size;
+            var before = ImageCompletion.Before(change, state, out var beforeTable);
+            var after = ImageCompletion.After(change, state);
+            apply.Add(
+                new CompletedChange
+                {
+                    Change = change,
+                    Source = source,
+                    Database = database,
+                    Topic = Plan.Topic,
+                    Origin = EventOrigin.Stream,
+                    Before = before,
+                    BeforeTable = beforeTable,
+                    After = after,
+                },
+                Plan);
+            apply.CommitMicros = change.Transaction.CommitMicros;
+            var deleted = change.Operation == ChangeOperation.Delete;
+            state = new EntityState(
+                change.Version, change.Table, deleted || Plan.Mode != EntityMode.Row ? default : after, deleted);
+        }
+
+        apply.Outcome = state;
+    }
+}

@@ -1,0 +1,90 @@
+using System.Buffers.Binary;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Schemas;
+
+namespace CdcOrleans.Grains.Entities;
+
+/// <summary>Completes what the log leaves out of a change from the row the entity holds.</summary>
+internal static class ImageCompletion
+{
+    /// <summary>
+    /// The row after a change, with columns that the log calls unchanged taken from the held row, by name.
+    /// A column that the held row does not know either stays <see cref="ColumnKind.Unchanged"/>.
+    /// </summary>
+    public static RowImage After(RowChange change, EntityState? held)
+    {
+        var after = change.After;
+        if (!after.HasUnchanged || held is not { Deleted: false, Row.IsPresent: true })
+            return after;
+
+        var size = 2;
+        var index = 0;
+        foreach (var column in after)
+        {
+            var source = column.Kind == ColumnKind.Unchanged ? Held(held, change.Table, index) : column;
+            size += source.Kind == ColumnKind.Text ? 5 + source.Text.Length : 1;
+            index++;
+        }
+
+        var tuple = new byte[size];
+        BinaryPrimitives.WriteInt16BigEndian(tuple, (short)after.ColumnCount);
+        var rest = tuple.AsSpan(2);
+        index = 0;
+        foreach (var column in after)
+        {
+            var source = column.Kind == ColumnKind.Unchanged ? Held(held, change.Table, index) : column;
+            rest[0] = (byte)source.Kind;
+            rest = rest[1..];
+            if (source.Kind == ColumnKind.Text)
+            {
+                BinaryPrimitives.WriteInt32BigEndian(rest, source.Text.Length);
+                source.Text.CopyTo(rest[4..]);
+                rest = rest[(4 + source.Text.Length)..];
+            }
+
+            index++;
+        }
+
+        return new RowImage(tuple);
+    }
+
+    /// <summary>
+    /// The row before a change: what the log carries when that is whole, else the held row, else what little the log has.
+    /// An update whose old row nobody knows has none.
+    /// </summary>
+    public static RowImage Before(RowChange change, EntityState? held, out TableSchema? shape)
+    {
+        shape = change.Table;
+        if (change.Before.IsPresent && !change.BeforeIsKeyOnly)
+            return change.Before;
+        if (change.Operation is ChangeOperation.Update or ChangeOperation.Delete && held is { Deleted: false, Row.IsPresent: true })
+        {
+            shape = held.Table;
+            return held.Row;
+        }
+
+        if (change.Operation == ChangeOperation.Delete && change.Before.IsPresent)
+            return change.Before;
+        shape = null;
+        return default;
+    }
+
+    private static RowImage.Column Held(EntityState held, TableSchema table, int index)
+    {
+        var place = ReferenceEquals(held.Table, table) || (held.Table.TableId == table.TableId && held.Table.Version == table.Version)
+            ? index
+            : Array.FindIndex(held.Table.Columns, c => c.Name == table.Columns[index].Name);
+        if (place >= 0)
+        {
+            var at = 0;
+            foreach (var column in held.Row)
+            {
+                if (at++ == place)
+                    return column;
+            }
+        }
+
+        return RowImage.Column.Unknown;
+    }
+}

@@ -1,0 +1,43 @@
+using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Placement;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Orleans.Configuration;
+using Orleans.Runtime.GrainDirectory;
+using Orleans.Runtime.Hosting;
+
+namespace CdcOrleans.Grains.Hosting;
+
+/// <summary>Adds the pipeline's grains to a silo.</summary>
+public static class GrainsHostingExtensions
+{
+    /// <summary>
+    /// Adds WAL readers, partitions and entities. The service collection must also have a <c>PipelineConfiguration</c>, a capture
+    /// factory, a checkpoint store, a schema store, sinks, event formats and a row formatter.
+    /// </summary>
+    public static ISiloBuilder AddCdcPipeline(this ISiloBuilder silo)
+    {
+        ArgumentNullException.ThrowIfNull(silo);
+        var services = silo.Services;
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<SourceRuntimes>();
+        services.AddSingleton<WalReaders>();
+        services.AddSingleton<PartitionHomes>();
+        services.AddSingleton<EntityAddresses>();
+        services.AddSingleton<IEntityDispatcher, HostedEntityDispatcher>();
+        services.AddSingleton<IConfigureGrainTypeComponents, EntityGrainActivator>();
+        services.AddSingleton<IGrainDirectoryCache, EntityDirectoryCache>();
+        services.AddPlacementDirector<PartitionPlacement, PartitionPlacementDirector>();
+        silo.AddGrainDirectory(EntityDirectory.Name, static (provider, _) => new EntityDirectory(provider.GetRequiredService<EntityAddresses>()));
+
+        // Scans that walk every activation have no use here.
+        silo.Configure<SiloMessagingOptions>(options => options.GrainWorkloadAnalysisPeriod = TimeSpan.Zero);
+        silo.Configure<GrainCollectionOptions>(options =>
+        {
+            options.CollectionQuantum = TimeSpan.FromSeconds(15);
+            options.ClassSpecificCollectionAge[typeof(EntityGrain).FullName!] = TimeSpan.FromMinutes(1);
+        });
+        services.AddHostedService<PipelineLifetime>();
+        return silo;
+    }
+}

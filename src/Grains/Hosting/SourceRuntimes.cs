@@ -1,0 +1,117 @@
+using System.Data.Common;
+using System.Diagnostics.CodeAnalysis;
+using CdcOrleans.Grains.Checkpoints;
+using CdcOrleans.Grains.Deliveries;
+using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Grains.Partitions;
+using Microsoft.Extensions.Logging;
+
+namespace CdcOrleans.Grains.Hosting;
+
+/// <summary>What this silo runs for each configured source, made when the first partition of it starts here.</summary>
+internal sealed class SourceRuntimes : IAsyncDisposable
+{
+    private readonly PipelineConfiguration _configuration;
+    private readonly IReadOnlyDictionary<string, ISink> _sinks;
+    private readonly IEventFormat[] _formats;
+    private readonly IRowFormatter _rows;
+    private readonly ICheckpointStore _store;
+    private readonly ISchemaStore _schemas;
+    private readonly IGrainFactory _grains;
+    private readonly ILocalSiloDetails _silo;
+    private readonly TimeProvider _time;
+    private readonly ILoggerFactory _loggers;
+    private readonly EntityBudget _budget;
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, SourceRuntime> _sources = [];
+
+    public SourceRuntimes(
+        PipelineConfiguration configuration, ISinkFactory sinks, IEnumerable<IEventFormat> formats, IRowFormatter rows,
+        ICheckpointStore store, ISchemaStore schemas, IGrainFactory grains, ILocalSiloDetails silo, TimeProvider time, ILoggerFactory loggers)
+    {
+        _configuration = configuration;
+        _sinks = configuration.Sinks.ToDictionary(s => s.Key, s => sinks.Create(s.Value));
+        _formats = [.. formats];
+        _rows = rows;
+        _store = store;
+        _schemas = schemas;
+        _grains = grains;
+        _silo = silo;
+        _time = time;
+        _loggers = loggers;
+        _budget = new EntityBudget(configuration.Cluster.EntityCacheBytes);
+    }
+
+    /// <summary>The runtime of a source.</summary>
+    /// <exception cref="KeyNotFoundException">No such source is configured.</exception>
+    public SourceRuntime Get(string source)
+    {
+        lock (_gate)
+        {
+            if (_sources.TryGetValue(source, out var runtime))
+                return runtime;
+            if (!_configuration.Sources.TryGetValue(source, out var found))
+                throw new KeyNotFoundException($"No source '{source}' is configured on this silo.");
+            runtime = Build(found);
+            _sources.Add(source, runtime);
+            return runtime;
+        }
+    }
+
+    /// <summary>Number of a table in the store; null when nothing of it was ever captured.</summary>
+    public ValueTask<int?> FindTable(string source, string table) => _schemas.FindTable(source, table, CancellationToken.None);
+
+    /// <summary>Source and partition of an entity; false for a source that is not configured.</summary>
+    public bool TryPartitionOf(EntityId id, [NotNullWhen(true)] out string? source, out int partition)
+    {
+        source = null;
+        partition = 0;
+        if (!_configuration.Sources.TryGetValue(id.Source, out var found))
+            return false;
+        source = id.Source;
+        partition = id.Key.Partition(found.Partitions);
+        return true;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var source in _sources.Values)
+        {
+            await source.Checkpointer.DisposeAsync();
+            await source.States.DisposeAsync();
+        }
+
+        foreach (var sink in _sinks.Values)
+            await sink.DisposeAsync();
+    }
+
+    private SourceRuntime Build(SourceConfiguration source)
+    {
+        var figures = new SourceFigures(source.Name, _time, _budget, [.. _sinks.Values]);
+        var routes = new RouteTable(source, _configuration.Routes, _sinks, _formats);
+        var checkpointer = new Checkpointer(
+            source.Name, _silo.SiloAddress.ToParsableString(), _configuration.Control, _store, figures,
+            _grains.GetGrain<IWalReaderGrain>(source.Name), _time, _loggers.CreateLogger<Checkpointer>());
+        var states = new StateReader(_store, figures, _time, _loggers.CreateLogger<StateReader>());
+        return new SourceRuntime(
+            source, DatabaseOf(source.Connection), routes, states, checkpointer, _budget, _store, _rows, figures);
+    }
+
+    private static string DatabaseOf(string connection)
+    {
+        var parts = new DbConnectionStringBuilder { ConnectionString = connection };
+        foreach (var key in (string[])["Database", "DB", "Username", "User Id"])
+        {
+            if (parts.TryGetValue(key, out var value) && value is string { Length: > 0 } name)
+                return name;
+        }
+
+        return "";
+    }
+}

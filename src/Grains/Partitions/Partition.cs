@@ -1,0 +1,329 @@
+using System.Collections.Concurrent;
+using CdcOrleans.Grains.Checkpoints;
+using CdcOrleans.Grains.Deliveries;
+using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Grains.Interfaces.Storage;
+
+namespace CdcOrleans.Grains.Partitions;
+
+/// <summary>
+/// One slice of a source's entities on its silo. Takes changes in sequence, runs each entity's applies one at a time and many
+/// entities at once, and hands what is finished to the checkpoint buffer. Everything but the <c>On…</c> methods runs on the
+/// partition grain's scheduler, one turn at a time; those may be called from any thread and queue a turn.
+/// </summary>
+internal sealed class Partition
+{
+    private readonly SourceRuntime _source;
+    private readonly PartitionClaim _claim;
+    private readonly PartitionSequence _sequence;
+    private readonly EntityTable _entities;
+    private readonly Dictionary<string, TableLane> _lanes = [];
+    private readonly List<TableLane> _lanesToSend = [];
+    private readonly IEntityDispatcher _dispatcher;
+    private readonly Action<Action<object>, object> _schedule;
+    private readonly ConcurrentQueue<object> _answers = new();
+    private readonly HashSet<ISink> _toFlush = [];
+    private TaskCompletionSource? _drained;
+    private int _turnQueued;
+
+    /// <param name="source">What the source's partitions share.</param>
+    /// <param name="index">The partition's number.</param>
+    /// <param name="claim">What is durable of it.</param>
+    /// <param name="dispatcher">Where entities' applies run.</param>
+    /// <param name="schedule">Queues a turn on the grain's scheduler.</param>
+    public Partition(
+        SourceRuntime source, int index, PartitionClaim claim, IEntityDispatcher dispatcher, Action<Action<object>, object> schedule)
+    {
+        _source = source;
+        _claim = claim;
+        _dispatcher = dispatcher;
+        _schedule = schedule;
+        Index = index;
+        _sequence = new PartitionSequence(claim.Progress);
+        _entities = new EntityTable(source.Budget);
+        Buffer = new CheckpointBuffer(index, claim);
+    }
+
+    public int Index { get; }
+
+    public long Generation => _claim.Generation;
+
+    /// <summary>Epoch of the reader that opened it; 0 before one did. Read from other threads.</summary>
+    public long Epoch
+    {
+        get => Interlocked.Read(ref field);
+        set => Interlocked.Exchange(ref field, value);
+    }
+
+    /// <summary>What waits for a checkpoint.</summary>
+    public CheckpointBuffer Buffer { get; }
+
+    /// <summary>The last change taken.</summary>
+    public ChangeVersion Accepted => _sequence.Accepted;
+
+    /// <summary>Takes changes, in order.</summary>
+    public void Take(RowChange[] changes)
+    {
+        foreach (var change in changes)
+            Take(change);
+        SendLanes();
+        EndTurn();
+    }
+
+    /// <summary>Completes when everything taken is finished.</summary>
+    public Task Drain()
+    {
+        if (_sequence.Unfinished == 0)
+            return Task.CompletedTask;
+        _drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        return _drained.Task;
+    }
+
+    /// <summary>Lets everything go. What is not durable is streamed again.</summary>
+    public void Close() => _entities.Clear();
+
+    /// <summary>The entity's state as last applied, from memory; false when it must be read from the store.</summary>
+    public bool TryRead(EntityKey key, out EntityState? state, out int waiting)
+    {
+        waiting = 0;
+        if (_entities.TryGet(key, out var entity))
+        {
+            waiting = entity.Waiting;
+            state = entity.State;
+            if (entity.IsLoaded)
+                return state is not null || entity.Plan.Mode != EntityMode.Version;
+        }
+
+        state = Buffer.Find(key);
+        return state is not null;
+    }
+
+    /// <summary>A state that an entity waited for was read. Any thread.</summary>
+    public void OnLoaded(Entity entity, EntityState? state) => Answer(new Loaded(entity, state));
+
+    /// <summary>An entity's apply is finished. Any thread.</summary>
+    public void OnApplied(EntityApply apply) => Answer(apply);
+
+    /// <summary>A lane's batch is finished. Any thread.</summary>
+    public void OnSent(LaneBatch batch) => Answer(batch);
+
+    /// <summary>Runs an entity's apply where the dispatcher decided; called by it.</summary>
+    public void Run(Entity entity)
+    {
+        var apply = new EntityApply(entity, OnApplied);
+        entity.Apply(apply, _source.Name, _source.Database);
+        if (apply.IsEmpty)
+            OnApplied(apply);
+        else
+            apply.Send();
+    }
+
+    private void Take(RowChange change)
+    {
+        if (!_sequence.TryAccept(change.Version, out var place))
+        {
+            _source.Figures.Duplicate(1);
+            return;
+        }
+
+        var plan = _source.Routes.Plan(change.Table);
+        if (plan.Outputs.Length == 0)
+            _source.Figures.Unrouted();
+        foreach (var output in plan.Outputs)
+        {
+            foreach (var sink in output.Sinks)
+                _toFlush.Add(sink);
+        }
+
+        if (plan.Mode == EntityMode.Off)
+        {
+            TakeByLane(change, plan, place);
+            return;
+        }
+
+        if (_entities.TryGet(change.Entity, out var entity))
+        {
+            _entities.Touch(entity);
+            entity.Plan = plan;
+        }
+        else
+        {
+            entity = new Entity(change.Entity, plan);
+            _entities.Add(entity);
+        }
+
+        entity.Enqueue(change, place);
+        if (!entity.IsLoaded)
+            Load(entity, change);
+        else if (!entity.IsApplying)
+            Dispatch(entity);
+    }
+
+    private void Load(Entity entity, RowChange change)
+    {
+        if (entity.IsLoading)
+            return;
+        if (Buffer.Find(change.Entity) is { } unsaved)
+            entity.State = unsaved;
+        else if (!MayBeSkipped(change, entity.Plan.Mode))
+        {
+            entity.IsLoading = true;
+            _source.States.Request(this, entity, new StateKey(change.Table.TableId, change.Entity.Key));
+            return;
+        }
+
+        entity.IsLoaded = true;
+        Dispatch(entity);
+    }
+
+    // A state in the store can be ahead of the progress we started from, but never of the claim's high mark. Beyond it a change is
+    // certainly new; then the old row matters only to changes that build on it, and only where rows are held.
+    private bool MayBeSkipped(RowChange change, EntityMode mode) =>
+        change.Version > _claim.High && (mode == EntityMode.Version || change.Operation == ChangeOperation.Create);
+
+    private void Dispatch(Entity entity)
+    {
+        entity.IsApplying = true;
+        _dispatcher.Dispatch(this, entity);
+    }
+
+    private void TakeByLane(RowChange change, TablePlan plan, long place)
+    {
+        if (!_lanes.TryGetValue(plan.Table, out var lane))
+            _lanes.Add(plan.Table, lane = new TableLane(plan));
+        lane.Plan = plan;
+        lane.Enqueue(change, place);
+        QueueToSend(lane);
+    }
+
+    private void QueueToSend(TableLane lane)
+    {
+        if (lane is { IsSending: false, IsQueuedToSend: false, Waiting: > 0 })
+        {
+            lane.IsQueuedToSend = true;
+            _lanesToSend.Add(lane);
+        }
+    }
+
+    private void SendLanes()
+    {
+        foreach (var lane in _lanesToSend)
+        {
+            lane.IsQueuedToSend = false;
+            lane.IsSending = true;
+            var batch = new LaneBatch(lane, OnSent);
+            lane.Fill(batch, _source.Name, _source.Database);
+            if (batch.IsEmpty)
+                OnSent(batch);
+            else
+                batch.Send();
+        }
+
+        _lanesToSend.Clear();
+    }
+
+    private void Answer(object answer)
+    {
+        _answers.Enqueue(answer);
+        if (Interlocked.Exchange(ref _turnQueued, 1) == 0)
+            _schedule(static partition => ((Partition)partition).TakeAnswers(), this);
+    }
+
+    private void TakeAnswers()
+    {
+        Interlocked.Exchange(ref _turnQueued, 0);
+        while (_answers.TryDequeue(out var answer))
+        {
+            switch (answer)
+            {
+                case EntityApply apply:
+                    Finish(apply);
+                    break;
+                case LaneBatch batch:
+                    Finish(batch);
+                    break;
+                case Loaded loaded:
+                    Finish(loaded);
+                    break;
+            }
+        }
+
+        SendLanes();
+        EndTurn();
+    }
+
+    private void Finish(EntityApply apply)
+    {
+        var entity = apply.Entity;
+        entity.IsApplying = false;
+        if (!ReferenceEquals(apply.Outcome, entity.State) && apply.Outcome is { } state)
+        {
+            entity.State = state;
+            Buffer.Add(entity.Key, state);
+        }
+
+        _entities.Touch(entity);
+        Finish(apply, apply.Places, apply.Duplicates, apply.CommitMicros);
+        if (entity.Waiting > 0)
+            Dispatch(entity);
+    }
+
+    private void Finish(LaneBatch batch)
+    {
+        batch.Lane.IsSending = false;
+        Finish(batch, batch.Places, 0, batch.CommitMicros);
+        QueueToSend(batch.Lane);
+    }
+
+    private void Finish(EventBatch events, List<long> places, int duplicates, long commitMicros)
+    {
+        if (events.HasRefused)
+        {
+            var count = 0;
+            foreach (var letter in events.Refused())
+            {
+                Buffer.Add(letter);
+                count++;
+            }
+
+            _source.Figures.DeadLetters(count);
+        }
+
+        foreach (var place in places)
+            _sequence.Finish(place);
+        _source.Figures.Finished(places.Count - duplicates, duplicates);
+        if (commitMicros != 0)
+            _source.Figures.Latency(commitMicros);
+    }
+
+    private void Finish(Loaded loaded)
+    {
+        var entity = loaded.Entity;
+        entity.IsLoading = false;
+        entity.IsLoaded = true;
+        entity.State = loaded.State;
+        _entities.Touch(entity);
+        Dispatch(entity);
+    }
+
+    private void EndTurn()
+    {
+        foreach (var sink in _toFlush)
+            sink.Flush();
+        _toFlush.Clear();
+        Buffer.SetProgress(_sequence.Progress);
+        _entities.Trim();
+        _source.Checkpointer.Notice(Buffer);
+        if (_sequence.Unfinished == 0 && _drained is { } drained)
+        {
+            _drained = null;
+            drained.SetResult();
+        }
+    }
+
+    private sealed record Loaded(Entity Entity, EntityState? State);
+}

@@ -1,0 +1,164 @@
+using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Hosting;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Partitions;
+using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Grains.Placement;
+using Microsoft.Extensions.Logging;
+using Orleans.Concurrency;
+
+namespace CdcOrleans.Grains.Partitions;
+
+/// <summary>
+/// Gives a <see cref="Partition"/> its place in the cluster: one activation, fenced by a generation in the store; takes batches in
+/// sequence; checkpoints before it moves. Reentrant so that a query may wait for the store while batches go on; every step of the
+/// partition is synchronous on the grain's scheduler.
+/// </summary>
+[PartitionPlacement]
+[KeepAlive]
+[Reentrant]
+internal sealed partial class PartitionGrain : Grain, IPartitionGrain
+{
+    /// <summary>Time that what is under way gets to finish before a planned move; the rest is streamed again.</summary>
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(5);
+
+    private readonly SourceRuntimes _sources;
+    private readonly IEntityDispatcher _dispatcher;
+    private readonly PartitionHomes _homes;
+    private readonly ILogger<PartitionGrain> _logger;
+    private SourceRuntime _source = null!;
+    private Partition _partition = null!;
+    private long _expected;
+    private bool _fenced;
+
+    public PartitionGrain(SourceRuntimes sources, IEntityDispatcher dispatcher, PartitionHomes homes, ILogger<PartitionGrain> logger)
+    {
+        _sources = sources;
+        _dispatcher = dispatcher;
+        _homes = homes;
+        _logger = logger;
+    }
+
+    /// <inheritdoc />
+    public override async Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        var (source, index) = PartitionKey.Parse(this.GetPrimaryKeyString());
+        _source = _sources.Get(source);
+        var claim = await _source.Store.Claim(source, index, RuntimeIdentity, cancellationToken);
+        var scheduler = GrainContext.Scheduler;
+        _partition = new Partition(_source, index, claim, _dispatcher, (turn, state) => scheduler.QueueAction(s => Turn(turn, s), state));
+        _source.Checkpointer.Register(_partition, Fence);
+        _source.Figures.PartitionStarted();
+        _homes.Register(this, source, index, () => scheduler.QueueAction(static grain => ((PartitionGrain)grain).DeactivateOnIdle(), this));
+        LogStarted(_logger, source, index, claim.Generation, claim.Progress);
+    }
+
+    /// <inheritdoc />
+    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        if (_partition is null)
+            return;
+        _homes.Unregister(this);
+        try
+        {
+            if (!_fenced)
+            {
+                await _partition.Drain().WaitAsync(DrainTime, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+                await _source.Checkpointer.CommitNow(cancellationToken);
+            }
+        }
+#pragma warning disable CA1031 // It is leaving either way: what is not durable is streamed again, and the store refuses the stale.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            LogUnsaved(_logger, _source.Name, _partition.Index, exception.Message);
+        }
+
+        _source.Checkpointer.Unregister(_partition);
+        _source.Figures.PartitionEnded();
+        _partition.Close();
+        LogEnded(_logger, _source.Name, _partition.Index, reason.ReasonCode);
+    }
+
+    /// <inheritdoc />
+    public ValueTask<PartitionOpened> Open(long epoch)
+    {
+        if (epoch < _partition.Epoch)
+            throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
+        _partition.Epoch = epoch;
+        _expected = 1;
+        return ValueTask.FromResult(new PartitionOpened(_partition.Generation, _partition.Accepted, _partition.Buffer.Durable));
+    }
+
+    /// <inheritdoc />
+    public ValueTask Receive(ChangeBatch batch)
+    {
+        if (batch.Epoch != _partition.Epoch)
+            throw new StaleReaderException($"{_source.Name}: a batch of epoch {batch.Epoch} came to a partition of epoch {_partition.Epoch}.");
+        if (batch.Sequence != _expected)
+            throw new BatchOutOfSequenceException($"{_source.Name}: batch {batch.Sequence} came where {_expected} was next.");
+        _expected++;
+        _partition.Take(batch.Changes);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc />
+    public async ValueTask<EntityView?> ReadEntity(EntityKey entity)
+    {
+        if (!_partition.TryRead(entity, out var state, out var waiting))
+        {
+            if (await _sources.FindTable(_source.Name, entity.Table) is not { } table)
+                return null;
+            state = (await _source.Store.ReadStates([new StateKey(table, entity.Key)], CancellationToken.None))[0];
+        }
+
+        if (state is null)
+            return null;
+        return new EntityView
+        {
+            Id = new EntityId(_source.Name, entity),
+            Version = state.Version,
+            Deleted = state.Deleted,
+            SchemaVersion = state.Table.Version,
+            Row = state.Row.IsPresent ? _source.Rows.ToJson(state.Table, state.Row) : null,
+            Waiting = waiting,
+        };
+    }
+
+    // A fault here is a defect of ours or a store that contradicts us. The activation must not go on with half a turn done: it ends,
+    // and the reader sends what was not durable to the next one.
+    private void Turn(Action<object> turn, object state)
+    {
+        try
+        {
+            turn(state);
+        }
+#pragma warning disable CA1031 // See above.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            LogFault(_logger, exception, _source.Name, _partition.Index);
+            Fence();
+        }
+    }
+
+    private void Fence()
+    {
+        _fenced = true;
+        _source.Checkpointer.Unregister(_partition);
+        GrainContext.Scheduler.QueueAction(static grain => ((PartitionGrain)grain).DeactivateOnIdle(), this);
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Source}: partition {Partition} started, generation {Generation}, progress {Progress}")]
+    private static partial void LogStarted(ILogger logger, string source, int partition, long generation, ChangeVersion progress);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Source}: partition {Partition} ended: {Reason}")]
+    private static partial void LogEnded(ILogger logger, string source, int partition, DeactivationReasonCode reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: partition {Partition} left with changes that are not durable; they are streamed again: {Error}")]
+    private static partial void LogUnsaved(ILogger logger, string source, int partition, string error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Source}: partition {Partition} failed and starts anew")]
+    private static partial void LogFault(ILogger logger, Exception exception, string source, int partition);
+}

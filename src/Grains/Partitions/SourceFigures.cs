@@ -1,0 +1,129 @@
+using System.Diagnostics.Metrics;
+using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Interfaces;
+using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Grains.Interfaces.Sources;
+using HdrHistogram;
+
+namespace CdcOrleans.Grains.Partitions;
+
+/// <summary>What this silo has done for one source. Safe for concurrent use.</summary>
+internal sealed class SourceFigures
+{
+    /// <summary>Time over which the latency shown is taken.</summary>
+    private static readonly TimeSpan LatencyWindow = TimeSpan.FromSeconds(5);
+
+    private static readonly Counter<long> FinishedCounter =
+        CdcMeter.Instance.CreateCounter<long>("cdc.partition.finished", "{change}", "Changes delivered to every route or dead-lettered.");
+
+    private static readonly Counter<long> DuplicatesCounter =
+        CdcMeter.Instance.CreateCounter<long>("cdc.partition.duplicates", "{change}", "Changes skipped because they had been applied before.");
+
+    private readonly TimeProvider _time;
+    private readonly EntityBudget _budget;
+    private readonly IReadOnlyCollection<ISink> _sinks;
+    private readonly KeyValuePair<string, object?> _tag;
+    private readonly Recorder _latency = new(1, TimeSpan.FromHours(24).Ticks / 10, 2, (id, low, high, digits) => new LongHistogram(id, low, high, digits));
+    private readonly Lock _latencyGate = new();
+    private HistogramBase? _interval;
+    private (double P50, double P99, double Max) _shown;
+    private long _shownAt;
+    private long _finished;
+    private long _duplicates;
+    private long _deadLetters;
+    private long _stateReads;
+    private long _unrouted;
+    private long _checkpoints;
+    private long _statesWritten;
+    private int _partitions;
+    private volatile string? _checkpointError;
+
+    public SourceFigures(string source, TimeProvider time, EntityBudget budget, IReadOnlyCollection<ISink> sinks)
+    {
+        _time = time;
+        _budget = budget;
+        _sinks = sinks;
+        _tag = new KeyValuePair<string, object?>("source", source);
+    }
+
+    public void Finished(int changes, int duplicates)
+    {
+        Interlocked.Add(ref _finished, changes);
+        FinishedCounter.Add(changes, _tag);
+        if (duplicates > 0)
+            Duplicate(duplicates);
+    }
+
+    public void Duplicate(int changes)
+    {
+        Interlocked.Add(ref _duplicates, changes);
+        DuplicatesCounter.Add(changes, _tag);
+    }
+
+    public void Unrouted() => Interlocked.Increment(ref _unrouted);
+
+    public void DeadLetters(int events) => Interlocked.Add(ref _deadLetters, events);
+
+    public void StateReads(int states) => Interlocked.Add(ref _stateReads, states);
+
+    public void PartitionStarted() => Interlocked.Increment(ref _partitions);
+
+    public void PartitionEnded() => Interlocked.Decrement(ref _partitions);
+
+    public void CheckpointCommitted(int states)
+    {
+        Interlocked.Increment(ref _checkpoints);
+        Interlocked.Add(ref _statesWritten, states);
+        _checkpointError = null;
+    }
+
+    public void CheckpointFailed(string error) => _checkpointError = error;
+
+    /// <summary>A delivery was acknowledged for a commit at that time.</summary>
+    public void Latency(long commitMicros)
+    {
+        var micros = (_time.GetUtcNow().UtcTicks - DateTime.UnixEpoch.Ticks) / 10 - commitMicros;
+        _latency.RecordValue(Math.Clamp(micros, 1, TimeSpan.FromHours(23).Ticks / 10));
+    }
+
+    public SiloFigures Take()
+    {
+        var (p50, p99, max) = TakeLatency();
+        return new SiloFigures
+        {
+            Finished = Interlocked.Read(ref _finished),
+            Duplicates = Interlocked.Read(ref _duplicates),
+            DeadLetters = Interlocked.Read(ref _deadLetters),
+            LiveEntities = _budget.Entities,
+            LiveEntityBytes = _budget.Bytes,
+            StateReads = Interlocked.Read(ref _stateReads),
+            Checkpoints = Interlocked.Read(ref _checkpoints),
+            StatesWritten = Interlocked.Read(ref _statesWritten),
+            LatencyP50 = p50,
+            LatencyP99 = p99,
+            LatencyMax = max,
+            Sinks = [.. _sinks.Select(s => s.Status)],
+            Partitions = Volatile.Read(ref _partitions),
+            Unrouted = Interlocked.Read(ref _unrouted),
+            CheckpointError = _checkpointError,
+        };
+    }
+
+    private (double P50, double P99, double Max) TakeLatency()
+    {
+        lock (_latencyGate)
+        {
+            var now = _time.GetTimestamp();
+            if (_shownAt == 0 || _time.GetElapsedTime(_shownAt, now) >= LatencyWindow)
+            {
+                _interval = _latency.GetIntervalHistogram(_interval);
+                _shownAt = now;
+                _shown = _interval.TotalCount == 0
+                    ? default
+                    : (_interval.GetValueAtPercentile(50) / 1000.0, _interval.GetValueAtPercentile(99) / 1000.0, _interval.GetMaxValue() / 1000.0);
+            }
+
+            return _shown;
+        }
+    }
+}

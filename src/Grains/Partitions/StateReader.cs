@@ -1,0 +1,89 @@
+using System.Threading.Channels;
+using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Interfaces.Storage;
+using Microsoft.Extensions.Logging;
+using Polly;
+using Polly.Retry;
+
+namespace CdcOrleans.Grains.Partitions;
+
+/// <summary>
+/// Reads the states of entities at their first touch: what all partitions of a source ask for meanwhile goes into one read.
+/// Trouble with the control database is retried for as long as it takes; the entities wait, within the reader's window.
+/// </summary>
+internal sealed partial class StateReader : IAsyncDisposable
+{
+    private const int MostKeys = 1000;
+
+    private readonly ICheckpointStore _store;
+    private readonly SourceFigures _figures;
+    private readonly ILogger _logger;
+    private readonly Channel<FirstTouch> _requests = Channel.CreateUnbounded<FirstTouch>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ResiliencePipeline _retry;
+    private readonly Task _run;
+
+    public StateReader(ICheckpointStore store, SourceFigures figures, TimeProvider time, ILogger logger)
+    {
+        _store = store;
+        _figures = figures;
+        _logger = logger;
+        _retry = new ResiliencePipelineBuilder { TimeProvider = time }
+            .AddRetry(new RetryStrategyOptions
+            {
+                MaxRetryAttempts = int.MaxValue,
+                BackoffType = DelayBackoffType.Exponential,
+                UseJitter = true,
+                Delay = TimeSpan.FromMilliseconds(100),
+                MaxDelay = TimeSpan.FromSeconds(5),
+                OnRetry = failed =>
+                {
+                    if (failed.Outcome.Exception is { } exception)
+                        LogRetry(_logger, exception.Message);
+                    return default;
+                },
+            })
+            .Build();
+        _run = Task.Run(Run);
+    }
+
+    /// <summary>Asks for a state; the partition is told when it is there.</summary>
+    public void Request(Partition partition, Entity entity, StateKey key) => _requests.Writer.TryWrite(new FirstTouch(partition, entity, key));
+
+    public async ValueTask DisposeAsync()
+    {
+        _requests.Writer.TryComplete();
+        await _stop.CancelAsync();
+        await _run;
+        _stop.Dispose();
+    }
+
+    private async Task Run()
+    {
+        var batch = new List<FirstTouch>();
+        try
+        {
+            while (await _requests.Reader.WaitToReadAsync(_stop.Token))
+            {
+                batch.Clear();
+                while (batch.Count < MostKeys && _requests.Reader.TryRead(out var request))
+                    batch.Add(request);
+                var keys = batch.ConvertAll(r => r.Key);
+                var states = await _retry.ExecuteAsync(
+                    static async (read, token) => await read._store.ReadStates(read.keys, token), (_store, keys), _stop.Token);
+                _figures.StateReads(states.Length);
+                for (var i = 0; i < states.Length; i++)
+                    batch[i].Partition.OnLoaded(batch[i].Entity, states[i]);
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // The silo stops; the waiting entities are streamed again by the next owner of their partitions.
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Reading entity states failed and is tried again: {Error}")]
+    private static partial void LogRetry(ILogger logger, string error);
+
+    private readonly record struct FirstTouch(Partition Partition, Entity Entity, StateKey Key);
+}

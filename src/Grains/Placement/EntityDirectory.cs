@@ -1,0 +1,111 @@
+using System.Diagnostics.CodeAnalysis;
+using CdcOrleans.Grains.Hosting;
+using CdcOrleans.Grains.Interfaces.Entities;
+using Orleans.Configuration;
+using Orleans.GrainDirectory;
+using Orleans.Metadata;
+using Orleans.Runtime.GrainDirectory;
+
+namespace CdcOrleans.Grains.Placement;
+
+/// <summary>
+/// The grain directory of entities: computed, not stored. An entity lives where its partition lives, so that no registration per
+/// entity exists and no silo's departure makes the others forget theirs. Races during membership changes are settled by the store's
+/// fencing, as everywhere.
+/// </summary>
+internal sealed class EntityDirectory(EntityAddresses addresses) : IGrainDirectory
+{
+    /// <summary>Its name for grains to refer to.</summary>
+    public const string Name = "cdc-entities";
+
+    /// <inheritdoc />
+    public Task<GrainAddress?> Lookup(GrainId grainId) => Task.FromResult(addresses.Find(grainId));
+
+    /// <inheritdoc />
+    public Task<GrainAddress?> Register(GrainAddress address) => Register(address, null);
+
+    /// <inheritdoc />
+    public Task<GrainAddress?> Register(GrainAddress address, GrainAddress? previousAddress)
+    {
+        // At home it may live; elsewhere the answer names its home, and the activation forwards what it was sent.
+        var home = addresses.Find(address.GrainId);
+        return Task.FromResult<GrainAddress?>(home is null || home.SiloAddress!.Equals(address.SiloAddress) ? address : home);
+    }
+
+    /// <inheritdoc />
+    public Task Unregister(GrainAddress address) => Task.CompletedTask;
+
+    /// <inheritdoc />
+    public Task UnregisterSilos(List<SiloAddress> siloAddresses) => Task.CompletedTask;
+}
+
+/// <summary>Computes entities' addresses.</summary>
+internal sealed class EntityAddresses(PartitionHomes homes, SourceRuntimes sources)
+{
+    // Who looks up needs the silo; the receiving silo finds or creates the activation by grain id.
+    private static readonly ActivationId AnyActivation = ActivationId.NewId();
+
+    /// <summary>Where an entity lives; null while no silo is active or for a source that is not configured.</summary>
+    public GrainAddress? Find(GrainId grainId)
+    {
+        if (!sources.TryPartitionOf(EntityId.Parse(grainId.Key.ToString()!), out var source, out var partition)
+            || homes.Home(source, partition) is not { } home)
+            return null;
+        return new GrainAddress { GrainId = grainId, ActivationId = AnyActivation, SiloAddress = home, MembershipVersion = homes.Version };
+    }
+}
+
+/// <summary>Answers for entities by computation and for all other grains from Orleans' own cache.</summary>
+internal sealed class EntityDirectoryCache : IGrainDirectoryCache
+{
+    private readonly EntityAddresses _addresses;
+    private readonly GrainClassMap _classes;
+    private readonly IGrainDirectoryCache _others;
+    private GrainType _entityType;
+
+    public EntityDirectoryCache(IServiceProvider services, EntityAddresses addresses, GrainClassMap classes)
+    {
+        _addresses = addresses;
+        _classes = classes;
+        _others = GrainDirectoryCacheFactory.CreateGrainDirectoryCache(services, new GrainDirectoryOptions { CachingStrategy = GrainDirectoryOptions.CachingStrategyType.LRU });
+    }
+
+    /// <inheritdoc />
+    public IEnumerable<(GrainAddress ActivationAddress, int Version)> KeyValues => _others.KeyValues;
+
+    /// <inheritdoc />
+    public void AddOrUpdate(GrainAddress value, int version)
+    {
+        if (!IsEntity(value.GrainId))
+            _others.AddOrUpdate(value, version);
+    }
+
+    /// <inheritdoc />
+    public bool Remove(GrainId key) => !IsEntity(key) && _others.Remove(key);
+
+    /// <inheritdoc />
+    public bool Remove(GrainAddress key) => !IsEntity(key.GrainId) && _others.Remove(key);
+
+    /// <inheritdoc />
+    public void Clear() => _others.Clear();
+
+    /// <inheritdoc />
+    public bool LookUp(GrainId key, [NotNullWhen(true)] out GrainAddress? result, out int version)
+    {
+        if (!IsEntity(key))
+            return _others.LookUp(key, out result, out version);
+        version = 0;
+        result = _addresses.Find(key);
+        return result is not null;
+    }
+
+    private bool IsEntity(GrainId id)
+    {
+        if (!_entityType.IsDefault)
+            return id.Type == _entityType;
+        if (!_classes.TryGetGrainClass(id.Type, out var grain) || grain != typeof(Entities.EntityGrain))
+            return false;
+        _entityType = id.Type;
+        return true;
+    }
+}

@@ -1,0 +1,189 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Partitions;
+using Microsoft.Extensions.Logging;
+
+namespace CdcOrleans.Grains.Sources;
+
+/// <summary>
+/// A reader's way to one partition: collects changes, sends them as sequenced batches with one call under way at a time (what comes
+/// meanwhile makes the next batch), and retains what it sent until it is durable, to send it again when the partition moves.
+/// </summary>
+internal sealed partial class PartitionLink
+{
+    private const int MostChanges = 2000;
+    private const int MostBytes = 4 << 20;
+    private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MostBackoff = TimeSpan.FromSeconds(2);
+
+    private readonly IPartitionGrain _grain;
+    private readonly WalSession _session;
+    private readonly ILogger _logger;
+    private readonly int _index;
+    private readonly Lock _gate = new();
+
+    // Everything not yet durable, in order; the first _sent of them were accepted by the partition.
+    private readonly Ring<RowChange> _retained = new();
+    private int _sent;
+    private bool _isSending;
+    private long _sequence;
+    private bool _isOpen;
+    private long _quietSince;
+
+    public PartitionLink(WalSession session, int index, IPartitionGrain grain, ILogger logger)
+    {
+        _session = session;
+        _index = index;
+        _grain = grain;
+        _logger = logger;
+    }
+
+    /// <summary>Adds a change; it leaves with the next <see cref="Flush"/>.</summary>
+    public void Add(RowChange change)
+    {
+        lock (_gate)
+            _retained.Add(change);
+    }
+
+    /// <summary>Sends what was added, unless a call is under way: then it leaves when that returns.</summary>
+    public void Flush()
+    {
+        lock (_gate)
+        {
+            if (_isSending || (_isOpen && _sent == _retained.Count))
+                return;
+            _isSending = true;
+        }
+
+        _ = Send();
+    }
+
+    /// <summary>The partition's durable progress moved: lets go of what it covers.</summary>
+    /// <returns>Changes and bytes let go.</returns>
+    public (int Changes, long Bytes) Release(ChangeVersion progress)
+    {
+        var changes = 0;
+        var bytes = 0L;
+        lock (_gate)
+        {
+            while (_retained.Count > 0 && _retained[0].Version <= progress)
+            {
+                bytes += _retained[0].Size;
+                changes++;
+                _retained.RemoveFirst();
+            }
+
+            _sent = Math.Max(0, _sent - changes);
+            _quietSince = Environment.TickCount64;
+        }
+
+        return (changes, bytes);
+    }
+
+    /// <summary>
+    /// Asks the partition whether it still has what it accepted, when that has not become durable for a while: an activation that
+    /// was lost after it answered would otherwise be missed until the next change for it.
+    /// </summary>
+    public void Verify(TimeSpan patience)
+    {
+        lock (_gate)
+        {
+            if (_isSending || _sent == 0 || Environment.TickCount64 - _quietSince < patience.TotalMilliseconds)
+                return;
+            _quietSince = Environment.TickCount64;
+            _isOpen = false;
+            _isSending = true;
+        }
+
+        _ = Send();
+    }
+
+    private async Task Send()
+    {
+        var backoff = FirstBackoff;
+        while (!_session.Stopping.IsCancellationRequested)
+        {
+            try
+            {
+                if (!_isOpen)
+                    await Open();
+                if (!TryTake(out var batch))
+                    return;
+                await _grain.Receive(batch);
+                lock (_gate)
+                    _sent = Math.Min(_retained.Count, _sent + batch.Changes.Length - Released(batch));
+                backoff = FirstBackoff;
+            }
+            catch (StaleReaderException stale)
+            {
+                _session.Fail(stale);
+                break;
+            }
+#pragma warning disable CA1031 // The partition may be moving or its silo gone: open it where it is now and send what is not durable.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                LogBroken(_logger, _session.Source, _index, exception.Message);
+                lock (_gate)
+                    _isOpen = false;
+                await Task.Delay(backoff, _session.Stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                backoff = backoff * 2 < MostBackoff ? backoff * 2 : MostBackoff;
+            }
+        }
+
+        lock (_gate)
+            _isSending = false;
+    }
+
+    private async Task Open()
+    {
+        var opened = await _grain.Open(_session.Epoch);
+        _session.Progressed(_index, opened.Progress);
+        lock (_gate)
+        {
+            _isOpen = true;
+            _sequence = 0;
+            _sent = 0;
+            _quietSince = Environment.TickCount64;
+            while (_sent < _retained.Count && _retained[_sent].Version <= opened.Accepted)
+                _sent++;
+        }
+    }
+
+    private bool TryTake(out ChangeBatch batch)
+    {
+        lock (_gate)
+        {
+            var count = 0;
+            var bytes = 0;
+            while (_sent + count < _retained.Count && count < MostChanges && bytes < MostBytes)
+                bytes += _retained[_sent + count++].Size;
+            if (count == 0)
+            {
+                _isSending = false;
+                batch = null!;
+                return false;
+            }
+
+            var changes = new RowChange[count];
+            for (var i = 0; i < count; i++)
+                changes[i] = _retained[_sent + i];
+            batch = new ChangeBatch { Epoch = _session.Epoch, Sequence = ++_sequence, Changes = changes };
+            return true;
+        }
+    }
+
+    // Progress may pass changes of a batch before its call returns: those are no longer retained.
+    private int Released(ChangeBatch batch)
+    {
+        if (_retained.Count == 0)
+            return batch.Changes.Length;
+        var first = _retained[0].Version;
+        var released = 0;
+        while (released < batch.Changes.Length && batch.Changes[released].Version < first)
+            released++;
+        return released;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: partition {Partition} did not take a batch; it is sent again: {Error}")]
+    private static partial void LogBroken(ILogger logger, string source, int partition, string error);
+}

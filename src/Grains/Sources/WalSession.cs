@@ -1,0 +1,264 @@
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Partitions;
+using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Grains.Partitions;
+using Microsoft.Extensions.Logging;
+
+namespace CdcOrleans.Grains.Sources;
+
+/// <summary>
+/// One unbroken stretch of reading under one epoch: from the stream to the partitions, and from their durable progress to the slot's
+/// confirmed position. A broken stream or a stale epoch ends it; the reader then begins a new one.
+/// </summary>
+internal sealed class WalSession : IAsyncDisposable
+{
+    /// <summary>Longest that a change waits for company while more keep coming.</summary>
+    private const double MostLingerMs = 5;
+
+    /// <summary>Changes per partition and batch that make a call worth its cost; decides how long to linger at a given rate.</summary>
+    private const int WorthwhileBatch = 8;
+
+    private static readonly TimeSpan VerifyPatience = TimeSpan.FromSeconds(3);
+
+    private readonly SourceConfiguration _configuration;
+    private readonly IWalStream _stream;
+    private readonly AckTracker _tracker;
+    private readonly PartitionLink[] _links;
+    private readonly SessionWindow _window;
+    private readonly CancellationTokenSource _stop;
+    private readonly Lock _gate = new();
+    private readonly ITimer _flushTimer;
+    private readonly ITimer _verifyTimer;
+    private readonly TimeProvider _time;
+    private readonly RateMeter _rate;
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _pending;
+    private long _flushedAt;
+    private bool _timerIsSet;
+
+    public WalSession(
+        SourceConfiguration configuration, IWalStream stream, long epoch, Lsn confirmed, IGrainFactory grains, TimeProvider time,
+        ILogger logger, CancellationToken stopping)
+    {
+        _configuration = configuration;
+        _stream = stream;
+        _time = time;
+        Epoch = epoch;
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        _tracker = new AckTracker(configuration.Partitions, confirmed);
+        _window = new SessionWindow(configuration.WindowChanges, configuration.WindowBytes);
+        _rate = new RateMeter(time);
+        _links = new PartitionLink[configuration.Partitions];
+        for (var i = 0; i < _links.Length; i++)
+            _links[i] = new PartitionLink(this, i, grains.GetGrain<IPartitionGrain>(PartitionKey.For(configuration.Name, i)), logger);
+        _flushTimer = time.CreateTimer(static session => ((WalSession)session!).OnFlushTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _verifyTimer = time.CreateTimer(static session => ((WalSession)session!).Verify(), this, VerifyPatience, VerifyPatience);
+    }
+
+    public long Epoch { get; }
+
+    public string Source => _configuration.Name;
+
+    /// <summary>Cancelled when the session ends.</summary>
+    public CancellationToken Stopping => _stop.Token;
+
+    /// <summary>Fails when a partition says that a newer reader exists.</summary>
+    public Task Failed => _failed.Task;
+
+    public Lsn Received { get; private set; }
+
+    public Lsn Confirmed
+    {
+        get
+        {
+            lock (_gate)
+                return _tracker.Confirmed;
+        }
+    }
+
+    public long Changes { get; private set; }
+
+    public long Transactions { get; private set; }
+
+    public long Heartbeats { get; private set; }
+
+    public SessionWindow Window => _window;
+
+    public double ChangesPerSecond => _rate.PerSecond(Changes);
+
+    /// <summary>Age of the oldest commit that is not durable yet.</summary>
+    public TimeSpan Lag
+    {
+        get
+        {
+            long? oldest;
+            lock (_gate)
+                oldest = _tracker.OldestCommitMicros;
+            if (oldest is not { } micros)
+                return TimeSpan.Zero;
+            var age = _time.GetUtcNow() - DateTimeOffset.UnixEpoch.AddTicks(micros * 10);
+            return age > TimeSpan.Zero ? age : TimeSpan.Zero;
+        }
+    }
+
+    /// <summary>Opens every partition, so that all of them wake and their durable progress is known.</summary>
+    public void Start()
+    {
+        foreach (var link in _links)
+            link.Flush();
+    }
+
+    /// <summary>Reads until cancelled or broken.</summary>
+    /// <exception cref="CaptureException">The stream broke.</exception>
+    public async Task Read(CancellationToken cancellation)
+    {
+        while (true)
+        {
+            var read = _stream.Read(cancellation);
+            if (!read.IsCompleted)
+                BeforeWait();
+            var item = await read;
+            switch (item.Kind)
+            {
+                case WalItemKind.Change:
+                    var change = item.Change!;
+                    if (!_window.TryEnter(change.Size))
+                        await Hold(change.Size, cancellation);
+                    Dispatch(change);
+                    break;
+                case WalItemKind.Commit:
+                    Transactions++;
+                    Ended(item.EndLsn, static (tracker, end) => tracker.Committed(end));
+                    break;
+                case WalItemKind.Position:
+                    Heartbeats++;
+                    Ended(item.EndLsn, static (tracker, end) => tracker.Reached(end));
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Waits until everything read so far is durable and confirmed.</summary>
+    public async Task Drain(CancellationToken cancellation)
+    {
+        FlushNow();
+        await _window.WhenEmpty(cancellation);
+        await _stream.SendFeedback(cancellation);
+    }
+
+    /// <summary>Durable progress of a partition.</summary>
+    public void Progressed(int partition, ChangeVersion progress)
+    {
+        var (changes, bytes) = _links[partition].Release(progress);
+        lock (_gate)
+        {
+            if (_tracker.Progressed(partition, progress))
+                _stream.Confirm(_tracker.Confirmed);
+        }
+
+        _window.Leave(changes, bytes);
+    }
+
+    /// <summary>Takes a report of durable progress.</summary>
+    public void Progressed(ProgressReport report)
+    {
+        foreach (var partition in report.Partitions)
+        {
+            if (partition.Partition < _links.Length)
+                Progressed(partition.Partition, partition.Progress);
+        }
+    }
+
+    /// <summary>Ends the session with an error.</summary>
+    public void Fail(Exception exception) => _failed.TrySetException(exception);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _flushTimer.DisposeAsync();
+        await _verifyTimer.DisposeAsync();
+        await _stream.DisposeAsync();
+    }
+
+    private void Dispatch(RowChange change)
+    {
+        var partition = change.Entity.Partition(_links.Length);
+        lock (_gate)
+        {
+            _tracker.Dispatched(partition, change.Version, change.Transaction.CommitMicros);
+            if (change.Version <= _tracker.ProgressOf(partition))
+            {
+                // Streamed again after a restart, and durable already.
+                _window.Leave(1, change.Size);
+                Changes++;
+                return;
+            }
+        }
+
+        _links[partition].Add(change);
+        Changes++;
+        Received = change.Lsn;
+        _rate.Count(1);
+        if (++_pending >= _links.Length * 64)
+            FlushNow();
+    }
+
+    private void Ended(Lsn end, Action<AckTracker, Lsn> record)
+    {
+        Received = end;
+        lock (_gate)
+        {
+            var before = _tracker.Confirmed;
+            record(_tracker, end);
+            if (_tracker.Confirmed != before)
+                _stream.Confirm(_tracker.Confirmed);
+        }
+    }
+
+    // The socket is empty. At a low rate what is pending leaves at once; at a high one it waits up to a few milliseconds, so that
+    // batches are worth a call each.
+    private void BeforeWait()
+    {
+        if (_pending == 0)
+            return;
+        var linger = Math.Min(MostLingerMs, _rate.Recent * MostLingerMs / (WorthwhileBatch * _links.Length * 1000 / MostLingerMs));
+        if (linger < 0.5 || _time.GetElapsedTime(_flushedAt).TotalMilliseconds >= linger)
+        {
+            FlushNow();
+        }
+        else if (!_timerIsSet)
+        {
+            _timerIsSet = true;
+            _flushTimer.Change(TimeSpan.FromMilliseconds(linger), Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    // Links are safe to flush from the timer's thread; the counter is only a hint for the reading thread.
+    private void OnFlushTimer()
+    {
+        _timerIsSet = false;
+        FlushNow();
+    }
+
+    private void FlushNow()
+    {
+        _pending = 0;
+        _flushedAt = _time.GetTimestamp();
+        foreach (var link in _links)
+            link.Flush();
+    }
+
+    private async ValueTask Hold(int size, CancellationToken cancellation)
+    {
+        FlushNow();
+        await _window.Enter(size, cancellation);
+    }
+
+    private void Verify()
+    {
+        foreach (var link in _links)
+            link.Verify(VerifyPatience);
+    }
+}
