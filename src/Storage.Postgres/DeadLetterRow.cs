@@ -1,0 +1,24 @@
+using System.Runtime.InteropServices;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Storage;
+
+namespace CdcOrleans.Storage.Postgres;
+
+/// <summary>A dead letter and its number among those that differ in nothing by which an event is known again.</summary>
+internal readonly record struct DeadLetterRow(DeadLetter Letter, int Occurrence)
+{
+    public static IEnumerable<DeadLetterRow> From(Checkpoint checkpoint)
+    {
+        var seen = new Dictionary<(EntityKey, ChangeVersion, string, string, bool), int>();
+        foreach (var partition in checkpoint.Partitions)
+        {
+            foreach (var letter in partition.DeadLetters)
+            {
+                ref var count = ref CollectionsMarshal.GetValueRefOrAddDefault(
+                    seen, (letter.Entity, letter.Version, letter.Sink, letter.Topic, letter.Value is null), out _);
+                yield return new DeadLetterRow(letter, count++);
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+using System.Globalization;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Grains.Interfaces.Storage;
+using Npgsql;
+
+namespace CdcOrleans.Storage.Postgres;
+
+/// <summary>
+/// Checkpoints in the control database. A checkpoint is one batch of statements in one implicit transaction and one round trip: the
+/// server ends it by itself, so a silo that stops half-way leaves no locks behind that a successor would wait for.
+/// </summary>
+internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaStore schemas) : ICheckpointStore
+{
+    // Raised by cdc.fence.
+    private const string StaleOwner = "CDC01";
+
+    public async Task<long> RaiseEpoch(string source, string owner, CancellationToken cancellation)
+    {
+        await using var command = control.CreateCommand("SELECT cdc.raise_epoch($1, $2)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = owner });
+        return (long)(await command.ExecuteScalarAsync(cancellation))!;
+    }
+
+    public async Task FixPartitions(string source, int partitions, CancellationToken cancellation)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(partitions, 1);
+        await using var command = control.CreateCommand(
+            """
+            INSERT INTO cdc.sources AS s (source, partitions) VALUES ($1, $2)
+            ON CONFLICT (source) DO UPDATE SET partitions = coalesce(s.partitions, excluded.partitions)
+            RETURNING partitions
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = partitions });
+        var settled = (int)(await command.ExecuteScalarAsync(cancellation))!;
+        if (settled != partitions)
+            throw new InvalidOperationException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"Source '{source}' runs with {settled} partitions since its first start and cannot change to {partitions}: an entity's partition depends on their number. Remedy: set partitions: {settled}."));
+    }
+
+    public async Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation)
+    {
+        // Waits for a checkpoint of the former owner that is under way, and then sees what it wrote.
+        await using var command = control.CreateCommand(
+            """
+            INSERT INTO cdc.partitions AS p (source, partition, generation, owner) VALUES ($1, $2, 1, $3)
+            ON CONFLICT (source, partition) DO UPDATE SET generation = p.generation + 1, owner = excluded.owner, updated_at = now()
+            RETURNING generation, progress_lsn, progress_ordinal, high_lsn, high_ordinal
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = partition });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = owner });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        await reader.ReadAsync(cancellation);
+        return new PartitionClaim(reader.GetInt64(0), Version(reader, 1), Version(reader, 3));
+    }
+
+    public async Task Commit(Checkpoint checkpoint, CancellationToken cancellation)
+    {
+        await using var batch = control.CreateBatch();
+        CheckpointStatements.AddTo(batch.BatchCommands, checkpoint);
+        try
+        {
+            await batch.ExecuteNonQueryAsync(cancellation);
+        }
+        catch (PostgresException trouble) when (trouble.SqlState == StaleOwner)
+        {
+            throw await Refusal(checkpoint, cancellation) ?? (Exception)trouble;
+        }
+    }
+
+    public async Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
+    {
+        var states = new EntityState?[keys.Count];
+        if (keys.Count == 0)
+            return states;
+        var found = await ReadRows(keys, cancellation);
+
+        // Schemas are looked up after the connection has gone back: one that is not known yet takes a connection of its own.
+        foreach (var (place, version, schema, deleted, row) in found)
+        {
+            var table = await schemas.Get(keys[place].TableId, schema, cancellation);
+            states[place] = new EntityState(version, table, row is null ? default : new RowImage(row), deleted);
+        }
+
+        return states;
+    }
+
+    public async Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation)
+    {
+        await using var command = control.CreateCommand(
+            """
+            SELECT partition, generation, progress_lsn, progress_ordinal, high_lsn, high_ordinal
+            FROM cdc.partitions WHERE source = $1 ORDER BY partition
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var rows = new List<PartitionProgressRow>();
+        while (await reader.ReadAsync(cancellation))
+            rows.Add(new PartitionProgressRow(reader.GetInt32(0), reader.GetInt64(1), Version(reader, 2), Version(reader, 4)));
+        return rows;
+    }
+
+    private async Task<List<StoredState>> ReadRows(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
+    {
+        var tableIds = new int[keys.Count];
+        var texts = new string[keys.Count];
+        for (var i = 0; i < keys.Count; i++)
+        {
+            tableIds[i] = keys[i].TableId;
+            texts[i] = StoredText.Key(keys[i].Key);
+        }
+
+        await using var command = control.CreateCommand(
+            """SELECT place, commit_lsn, ordinal, schema_version, deleted, "row" FROM cdc.read_states($1, $2)""");
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = tableIds });
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = texts });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var found = new List<StoredState>(keys.Count);
+        while (await reader.ReadAsync(cancellation))
+        {
+            found.Add(new StoredState(
+                reader.GetInt32(0) - 1,
+                Version(reader, 1),
+                reader.GetInt32(3),
+                reader.GetBoolean(4),
+                reader.IsDBNull(5) ? null : reader.GetFieldValue<byte[]>(5)));
+        }
+
+        return found;
+    }
+
+    // Epochs and generations only rise: who was stale a moment ago still is. Null if the store says otherwise.
+    private async Task<StaleOwnerException?> Refusal(Checkpoint checkpoint, CancellationToken cancellation)
+    {
+        long? epoch;
+        await using (var command = control.CreateCommand("SELECT epoch FROM cdc.sources WHERE source = $1"))
+        {
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = checkpoint.Source });
+            epoch = (long?)await command.ExecuteScalarAsync(cancellation);
+        }
+
+        var current = (await ReadProgress(checkpoint.Source, cancellation)).ToDictionary(p => p.Partition, p => p.Generation);
+        return StaleOwners.Find(checkpoint, epoch, current);
+    }
+
+    private static ChangeVersion Version(NpgsqlDataReader reader, int column) =>
+        new(new Lsn((ulong)reader.GetInt64(column)), reader.GetInt64(column + 1));
+
+    private readonly record struct StoredState(int Place, ChangeVersion Version, int SchemaVersion, bool Deleted, byte[]? Row);
+}

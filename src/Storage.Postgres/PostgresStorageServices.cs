@@ -1,0 +1,34 @@
+using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Grains.Interfaces.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace CdcOrleans.Storage.Postgres;
+
+/// <summary>Registers the control database's services.</summary>
+public static class PostgresStorageServices
+{
+    /// <summary>The key under which the control database's <see cref="NpgsqlDataSource"/> is registered.</summary>
+    public const string DataSourceKey = "cdc.control";
+
+    /// <summary>
+    /// Adds <see cref="ICheckpointStore"/> and <see cref="ISchemaStore"/> on the control database, and its data source under
+    /// <see cref="DataSourceKey"/>. The database must have been migrated (<see cref="ControlDatabase.Migrate"/>) before they are used.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    /// <param name="connection">Npgsql connection string of the control database.</param>
+    /// <exception cref="ControlDatabaseException"><paramref name="connection"/> is not an Npgsql connection string.</exception>
+    public static IServiceCollection AddPostgresStorage(this IServiceCollection services, string connection)
+    {
+        var prepared = ControlConnection.ForStore(connection);
+        services.AddKeyedSingleton(DataSourceKey, (provider, _) =>
+            new NpgsqlDataSourceBuilder(prepared) { Name = DataSourceKey }.UseLoggerFactory(provider.GetService<ILoggerFactory>()).Build());
+        services.AddSingleton<ISchemaStore>(provider =>
+            new PostgresSchemaStore(provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey)));
+        services.AddSingleton<ICheckpointStore>(provider =>
+            new PostgresCheckpointStore(
+                provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey), provider.GetRequiredService<ISchemaStore>()));
+        return services;
+    }
+}

@@ -1,0 +1,78 @@
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Storage;
+
+namespace CdcOrleans.Storage.Postgres;
+
+/// <summary>A state under the key it is stored by.</summary>
+internal readonly record struct StateRow(string Key, EntityState State);
+
+/// <summary>
+/// A checkpoint's states in the order of their keys, each once, in slices that one statement can carry. The order lets transactions
+/// that meet wait for each other instead of deadlocking, and walks the index instead of jumping about in it.
+/// </summary>
+internal static class StateSlices
+{
+    /// <summary>Rows in one statement.</summary>
+    public const int MostRows = 2000;
+
+    /// <summary>Bytes in one statement, roughly: far below the gigabyte that a message may have.</summary>
+    public const int MostBytes = 16 << 20;
+
+    public static IEnumerable<ArraySegment<StateRow>> Of(Checkpoint checkpoint)
+    {
+        var rows = Sorted(checkpoint);
+        var start = 0;
+        var bytes = 0L;
+        for (var i = 0; i < rows.Count; i++)
+        {
+            var size = rows[i].State.Size + rows[i].Key.Length;
+            if (i > start && (i - start == MostRows || bytes + size > MostBytes))
+            {
+                yield return rows[start..i];
+                start = i;
+                bytes = 0;
+            }
+
+            bytes += size;
+        }
+
+        if (start < rows.Count)
+            yield return rows[start..];
+    }
+
+    private static ArraySegment<StateRow> Sorted(Checkpoint checkpoint)
+    {
+        var rows = new StateRow[checkpoint.Partitions.Sum(p => p.States.Count)];
+        var count = 0;
+        foreach (var partition in checkpoint.Partitions)
+        {
+            foreach (var (entity, state) in partition.States)
+                rows[count++] = new StateRow(StoredText.Key(entity.Key), state);
+        }
+
+        rows.AsSpan(0, count).Sort(Compare);
+
+        // One statement may touch a row only once: of an entity that came twice the newest stays.
+        var kept = 0;
+        for (var i = 0; i < count; i++)
+        {
+            if (kept > 0 && SameEntity(rows[kept - 1], rows[i]))
+                kept--;
+            rows[kept++] = rows[i];
+        }
+
+        return new ArraySegment<StateRow>(rows, 0, kept);
+    }
+
+    private static int Compare(StateRow left, StateRow right)
+    {
+        var byTable = left.State.Table.TableId.CompareTo(right.State.Table.TableId);
+        if (byTable != 0)
+            return byTable;
+        var byKey = string.CompareOrdinal(left.Key, right.Key);
+        return byKey != 0 ? byKey : left.State.Version.CompareTo(right.State.Version);
+    }
+
+    private static bool SameEntity(StateRow left, StateRow right) =>
+        left.State.Table.TableId == right.State.Table.TableId && string.Equals(left.Key, right.Key, StringComparison.Ordinal);
+}

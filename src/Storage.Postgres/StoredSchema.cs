@@ -1,0 +1,58 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using CdcOrleans.Grains.Interfaces.Schemas;
+
+namespace CdcOrleans.Storage.Postgres;
+
+/// <summary>The content of a table schema as it stands in the store, in JSON. Members may be added, never renamed.</summary>
+internal sealed record StoredSchema(
+    [property: JsonPropertyName("schema")] string Schema,
+    [property: JsonPropertyName("name")] string Name,
+    [property: JsonPropertyName("columns")] StoredColumn[] Columns,
+    [property: JsonPropertyName("key")] int[] Key)
+{
+    public static string Write(TableSchema shape) =>
+        JsonSerializer.Serialize(
+            new StoredSchema(
+                shape.Schema,
+                shape.Name,
+                [.. shape.Columns.Select(c => new StoredColumn(c.Name, c.TypeOid, c.TypeModifier, c.TypeName, c.Nullable))],
+                shape.Key),
+            StoredSchemaJson.Default.StoredSchema);
+
+    public static TableSchema Read(int tableId, int version, string content)
+    {
+        var stored = JsonSerializer.Deserialize(content, StoredSchemaJson.Default.StoredSchema)
+            ?? throw new InvalidDataException($"Schema {version} of table {tableId} is empty in the control database.");
+        return new TableSchema
+        {
+            TableId = tableId,
+            Version = version,
+            Schema = stored.Schema,
+            Name = stored.Name,
+            Columns = [.. stored.Columns.Select(c => new ColumnSchema
+            {
+                Name = c.Name, TypeOid = c.TypeOid, TypeModifier = c.TypeModifier, TypeName = c.TypeName, Nullable = c.Nullable,
+            })],
+            Key = stored.Key,
+        };
+    }
+
+    /// <summary>Whether two shapes are the same but for their numbers.</summary>
+    public static bool SameShape(TableSchema left, TableSchema right) =>
+        left.Schema == right.Schema
+        && left.Name == right.Name
+        && left.Columns.AsSpan().SequenceEqual(right.Columns)
+        && left.Key.AsSpan().SequenceEqual(right.Key);
+}
+
+/// <summary>A column of a <see cref="StoredSchema"/>.</summary>
+internal sealed record StoredColumn(
+    [property: JsonPropertyName("name")] string Name,
+    [property: JsonPropertyName("type_oid")] uint TypeOid,
+    [property: JsonPropertyName("type_modifier")] int TypeModifier,
+    [property: JsonPropertyName("type_name")] string TypeName,
+    [property: JsonPropertyName("nullable")] bool Nullable);
+
+[JsonSerializable(typeof(StoredSchema))]
+internal sealed partial class StoredSchemaJson : JsonSerializerContext;
