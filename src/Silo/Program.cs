@@ -1,1 +1,9 @@
-return 0; // Placeholder of the skeleton; the program comes with its own commit.
+using System.CommandLine;
+using CdcOrleans.Silo.Commands;
+
+var root = new RootCommand("CdcOrleans: change data capture from PostgreSQL, one actor per entity.")
+{
+    RunCommand.Create(),
+    CheckCommand.Create(),
+};
+return await root.Parse(args).InvokeAsync();

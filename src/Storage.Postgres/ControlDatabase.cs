@@ -55,6 +55,48 @@ public static partial class ControlDatabase
         }
     }
 
+    /// <summary>Checks that the database answers, or that the role may create it, and changes nothing.</summary>
+    /// <param name="connection">Npgsql connection string.</param>
+    /// <param name="cancellation">Cancels.</param>
+    /// <exception cref="ControlDatabaseException">It cannot be used; the message has the remedy.</exception>
+    public static async Task Check(string connection, CancellationToken cancellation)
+    {
+        var settings = ControlConnection.Parse(connection);
+        settings.Pooling = false;
+        try
+        {
+            await using var probe = new NpgsqlConnection(settings.ConnectionString);
+            await probe.OpenAsync(cancellation);
+        }
+        catch (PostgresException missing) when (missing.SqlState == PostgresErrorCodes.InvalidCatalogName)
+        {
+            await CheckMayCreate(settings, missing, cancellation);
+        }
+        catch (NpgsqlException trouble)
+        {
+            throw ControlTrouble.Explain(settings, trouble);
+        }
+    }
+
+    private static async Task CheckMayCreate(NpgsqlConnectionStringBuilder settings, PostgresException missing, CancellationToken cancellation)
+    {
+        var maintenance = new NpgsqlConnectionStringBuilder(settings.ConnectionString) { Database = "postgres" };
+        try
+        {
+            await using var connection = new NpgsqlConnection(maintenance.ConnectionString);
+            await connection.OpenAsync(cancellation);
+            await using var may = new NpgsqlCommand("SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user", connection);
+            if (await may.ExecuteScalarAsync(cancellation) is true)
+                return;
+        }
+        catch (NpgsqlException trouble)
+        {
+            throw ControlTrouble.ExplainMissingDatabase(settings, trouble);
+        }
+
+        throw ControlTrouble.ExplainMissingDatabase(settings, missing);
+    }
+
     /// <summary>
     /// The connection string for Orleans' ADO.NET providers: the same database, with the search path on which they find their queries.
     /// </summary>

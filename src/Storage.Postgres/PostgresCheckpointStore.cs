@@ -4,6 +4,7 @@ using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Grains.Interfaces.Storage;
 using Npgsql;
+using NpgsqlTypes;
 
 namespace CdcOrleans.Storage.Postgres;
 
@@ -16,12 +17,20 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
     // Raised by cdc.fence.
     private const string StaleOwner = "CDC01";
 
-    public async Task<long> RaiseEpoch(string source, string owner, CancellationToken cancellation)
+    public async Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation)
     {
-        await using var command = control.CreateCommand("SELECT cdc.raise_epoch($1, $2)");
+        await using var command = control.CreateCommand("SELECT cdc.raise_epoch($1, $2, $3)");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = owner });
-        return (long)(await command.ExecuteScalarAsync(cancellation))!;
+        command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Bigint, Value = after is { } epoch ? epoch : DBNull.Value });
+        try
+        {
+            return (long)(await command.ExecuteScalarAsync(cancellation))!;
+        }
+        catch (PostgresException refused) when (refused.SqlState == StaleOwner)
+        {
+            throw new StaleOwnerException($"Source '{source}' has a newer reader than that of epoch {after}.", epochIsStale: true, []);
+        }
     }
 
     public async Task FixPartitions(string source, int partitions, CancellationToken cancellation)

@@ -26,13 +26,16 @@ CREATE FUNCTION cdc.epoch_lock(of_source text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $body$ SELECT hashtextextended('cdc.epoch/' || of_source, 0) $body$;
 
-CREATE FUNCTION cdc.raise_epoch(of_source text, new_owner text) RETURNS bigint
+CREATE FUNCTION cdc.raise_epoch(of_source text, new_owner text, after bigint) RETURNS bigint
 LANGUAGE plpgsql
 AS $body$
 DECLARE
     raised bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(cdc.epoch_lock(of_source));
+    IF after IS NOT NULL AND NOT EXISTS (SELECT FROM cdc.sources AS s WHERE s.source = of_source AND s.epoch = after) THEN
+        RAISE EXCEPTION 'stale epoch' USING ERRCODE = 'CDC01';
+    END IF;
     INSERT INTO cdc.sources AS s (source, epoch, owner, raised_at) VALUES (of_source, 1, new_owner, now())
     ON CONFLICT (source) DO UPDATE SET epoch = s.epoch + 1, owner = excluded.owner, raised_at = excluded.raised_at
     RETURNING s.epoch INTO raised;

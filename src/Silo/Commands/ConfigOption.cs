@@ -1,0 +1,32 @@
+using System.CommandLine;
+using CdcOrleans.Configuration;
+using CdcOrleans.Grains.Interfaces.Configuration;
+
+namespace CdcOrleans.Silo.Commands;
+
+/// <summary>The option that names the configuration file, and its reading.</summary>
+internal static class ConfigOption
+{
+    public static Option<string> Create() => new("--config", "-c")
+    {
+        Description = "The configuration file.",
+        DefaultValueFactory = _ => "cdc.yaml",
+    };
+
+    /// <summary>Reads the file; says on standard error what is wrong with it and answers null.</summary>
+    public static PipelineConfiguration? Load(string path)
+    {
+        try
+        {
+            var configuration = ConfigurationFile.Load(path, environment: null, out var warnings);
+            foreach (var warning in warnings)
+                Console.Error.WriteLine($"warning: {warning}");
+            return configuration;
+        }
+        catch (ConfigurationException refused)
+        {
+            Console.Error.WriteLine(refused.Message);
+            return null;
+        }
+    }
+}

@@ -1,0 +1,34 @@
+using CdcOrleans.Capture.Postgres;
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Storage.Postgres;
+
+namespace CdcOrleans.Silo.Hosting;
+
+/// <summary>What must be true before anything is changed anywhere: the control database answers, every source can be captured.</summary>
+internal static class Preflight
+{
+    /// <summary>Everything found wrong, for a person; empty when the pipeline can start.</summary>
+    public static async Task<IReadOnlyList<string>> Check(PipelineConfiguration configuration, CancellationToken cancellation)
+    {
+        var findings = new List<string>();
+        try
+        {
+            await ControlDatabase.Check(configuration.Control.Connection, cancellation);
+        }
+        catch (ControlDatabaseException unusable)
+        {
+            findings.Add($"control.connection: {unusable.Message}");
+        }
+
+        await using var services = new ServiceCollection().AddLogging().AddPostgresStorage(configuration.Control.Connection).AddPostgresCapture().BuildServiceProvider();
+        var captures = services.GetRequiredService<ISourceCaptureFactory>();
+        foreach (var source in configuration.Sources.Values)
+        {
+            await using var capture = captures.Create(source);
+            findings.AddRange(await capture.Check(cancellation));
+        }
+
+        return findings;
+    }
+}

@@ -1,0 +1,93 @@
+using System.Net;
+using System.Net.Sockets;
+using CdcOrleans.Capture.Postgres;
+using CdcOrleans.Gateway;
+using CdcOrleans.Grains.Hosting;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Sinks;
+using CdcOrleans.Storage.Postgres;
+using Orleans.Configuration;
+
+namespace CdcOrleans.Silo.Hosting;
+
+/// <summary>Composes the process: Orleans, capture, storage, sinks, grains, and the gateway where it runs here.</summary>
+internal static class SiloHost
+{
+    public static WebApplication Build(PipelineConfiguration configuration, bool withGateway)
+    {
+        // Empty: addresses and limits come from the configuration alone, not from ASPNETCORE_URLS or an appsettings.json lying about.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = typeof(SiloHost).Assembly.GetName().Name });
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "HH:mm:ss.fff ";
+            console.UseUtcTimestamp = true;
+        });
+        builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Npgsql", LogLevel.Warning);
+        builder.Services.AddSingleton(configuration);
+        builder.Services.AddPostgresStorage(configuration.Control.Connection);
+        builder.Services.AddPostgresCapture();
+        builder.Services.AddSinks();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(25));
+        if (withGateway)
+        {
+            builder.WebHost.UseKestrelCore();
+            builder.Services.AddCdcGateway(configuration);
+        }
+        else
+        {
+            builder.Services.AddSingleton<Microsoft.AspNetCore.Hosting.Server.IServer, NoServer>();
+        }
+
+        builder.UseOrleans(silo => Configure(silo, configuration));
+        var app = builder.Build();
+        if (withGateway)
+            app.MapCdcGateway();
+        return app;
+    }
+
+    private static void Configure(ISiloBuilder silo, PipelineConfiguration configuration)
+    {
+        var cluster = configuration.Cluster;
+        var control = ControlDatabase.OrleansConnection(configuration.Control.Connection);
+        silo.Configure<ClusterOptions>(options => options.ClusterId = options.ServiceId = cluster.Id);
+        silo.UseAdoNetClustering(options =>
+        {
+            options.Invariant = ControlDatabase.OrleansInvariant;
+            options.ConnectionString = control;
+        });
+        silo.UseAdoNetReminderService(options =>
+        {
+            options.Invariant = ControlDatabase.OrleansInvariant;
+            options.ConnectionString = control;
+        });
+        silo.AddAdoNetGrainStorageAsDefault(options =>
+        {
+            options.Invariant = ControlDatabase.OrleansInvariant;
+            options.ConnectionString = control;
+        });
+        var address = IPAddress.Parse(cluster.Address);
+        silo.ConfigureEndpoints(address, PortOrFree(address, cluster.SiloPort), PortOrFree(address, cluster.ClientPort), listenOnAnyHostAddress: false);
+
+        // A dead silo is noticed in about three seconds, so that its sources and partitions are at work elsewhere within ten.
+        silo.Configure<ClusterMembershipOptions>(options =>
+        {
+            options.ProbeTimeout = TimeSpan.FromSeconds(1);
+            options.NumMissedProbesLimit = 3;
+            options.TableRefreshTimeout = TimeSpan.FromSeconds(5);
+            options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
+            options.NumMissedTableIAmAliveLimit = 2;
+        });
+        silo.AddCdcPipeline();
+    }
+
+    // Between this and the silo's own binding somebody else may take the port; the silo then says so and ends.
+    private static int PortOrFree(IPAddress address, int port)
+    {
+        if (port != 0)
+            return port;
+        using var listener = new TcpListener(address, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
