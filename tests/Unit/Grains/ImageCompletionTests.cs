@@ -1,0 +1,63 @@
+using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using Xunit;
+
+namespace CdcOrleans.Unit.Grains;
+
+public sealed class ImageCompletionTests
+{
+    private static readonly EntityState Held =
+        new(Sample.Version(1), Sample.Orders, Sample.Row("1", "new", "a long note"), Deleted: false);
+
+    [Fact]
+    public void An_unchanged_value_comes_from_the_held_row()
+    {
+        var change = Sample.Change(ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", null, Sample.Unchanged));
+        Assert.Equal(["1", null, "a long note"], Sample.Values(ImageCompletion.After(change, Held)));
+    }
+
+    [Fact]
+    public void It_is_found_by_name_when_the_table_has_changed_its_shape()
+    {
+        var wider = Sample.Table("orders", 2, "note", "id", "added");
+        var change = Sample.Change(
+            ChangeOperation.Update, "1", Sample.Version(2), Sample.Row(Sample.Unchanged, "1", Sample.Unchanged), table: wider);
+        Assert.Equal(["a long note", "1", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Held)));
+    }
+
+    [Fact]
+    public void Without_a_held_row_it_stays_unknown()
+    {
+        var change = Sample.Change(ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", "x", Sample.Unchanged));
+        Assert.Equal(["1", "x", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, null)));
+        Assert.Equal(["1", "x", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Held with { Deleted = true, Row = default })));
+    }
+
+    [Fact]
+    public void Before_is_the_logs_when_whole_else_the_held_row_else_the_key()
+    {
+        var whole = Sample.Change(
+            ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", "b", "c"), before: Sample.Row("1", "log", "log"));
+        Assert.Equal(["1", "log", "log"], Sample.Values(ImageCompletion.Before(whole, Held, out var shape)));
+        Assert.Same(whole.Table, shape);
+
+        var none = Sample.Change(ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", "b", "c"));
+        Assert.Equal(["1", "new", "a long note"], Sample.Values(ImageCompletion.Before(none, Held, out shape)));
+        Assert.Same(Held.Table, shape);
+
+        var delete = Sample.Change(ChangeOperation.Delete, "1", Sample.Version(2), before: Sample.Row("1", null, null), keyOnly: true);
+        Assert.Equal(["1", "new", "a long note"], Sample.Values(ImageCompletion.Before(delete, Held, out _)));
+        Assert.Equal(["1", null, null], Sample.Values(ImageCompletion.Before(delete, null, out _)));
+
+        Assert.False(ImageCompletion.Before(none, null, out shape).IsPresent);
+        Assert.Null(shape);
+    }
+
+    [Fact]
+    public void A_create_has_no_before_even_over_a_held_row()
+    {
+        var change = Sample.Change(ChangeOperation.Create, "1", Sample.Version(2), Sample.Row("1", "b", "c"));
+        Assert.False(ImageCompletion.Before(change, Held, out _).IsPresent);
+    }
+}

@@ -1,0 +1,83 @@
+using System.Buffers.Binary;
+using System.Text;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Schemas;
+
+namespace CdcOrleans.Unit.Grains;
+
+/// <summary>Small rows, tables and changes to test with.</summary>
+internal static class Sample
+{
+    /// <summary>Stands for a TOAST value that the log does not carry.</summary>
+    public const string Unchanged = "\0unchanged";
+
+    public static readonly TableSchema Orders = Table("orders", 1, "id", "status", "note");
+
+    public static TableSchema Table(string name, int version, params string[] columns) => new()
+    {
+        TableId = name.Length,
+        Version = version,
+        Schema = "public",
+        Name = name,
+        Columns = [.. columns.Select(c => new ColumnSchema { Name = c, TypeOid = 25, TypeModifier = -1, TypeName = "text" })],
+        Key = [0],
+    };
+
+    public static RowImage Row(params string?[] values)
+    {
+        using var tuple = new MemoryStream();
+        Span<byte> number = stackalloc byte[4];
+        BinaryPrimitives.WriteInt16BigEndian(number, (short)values.Length);
+        tuple.Write(number[..2]);
+        foreach (var value in values)
+        {
+            if (value is null or Unchanged)
+            {
+                tuple.WriteByte(value is null ? (byte)'n' : (byte)'u');
+                continue;
+            }
+
+            var text = Encoding.UTF8.GetBytes(value);
+            tuple.WriteByte((byte)'t');
+            BinaryPrimitives.WriteInt32BigEndian(number, text.Length);
+            tuple.Write(number);
+            tuple.Write(text);
+        }
+
+        return new RowImage(tuple.ToArray());
+    }
+
+    public static string?[] Values(RowImage row)
+    {
+        var values = new List<string?>();
+        foreach (var column in row)
+        {
+            values.Add(column.Kind switch
+            {
+                ColumnKind.Null => null,
+                ColumnKind.Unchanged => Unchanged,
+                _ => Encoding.UTF8.GetString(column.Text),
+            });
+        }
+
+        return [.. values];
+    }
+
+    public static RowChange Change(
+        ChangeOperation operation, string key, ChangeVersion version, RowImage after = default, RowImage before = default,
+        bool keyOnly = false, TableSchema? table = null) => new()
+        {
+            Operation = operation,
+            Table = table ?? Orders,
+            Entity = new EntityKey((table ?? Orders).FullName, key),
+            Version = version,
+            Lsn = version.CommitLsn,
+            Transaction = new SourceTransaction { CommitLsn = version.CommitLsn, Xid = 7, CommitMicros = 1_700_000_000_000_000 },
+            Before = before,
+            BeforeIsKeyOnly = keyOnly,
+            After = after,
+        };
+
+    public static ChangeVersion Version(long commit, long ordinal = 1) => new(new Lsn((ulong)commit), ordinal);
+}
