@@ -1,0 +1,67 @@
+using System.Net.Sockets;
+using CdcOrleans.Capture.Postgres.Checks;
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using Npgsql;
+
+namespace CdcOrleans.Capture.Postgres;
+
+/// <summary>Says what went wrong between us and the server, where, what helps, and whether time alone may help.</summary>
+internal sealed class CaptureFailure(SourceConfiguration source, SourceConnection place)
+{
+    /// <summary>An exception of Npgsql or of the protocol as one of capture.</summary>
+    /// <param name="exception">What was thrown.</param>
+    /// <param name="doing">What was being done, such as <c>streaming</c>.</param>
+    public CaptureException Of(Exception exception, string doing) => exception switch
+    {
+        CaptureException capture => capture,
+        PostgresException refusal => Of(refusal, doing),
+        InvalidDataException broken => new CaptureException(
+            $"sources.{source.Name}: what {place.Description} sent while {doing} was not understood: {broken.Message} "
+            + "Look for a proxy that changes the protocol; otherwise report this as a defect.",
+            transient: false, broken),
+        _ => new CaptureException(
+            $"{Connection}: the connection to {place.Description} failed while {doing}: {Words(exception)} "
+            + "Check that the server runs and can be reached from here.",
+            transient: true, exception),
+    };
+
+    private string Connection => $"sources.{source.Name}.postgres.connection";
+
+    private CaptureException Of(PostgresException refusal, string doing)
+    {
+        var said = $"{refusal.MessageText} ({refusal.SqlState})";
+        return refusal.SqlState switch
+        {
+            PostgresErrorCodes.ObjectInUse => new CaptureException(
+                $"sources.{source.Name}.postgres.slot: slot {source.Slot} is in use: {said}. Stop the other client, or name another slot.",
+                transient: true, refusal),
+            PostgresErrorCodes.UndefinedObject when refusal.MessageText.Contains("publication", StringComparison.Ordinal) => new CaptureException(
+                $"sources.{source.Name}.postgres.publication: {said}. "
+                + "The log is read as of each change: if the publication was created after the slot, drop the slot and start the source again.",
+                transient: false, refusal),
+            PostgresErrorCodes.UndefinedObject => new CaptureException(SlotCheck.Missing(source), transient: false, refusal),
+            PostgresErrorCodes.ObjectNotInPrerequisiteState or PostgresErrorCodes.UndefinedFile => new CaptureException(
+                $"sources.{source.Name}.postgres.slot: {place.Description} refused slot {source.Slot}: {said}. "
+                + $"If the slot is lost, run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});, start the source again, and backfill.",
+                transient: false, refusal),
+            _ when LikelyPasses(refusal) => new CaptureException(
+                $"{Connection}: {place.Description} ended the session while {doing}: {said}. Check the server's state and log.",
+                transient: true, refusal),
+            _ => new CaptureException(
+                $"{Connection}: {place.Description} refused while {doing}: {said}. Check user, password, database and privileges.",
+                transient: false, refusal),
+        };
+    }
+
+    // Configuration does not mend itself: authorization (28), catalog and schema names (3D, 3F), syntax and privileges (42).
+    private static bool LikelyPasses(PostgresException refusal) => refusal.SqlState[..2] is not ("28" or "3D" or "3F" or "42" or "0A" or "22" or "55");
+
+    private static string Words(Exception exception)
+    {
+        var words = exception.Message.TrimEnd('.');
+        return exception.InnerException is SocketException or IOException or TimeoutException
+            ? $"{words}: {exception.InnerException.Message.TrimEnd('.')}."
+            : $"{words}.";
+    }
+}

@@ -1,0 +1,39 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+using Microsoft.Extensions.Logging;
+
+namespace CdcOrleans.Capture.Postgres;
+
+/// <summary>What capture logs.</summary>
+internal static partial class CaptureLog
+{
+    [LoggerMessage(Level = LogLevel.Information, Message = "Source {Source}: created publication {Publication} for {Tables} tables.")]
+    public static partial void PublicationCreated(this ILogger logger, string source, string publication, int tables);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Source {Source}: added {Tables} tables to publication {Publication}.")]
+    public static partial void PublicationExtended(this ILogger logger, string source, string publication, int tables);
+
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Source {Source}: creating slot {Slot}; the server first waits for transactions that are open now to end.")]
+    public static partial void CreatingSlot(this ILogger logger, string source, string slot);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Source {Source}: created slot {Slot} at {Position}.")]
+    public static partial void SlotCreated(this ILogger logger, string source, string slot, Lsn position);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Source {Source}: streaming from slot {Slot}, server process {Process}.")]
+    public static partial void Streaming(this ILogger logger, string source, string slot, int process);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: ended server process {Process}, which a stale reader had left on slot {Slot}.")]
+    public static partial void StaleReaderEnded(this ILogger logger, string source, string slot, int process);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Source {Source}: table {Table} has schema version {Version} with {Columns} columns.")]
+    public static partial void RelationAnnounced(this ILogger logger, string source, string table, int version, int columns);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Source {Source}: table {Table} was truncated; truncate is not captured yet, so consumers keep its rows. Further truncations of it are only counted.")]
+    public static partial void TruncateNotCaptured(this ILogger logger, string source, string table);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: the replication connection did not close in time and was abandoned.")]
+    public static partial void ConnectionAbandoned(this ILogger logger, string source);
+}

@@ -1,0 +1,19 @@
+using CdcOrleans.Grains.Interfaces.Capture;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace CdcOrleans.Capture.Postgres;
+
+/// <summary>Registers capture from PostgreSQL.</summary>
+public static class CaptureServices
+{
+    /// <summary>
+    /// Adds <see cref="ISourceCaptureFactory"/>. It needs an <see cref="Grains.Interfaces.Schemas.ISchemaStore"/> and logging.
+    /// </summary>
+    public static IServiceCollection AddPostgresCapture(this IServiceCollection services)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<ISourceCaptureFactory, PostgresSourceCaptureFactory>();
+        return services;
+    }
+}

@@ -1,0 +1,52 @@
+using Npgsql;
+
+namespace CdcOrleans.Capture.Postgres.Checks;
+
+/// <summary>A publication that exists.</summary>
+internal sealed record PublicationFacts
+{
+    private const string Query = """
+        SELECT pubinsert AND pubupdate AND pubdelete, pubviaroot, pg_has_role(pubowner, 'USAGE'), pg_get_userbyid(pubowner)::text
+        FROM pg_publication WHERE pubname = $1
+        """;
+
+    private const string Members = "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = $1";
+
+    /// <summary>Whether it publishes inserts, updates and deletes.</summary>
+    public required bool PublishesRows { get; init; }
+
+    /// <summary>Whether changes of partitions appear as their partitioned table's.</summary>
+    public required bool ViaRoot { get; init; }
+
+    /// <summary>Whether our role owns it, itself or through membership.</summary>
+    public required bool IsOurs { get; init; }
+
+    public required string Owner { get; init; }
+
+    /// <summary>Tables that it publishes.</summary>
+    public required IReadOnlySet<(string Schema, string Name)> Tables { get; init; }
+
+    /// <summary>The publication of a name; null when there is none.</summary>
+    public static async Task<PublicationFacts?> Read(NpgsqlConnection connection, string name, CancellationToken cancellation)
+    {
+        bool publishesRows, viaRoot, isOurs;
+        string owner;
+        await using (var command = new NpgsqlCommand(Query, connection) { Parameters = { new() { Value = name } } })
+        {
+            await using var rows = await command.ExecuteReaderAsync(cancellation);
+            if (!await rows.ReadAsync(cancellation))
+                return null;
+            (publishesRows, viaRoot, isOurs, owner) = (rows.GetBoolean(0), rows.GetBoolean(1), rows.GetBoolean(2), rows.GetString(3));
+        }
+
+        var tables = new HashSet<(string, string)>();
+        await using (var command = new NpgsqlCommand(Members, connection) { Parameters = { new() { Value = name } } })
+        {
+            await using var rows = await command.ExecuteReaderAsync(cancellation);
+            while (await rows.ReadAsync(cancellation))
+                tables.Add((rows.GetString(0), rows.GetString(1)));
+        }
+
+        return new PublicationFacts { PublishesRows = publishesRows, ViaRoot = viaRoot, IsOurs = isOurs, Owner = owner, Tables = tables };
+    }
+}

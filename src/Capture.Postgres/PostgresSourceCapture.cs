@@ -1,0 +1,200 @@
+using CdcOrleans.Capture.Postgres.Checks;
+using CdcOrleans.Capture.Postgres.Schemas;
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace CdcOrleans.Capture.Postgres;
+
+/// <summary>Captures one PostgreSQL database through a publication and a logical slot.</summary>
+internal sealed class PostgresSourceCapture : ISourceCapture
+{
+    // Assigning a transaction id makes the statement's commit flush the log: the heartbeat is seen now, not with the next write.
+    private const string HeartbeatStatement = "SELECT pg_logical_emit_message(false, $1, $2), pg_current_xact_id()::text";
+
+    private const string PositionsQuery = """
+        SELECT pg_current_wal_flush_lsn()::text, confirmed_flush_lsn::text,
+               GREATEST(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), restart_lsn), 0)::bigint
+        FROM pg_replication_slots WHERE slot_name = $1
+        """;
+
+    private readonly SourceConfiguration _source;
+    private readonly SourceConnection _place;
+    private readonly CaptureFailure _failure;
+    private readonly ISchemaStore _schemas;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly NpgsqlDataSource _database;
+
+    public PostgresSourceCapture(SourceConfiguration source, ISchemaStore schemas, TimeProvider time, ILogger logger)
+    {
+        _source = source;
+        _schemas = schemas;
+        _time = time;
+        _logger = logger;
+        _place = new SourceConnection(source);
+        _failure = new CaptureFailure(source, _place);
+        _database = NpgsqlDataSource.Create(_place.Ordinary);
+    }
+
+    public async Task<IReadOnlyList<string>> Check(CancellationToken cancellation)
+    {
+        try
+        {
+            return (await Ask((connection, token) => SourceChecks.Run(connection, _source, _place, token), "checking", cancellation)).Findings;
+        }
+        catch (CaptureException exception)
+        {
+            return [exception.Message];
+        }
+    }
+
+    public Task<CaptureFacts> Prepare(CancellationToken cancellation) =>
+        Ask(
+            async (connection, token) =>
+            {
+                var checks = await SourceChecks.Run(connection, _source, _place, token);
+                if (checks.Findings.Count > 0)
+                    throw new CaptureException(string.Join(Environment.NewLine, checks.Findings), transient: false);
+
+                await EnsurePublication(connection, checks, token);
+                // The slot comes after the publication: the log is decoded with the catalog as of each change, and a slot that
+                // began before its publication could never be read.
+                var confirmed = checks.Slot?.Confirmed ?? await CreateSlot(connection, token);
+                return new CaptureFacts(
+                    checks.Server.Database, checks.Server.SystemIdentifier, checks.Server.Version, checks.Slot is null, confirmed,
+                    [.. checks.Tables.Select(t => t.FullName)]);
+            },
+            "preparing", cancellation);
+
+    public async Task<IWalStream> Stream(CancellationToken cancellation)
+    {
+        if (SlotCheck.NameFinding(_source) is { } finding)
+            throw new CaptureException(finding, transient: false);
+        var slot = await Ask((connection, token) => SlotFacts.Read(connection, _source.Slot, token), "looking at the slot", cancellation)
+            ?? throw new CaptureException(SlotCheck.Missing(_source), transient: false);
+        if (slot.IsLost)
+            throw new CaptureException(SlotCheck.Lost(_source), transient: false);
+        if (slot.ActiveProcess is not null)
+            throw new CaptureException(SlotCheck.InUse(_source, slot), transient: true);
+
+        var announcer = new RelationAnnouncer(_source, new RelationCatalog(_database), _schemas, _logger);
+        return await PostgresWalStream.Start(
+            new WalStreamSettings(_source, _place, _failure, announcer, _database, _time, _logger), cancellation);
+    }
+
+    public Task Heartbeat(CancellationToken cancellation) =>
+        Ask(
+            async (connection, token) =>
+            {
+                await using var command = new NpgsqlCommand(HeartbeatStatement, connection)
+                {
+                    Parameters =
+                    {
+                        new() { Value = Replication.PgOutputDecoder.HeartbeatPrefix },
+                        new() { Value = _time.GetUtcNow().ToString("O") },
+                    },
+                };
+                return await command.ExecuteNonQueryAsync(token);
+            },
+            "writing a heartbeat", cancellation);
+
+    public Task<SourcePositions> Positions(CancellationToken cancellation) =>
+        Ask(
+            async (connection, token) =>
+            {
+                await using var command = new NpgsqlCommand(PositionsQuery, connection) { Parameters = { new() { Value = _source.Slot } } };
+                await using var rows = await command.ExecuteReaderAsync(token);
+                if (!await rows.ReadAsync(token))
+                    throw new CaptureException(SlotCheck.Missing(_source), transient: false);
+                return new SourcePositions(
+                    Lsn.Parse(rows.GetString(0)),
+                    rows.IsDBNull(1) ? Lsn.None : Lsn.Parse(rows.GetString(1)),
+                    rows.IsDBNull(2) ? 0 : rows.GetInt64(2));
+            },
+            "asking for positions", cancellation);
+
+    public Task<bool> EndStaleReader(CancellationToken cancellation) =>
+        Ask(
+            async (connection, token) =>
+            {
+                var slot = await SlotFacts.Read(connection, _source.Slot, token);
+                if (slot?.ActiveProcess is not { } process || slot.ActiveName != _place.ReaderName)
+                    return false;
+                await using var command = new NpgsqlCommand("SELECT pg_terminate_backend($1)", connection)
+                {
+                    Parameters = { new() { Value = process } },
+                };
+                if (await command.ExecuteScalarAsync(token) is not true)
+                    return false;
+                _logger.StaleReaderEnded(_source.Name, _source.Slot, process);
+                await Released(connection, process, token);
+                return true;
+            },
+            "ending a stale reader", cancellation);
+
+    public ValueTask DisposeAsync() => _database.DisposeAsync();
+
+    private async Task EnsurePublication(NpgsqlConnection connection, SourceChecks checks, CancellationToken cancellation)
+    {
+        string statement;
+        List<TableFacts> missing = [];
+        if (checks.Publication is { } publication)
+        {
+            missing = PublicationCheck.Missing(publication, checks.Tables);
+            if (missing.Count == 0)
+                return;
+            statement = PublicationCheck.AddStatement(_source.Publication, missing);
+        }
+        else
+        {
+            statement = PublicationCheck.CreateStatement(_source.Publication, checks.Tables);
+        }
+
+        await using var command = new NpgsqlCommand(statement, connection);
+        await command.ExecuteNonQueryAsync(cancellation);
+        if (missing.Count > 0)
+            _logger.PublicationExtended(_source.Name, _source.Publication, missing.Count);
+        else
+            _logger.PublicationCreated(_source.Name, _source.Publication, checks.Tables.Count);
+    }
+
+    private async Task<Lsn> CreateSlot(NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        _logger.CreatingSlot(_source.Name, _source.Slot);
+        await using var command = new NpgsqlCommand("SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')", connection)
+        {
+            CommandTimeout = 0,
+            Parameters = { new() { Value = _source.Slot } },
+        };
+        var position = Lsn.Parse((string)(await command.ExecuteScalarAsync(cancellation))!);
+        _logger.SlotCreated(_source.Name, _source.Slot, position);
+        return position;
+    }
+
+    // The process lets go of the slot a moment after it was told to end.
+    private async Task Released(NpgsqlConnection connection, int process, CancellationToken cancellation)
+    {
+        var deadline = _time.GetTimestamp();
+        while ((await SlotFacts.Read(connection, _source.Slot, cancellation))?.ActiveProcess == process
+            && _time.GetElapsedTime(deadline) < TimeSpan.FromSeconds(5))
+            await Task.Delay(TimeSpan.FromMilliseconds(10), _time, cancellation);
+    }
+
+    private async Task<T> Ask<T>(Func<NpgsqlConnection, CancellationToken, Task<T>> question, string doing, CancellationToken cancellation)
+    {
+        try
+        {
+            await using var connection = await _database.OpenConnectionAsync(cancellation);
+            return await question(connection, cancellation);
+        }
+        catch (Exception exception) when (exception is NpgsqlException or IOException or TimeoutException or System.Net.Sockets.SocketException)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            throw _failure.Of(exception, doing);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using Microsoft.Extensions.Logging;
+
+namespace CdcOrleans.Capture.Postgres;
+
+/// <summary>Opens captures of PostgreSQL databases.</summary>
+internal sealed class PostgresSourceCaptureFactory(ISchemaStore schemas, TimeProvider time, ILogger<PostgresSourceCapture> logger)
+    : ISourceCaptureFactory
+{
+    public ISourceCapture Create(SourceConfiguration source) => new PostgresSourceCapture(source, schemas, time, logger);
+}

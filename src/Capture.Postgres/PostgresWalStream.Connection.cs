@@ -1,0 +1,175 @@
+using CdcOrleans.Capture.Postgres.Checks;
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Changes;
+using Npgsql.Replication;
+using Npgsql.Replication.Internal;
+using Npgsql.Replication.PgOutput;
+using NpgsqlTypes;
+
+namespace CdcOrleans.Capture.Postgres;
+
+/// <summary>The stream's connection: start, feedback, end.</summary>
+internal sealed partial class PostgresWalStream
+{
+    private static readonly TimeSpan FeedbackInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(1.5);
+
+    private readonly Task _feedback;
+    private int _disposed;
+
+    /// <summary>Starts streaming at the slot's confirmed position.</summary>
+    /// <exception cref="CaptureException">The server cannot be reached or refuses.</exception>
+    public static async Task<PostgresWalStream> Start(WalStreamSettings settings, CancellationToken cancellation)
+    {
+        var connection = new LogicalReplicationConnection(settings.Place.Replication)
+        {
+            WalReceiverStatusInterval = TimeSpan.FromSeconds(10),
+            WalReceiverTimeout = TimeSpan.FromSeconds(30),
+        };
+        var stop = new CancellationTokenSource();
+        Task<bool>? moving = null;
+        try
+        {
+            await connection.Open(cancellation);
+            var messages = connection
+                .StartLogicalReplication(new PgOutputReplicationSlot(settings.Source.Slot), stop.Token, walLocation: null, Options(settings, connection))
+                .GetAsyncEnumerator(CancellationToken.None);
+            moving = messages.MoveNextAsync().AsTask();
+            await Started(settings, connection, moving, cancellation);
+            settings.Logger.Streaming(settings.Source.Name, settings.Source.Slot, connection.ProcessID);
+            return new PostgresWalStream(settings, connection, messages, moving, stop);
+        }
+        catch (Exception exception)
+        {
+            await Close(settings, connection, stop, moving);
+            if (exception is OperationCanceledException && cancellation.IsCancellationRequested)
+                throw;
+            throw settings.Failure.Of(exception, "starting to stream");
+        }
+    }
+
+    /// <inheritdoc />
+    public async Task SendFeedback(CancellationToken cancellation)
+    {
+        // Before the server has sent anything there is nothing of this stream that could be reported.
+        if (_connection.LastReceivedLsn == NpgsqlLogSequenceNumber.Invalid || _stop.IsCancellationRequested)
+            return;
+        _connection.SetReplicationStatus(new NpgsqlLogSequenceNumber(_acknowledgement.Position.Value));
+        try
+        {
+            await _connection.SendStatusUpdate(cancellation);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            // A connection that broke, or is closing this very moment, throws what it happens to meet; reading says why.
+            throw _settings.Failure.Of(exception, "reporting progress");
+        }
+    }
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        await Close(_settings, _connection, _stop, _moving);
+        await _feedback;
+    }
+
+    private static IEnumerable<KeyValuePair<string, string?>> Options(WalStreamSettings settings, LogicalReplicationConnection connection)
+    {
+        // The connection puts values between single quotes as they are.
+        var publication = Sql.Name(settings.Source.Publication).Replace("'", "''", StringComparison.Ordinal);
+        yield return new("proto_version", "1");
+        yield return new("publication_names", publication);
+        // Before version 14 the server sends no messages: an idle slot then moves by what the server says it has passed.
+        if (connection.PostgreSqlVersion.Major >= 14)
+            yield return new("messages", "true");
+    }
+
+    // The first message may be long in coming; that the slot is ours tells that the server has taken the command.
+    private static async Task Started(
+        WalStreamSettings settings, LogicalReplicationConnection connection, Task<bool> moving, CancellationToken cancellation)
+    {
+        var start = settings.Time.GetTimestamp();
+        await using var questions = await settings.Database.OpenConnectionAsync(cancellation);
+        while (true)
+        {
+            if (moving.IsCompleted)
+            {
+                if (!await moving)
+                    throw new CaptureException(
+                        $"sources.{settings.Source.Name}.postgres.slot: {settings.Place.Description} ended the stream at once. Check the server's log.",
+                        transient: true);
+                return;
+            }
+
+            var slot = await SlotFacts.Read(questions, settings.Source.Slot, cancellation)
+                ?? throw new CaptureException(SlotCheck.Missing(settings.Source), transient: false);
+            if (slot.ActiveProcess == connection.ProcessID)
+                return;
+            if (settings.Time.GetElapsedTime(start) > StartTimeout)
+                throw new TimeoutException($"The server did not start to stream within {StartTimeout.TotalSeconds} s");
+            await Task.WhenAny(moving, Task.Delay(TimeSpan.FromMilliseconds(10), settings.Time, cancellation));
+            cancellation.ThrowIfCancellationRequested();
+        }
+    }
+
+    // Npgsql reports on its own timer too, but only what it was told: positions go to it here.
+    private async Task GiveFeedback()
+    {
+        using var timer = new PeriodicTimer(FeedbackInterval, _settings.Time);
+        var reported = Lsn.None;
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                _acknowledgement.ConfirmIdle(new Lsn((ulong)_connection.LastReceivedLsn));
+                var position = _acknowledgement.Position;
+                if (position == reported)
+                    continue;
+                await SendFeedback(_stop.Token);
+                reported = position;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The stream ends.
+        }
+        catch (CaptureException)
+        {
+            // The connection broke: whoever reads is told.
+        }
+    }
+
+    private void StopSoon() => StopSoon(_stop);
+
+    // Cancelling asks the server over a connection of its own: not on the caller's thread.
+    private static void StopSoon(CancellationTokenSource stop) => ThreadPool.QueueUserWorkItem(static s => s.Cancel(), stop, preferLocal: false);
+
+    private static async Task Close(
+        WalStreamSettings settings, LogicalReplicationConnection connection, CancellationTokenSource stop, Task<bool>? moving)
+    {
+        var closing = Task.Run(async () =>
+        {
+            await stop.CancelAsync();
+            if (moving is not null)
+                await moving.ContinueWith(static _ => { }, TaskScheduler.Default);
+            await connection.DisposeAsync();
+        });
+        try
+        {
+            await closing.WaitAsync(EndTimeout, TimeProvider.System);
+        }
+        catch (TimeoutException)
+        {
+            // The server may be gone without a word. What is left ends by itself when the network gives up.
+            settings.Logger.ConnectionAbandoned(settings.Source.Name);
+            _ = closing.ContinueWith(static c => c.Exception, TaskScheduler.Default);
+        }
+        catch (Exception exception) when (exception is not TimeoutException)
+        {
+            // It is closed one way or the other.
+        }
+    }
+}

@@ -1,0 +1,179 @@
+using System.Runtime.CompilerServices;
+using CdcOrleans.Capture.Postgres.Replication;
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Changes;
+using Npgsql.Replication;
+
+namespace CdcOrleans.Capture.Postgres;
+
+/// <summary>
+/// Committed changes from a slot. While messages are buffered, reading one costs a copy into our buffer and its decoding: no
+/// task, no state machine. Cancelling a read ends the stream.
+/// </summary>
+internal sealed partial class PostgresWalStream : IWalStream
+{
+    private readonly WalStreamSettings _settings;
+    private readonly LogicalReplicationConnection _connection;
+    private readonly IAsyncEnumerator<XLogDataMessage> _messages;
+    private readonly CancellationTokenSource _stop;
+    private readonly Acknowledgement _acknowledgement = new();
+    private readonly PgOutputDecoder _decoder;
+    private byte[] _buffer = new byte[64 << 10];
+    private int _length;
+    private int _received;
+
+    // The step to the next message, while it waits for the server.
+    private volatile Task<bool>? _moving;
+    private CaptureException? _failed;
+
+    private PostgresWalStream(
+        WalStreamSettings settings, LogicalReplicationConnection connection, IAsyncEnumerator<XLogDataMessage> messages, Task<bool> moving,
+        CancellationTokenSource stop)
+    {
+        _settings = settings;
+        _connection = connection;
+        _messages = messages;
+        _moving = moving;
+        _stop = stop;
+        _decoder = new PgOutputDecoder(_acknowledgement, new CaptureObserver(settings.Source.Name, settings.Logger));
+        _feedback = GiveFeedback();
+    }
+
+    private enum Step
+    {
+        Move,
+        Receive,
+        Decode,
+        Announce,
+    }
+
+    /// <inheritdoc />
+    public ValueTask<WalItem> Read(CancellationToken cancellation)
+    {
+        if (_decoder.TryTakeHeld(out var held))
+            return new ValueTask<WalItem>(held);
+        if (_moving is not null || _failed is not null)
+            return ReadOn(Step.Move, cancellation);
+        if (cancellation.IsCancellationRequested)
+            return ValueTask.FromCanceled<WalItem>(cancellation);
+        try
+        {
+            while (true)
+            {
+                var move = _messages.MoveNextAsync();
+                if (!move.IsCompletedSuccessfully)
+                {
+                    _moving = move.AsTask();
+                    return ReadOn(Step.Move, cancellation);
+                }
+
+                if (!move.Result)
+                    return ValueTask.FromException<WalItem>(Fail(Ended()));
+                if (!ReceiveBuffered())
+                    return ReadOn(Step.Receive, cancellation);
+                switch (_decoder.Decode(_buffer.AsSpan(0, _length), Position, out var item))
+                {
+                    case Decoded.Item:
+                        return new ValueTask<WalItem>(item);
+                    case Decoded.Relation:
+                        return ReadOn(Step.Announce, cancellation);
+                }
+            }
+        }
+        catch (Exception exception)
+        {
+            return ValueTask.FromException<WalItem>(Fail(exception));
+        }
+    }
+
+    /// <inheritdoc />
+    public void Confirm(Lsn position) => _acknowledgement.Confirm(position);
+
+    private Lsn Position => new((ulong)_messages.Current.WalStart);
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<WalItem> ReadOn(Step step, CancellationToken cancellation)
+    {
+        if (_failed is { } failed)
+            throw new CaptureException(failed.Message, failed.Transient, failed);
+        await using var registration = cancellation.UnsafeRegister(static stream => ((PostgresWalStream)stream!).StopSoon(), this);
+        try
+        {
+            while (true)
+            {
+                switch (step)
+                {
+                    case Step.Move:
+                        var moved = await (_moving ??= _messages.MoveNextAsync().AsTask());
+                        _moving = null;
+                        if (!moved)
+                            throw Ended();
+                        step = ReceiveBuffered() ? Step.Decode : Step.Receive;
+                        break;
+                    case Step.Receive:
+                        await _messages.Current.Data.ReadExactlyAsync(_buffer.AsMemory(_received, _length - _received), _stop.Token);
+                        step = Step.Decode;
+                        break;
+                    case Step.Decode:
+                        switch (_decoder.Decode(_buffer.AsSpan(0, _length), Position, out var item))
+                        {
+                            case Decoded.Item:
+                                return item;
+                            case Decoded.Relation:
+                                step = Step.Announce;
+                                break;
+                            default:
+                                step = Step.Move;
+                                break;
+                        }
+
+                        break;
+                    case Step.Announce:
+                        await Announce(cancellation);
+                        step = Step.Move;
+                        break;
+                }
+            }
+        }
+        catch (Exception exception)
+        {
+            if (!cancellation.IsCancellationRequested && !_stop.IsCancellationRequested)
+                throw Fail(exception);
+            Fail(new CaptureException($"sources.{_settings.Source.Name}: the stream was stopped. Start it again.", transient: true));
+            throw new OperationCanceledException("The stream was stopped.", exception, cancellation);
+        }
+    }
+
+    // What Npgsql has of the message at hand; a message that is not all there yet goes the long way.
+    private bool ReceiveBuffered()
+    {
+        var data = _messages.Current.Data;
+        _length = checked((int)data.Length);
+        if (_length > _buffer.Length)
+            _buffer = new byte[int.Max(_length, checked(2 * _buffer.Length))];
+        _received = data.Read(_buffer.AsSpan(0, _length));
+        return _received == _length;
+    }
+
+    private async Task Announce(CancellationToken cancellation)
+    {
+        var announcement = _buffer.AsSpan(0, _length).ToArray();
+        var relation = Relation(announcement);
+        _decoder.Announce(relation.Oid, await _settings.Announcer.Announce(relation, announcement, cancellation));
+
+        static RelationMessage Relation(byte[] announcement)
+        {
+            var reader = new WireReader(announcement.AsSpan(1));
+            return RelationMessage.Read(ref reader);
+        }
+    }
+
+    private CaptureException Ended() =>
+        new($"sources.{_settings.Source.Name}.postgres.connection: {_settings.Place.Description} ended the stream. Check the server's log.", transient: true);
+
+    private CaptureException Fail(Exception exception)
+    {
+        _moving = null;
+        return _failed = _settings.Failure.Of(exception, "streaming");
+    }
+}

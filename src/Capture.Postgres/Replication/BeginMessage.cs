@@ -1,0 +1,13 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+
+namespace CdcOrleans.Capture.Postgres.Replication;
+
+/// <summary>Begin: the transaction that the messages up to its commit belong to.</summary>
+internal readonly record struct BeginMessage(Lsn CommitLsn, long CommitMicros, uint Xid)
+{
+    // The server counts from 2000-01-01.
+    private const long EpochMicros = 946_684_800_000_000;
+
+    public static BeginMessage Read(ref WireReader reader) =>
+        new(new Lsn(reader.UInt64()), reader.Int64() + EpochMicros, reader.UInt32());
+}

@@ -1,0 +1,25 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+
+namespace CdcOrleans.Capture.Postgres.Replication;
+
+/// <summary>A message written with <c>pg_logical_emit_message</c>, without its content.</summary>
+internal readonly ref struct LogicalMessage
+{
+    private LogicalMessage(bool transactional, Lsn lsn, ReadOnlySpan<byte> prefix)
+    {
+        Transactional = transactional;
+        Lsn = lsn;
+        Prefix = prefix;
+    }
+
+    /// <summary>Whether it belongs to a transaction; others come as soon as the server reads them, outside transactions.</summary>
+    public bool Transactional { get; }
+
+    /// <summary>Where its record begins.</summary>
+    public Lsn Lsn { get; }
+
+    public ReadOnlySpan<byte> Prefix { get; }
+
+    public static LogicalMessage Read(ref WireReader reader) =>
+        new((reader.Byte() & 1) != 0, new Lsn(reader.UInt64()), reader.TextBytes());
+}

@@ -1,0 +1,132 @@
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+
+namespace CdcOrleans.Capture.Postgres.Replication;
+
+/// <summary>Inserts, updates and deletes.</summary>
+internal sealed partial class PgOutputDecoder
+{
+    private bool Insert(ref WireReader reader, Lsn position, out WalItem item)
+    {
+        var relation = Relation(reader.UInt32());
+        if (NotSelected(relation, out item))
+            return false;
+        Expect(reader.Byte() == (byte)'N');
+        var after = reader.Rest;
+        Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
+        TupleData.Locate(after, relation.KeyOfColumn, key);
+        item = Item(Change(ChangeOperation.Create, relation, KeyText.Of(after, key), position, default, false, after.ToArray()));
+        return true;
+    }
+
+    private bool Update(ref WireReader reader, Lsn position, out WalItem item)
+    {
+        var relation = Relation(reader.UInt32());
+        if (NotSelected(relation, out item))
+            return false;
+        var kind = reader.Byte();
+        if (kind != (byte)'N')
+        {
+            item = Item(UpdateWithOldRow(ref reader, kind, relation, position));
+            return true;
+        }
+
+        var after = reader.Rest;
+        Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
+        TupleData.Locate(after, relation.KeyOfColumn, key);
+        RequireKey(relation, key);
+        item = Item(Change(ChangeOperation.Update, relation, KeyText.Of(after, key), position, default, false, after.ToArray()));
+        return true;
+    }
+
+    private RowChange UpdateWithOldRow(ref WireReader reader, byte kind, CapturedRelation relation, Lsn position)
+    {
+        var keyOnly = KeyOnly(kind);
+        var before = reader.Bytes(TupleData.LengthOf(reader.Rest));
+        Expect(reader.Byte() == (byte)'N');
+        var after = reader.Rest;
+        Span<ColumnPlace> oldKey = stackalloc ColumnPlace[relation.KeyColumns];
+        Span<ColumnPlace> newKey = stackalloc ColumnPlace[relation.KeyColumns];
+        TupleData.Locate(before, relation.KeyOfColumn, oldKey);
+
+        // What is stored out of line and was not changed stands in the old row alone, as far as the old row is there: all of it
+        // under REPLICA IDENTITY FULL, else the key's columns.
+        var completed = TupleData.HasUnchanged(after)
+            ? TupleData.Complete(after, before, keyOnly ? relation.KeyOfColumn : default)
+            : after.ToArray();
+        TupleData.Locate(completed, relation.KeyOfColumn, newKey);
+        RequireKey(relation, newKey);
+        if (KeyText.Same(before, oldKey, completed, newKey))
+            return Change(ChangeOperation.Update, relation, KeyText.Of(completed, newKey), position, before.ToArray(), keyOnly, completed);
+
+        var delete = Change(ChangeOperation.Delete, relation, KeyText.Of(before, oldKey), position, before.ToArray(), keyOnly, null);
+        _held = Change(ChangeOperation.Create, relation, KeyText.Of(completed, newKey), position, default, false, completed);
+        return delete;
+    }
+
+    private bool Delete(ref WireReader reader, Lsn position, out WalItem item)
+    {
+        var relation = Relation(reader.UInt32());
+        if (NotSelected(relation, out item))
+            return false;
+        var keyOnly = KeyOnly(reader.Byte());
+        var before = reader.Rest;
+        Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
+        TupleData.Locate(before, relation.KeyOfColumn, key);
+        RequireKey(relation, key);
+        item = Item(Change(ChangeOperation.Delete, relation, KeyText.Of(before, key), position, before.ToArray(), keyOnly, null));
+        return true;
+    }
+
+    private RowChange Change(
+        ChangeOperation operation, CapturedRelation relation, string key, Lsn position, byte[]? before, bool beforeIsKeyOnly, byte[]? after)
+    {
+        var transaction = Transaction();
+        return new RowChange
+        {
+            Operation = operation,
+            Table = relation.Table!,
+            Entity = new EntityKey(relation.Name, key),
+            Version = new ChangeVersion(transaction.CommitLsn, ++_ordinal),
+            Lsn = position,
+            Transaction = transaction,
+            Before = before is null ? default : new RowImage(before),
+            BeforeIsKeyOnly = beforeIsKeyOnly,
+            After = after is null ? default : new RowImage(after),
+        };
+    }
+
+    private static WalItem Item(RowChange change) => new(WalItemKind.Change, change, null, Lsn.None);
+
+    private bool NotSelected(CapturedRelation relation, out WalItem item)
+    {
+        item = default;
+        if (relation.Table is not null)
+            return false;
+        observer.ChangeNotSelected();
+        return true;
+    }
+
+    private static bool KeyOnly(byte kind) => kind switch
+    {
+        (byte)'K' => true,
+        (byte)'O' => false,
+        _ => throw new InvalidDataException($"The log holds an old row of the unknown kind 0x{kind:X2}."),
+    };
+
+    private static void Expect(bool newRow)
+    {
+        if (!newRow)
+            throw new InvalidDataException("The log holds a change without its new row.");
+    }
+
+    private static void RequireKey(CapturedRelation relation, ReadOnlySpan<ColumnPlace> key)
+    {
+        foreach (var column in key)
+        {
+            if (column.Kind == ColumnKind.Unchanged)
+                throw new InvalidDataException($"The log leaves out a key value of {relation.Name}.");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Changes;
+
+namespace CdcOrleans.Capture.Postgres.Replication;
+
+/// <summary>What a message of the log came to.</summary>
+internal enum Decoded
+{
+    /// <summary>Nothing to hand out.</summary>
+    Nothing,
+
+    /// <summary>An item.</summary>
+    Item,
+
+    /// <summary>A relation that is new or has changed: it must be announced (<see cref="PgOutputDecoder.Announce"/>) before reading on.</summary>
+    Relation,
+}
+
+/// <summary>
+/// Turns pgoutput messages (protocol 1, text) into items. It does no I/O and keeps the state that the protocol spreads over
+/// messages: the transaction and the announced relations.
+/// </summary>
+internal sealed partial class PgOutputDecoder(Acknowledgement acknowledgement, ICaptureObserver observer)
+{
+    /// <summary>Prefix of the messages that are our own heartbeats.</summary>
+    public const string HeartbeatPrefix = "cdc.heartbeat";
+
+    private readonly Dictionary<uint, CapturedRelation> _relations = [];
+    private BeginMessage _begin;
+    private bool _inTransaction;
+    private string? _origin;
+    private SourceTransaction? _transaction;
+    private Lsn _previousCommit;
+    private long _ordinal;
+    private RowChange? _held;
+
+    private static ReadOnlySpan<byte> HeartbeatPrefixBytes => "cdc.heartbeat"u8;
+
+    /// <summary>The second change of a message that made two: to be taken before the next message.</summary>
+    public bool TryTakeHeld(out WalItem item)
+    {
+        if (_held is null)
+        {
+            item = default;
+            return false;
+        }
+
+        item = new WalItem(WalItemKind.Change, _held, null, Lsn.None);
+        _held = null;
+        return true;
+    }
+
+    /// <summary>Decodes one message.</summary>
+    /// <param name="message">The message, valid during the call only.</param>
+    /// <param name="position">Position that the server gave with it.</param>
+    /// <param name="item">The item, where there is one.</param>
+    /// <exception cref="InvalidDataException">The message is not of the protocol asked for.</exception>
+    public Decoded Decode(ReadOnlySpan<byte> message, Lsn position, out WalItem item)
+    {
+        item = default;
+        var reader = new WireReader(message);
+        switch (reader.Byte())
+        {
+            case (byte)'B':
+                Begin(BeginMessage.Read(ref reader));
+                return Decoded.Nothing;
+            case (byte)'C':
+                item = Commit(CommitMessage.Read(ref reader));
+                return Decoded.Item;
+            case (byte)'I':
+                return Insert(ref reader, position, out item) ? Decoded.Item : Decoded.Nothing;
+            case (byte)'U':
+                return Update(ref reader, position, out item) ? Decoded.Item : Decoded.Nothing;
+            case (byte)'D':
+                return Delete(ref reader, position, out item) ? Decoded.Item : Decoded.Nothing;
+            case (byte)'R':
+                return IsKnown(message) ? Decoded.Nothing : Decoded.Relation;
+            case (byte)'M':
+                return Message(LogicalMessage.Read(ref reader), out item) ? Decoded.Item : Decoded.Nothing;
+            case (byte)'O':
+                reader.UInt64(); // The commit's position at the origin.
+                _origin = reader.Text();
+                return Decoded.Nothing;
+            case (byte)'T':
+                Truncate(ref reader);
+                return Decoded.Nothing;
+            case (byte)'Y': // Names of types come from the catalog.
+                return Decoded.Nothing;
+            default:
+                throw new InvalidDataException($"The log holds a message of the unknown kind 0x{message[0]:X2}.");
+        }
+    }
+
+    /// <summary>Takes up a relation whose message was decoded as <see cref="Decoded.Relation"/>.</summary>
+    public void Announce(uint oid, CapturedRelation relation) => _relations[oid] = relation;
+
+    private bool IsKnown(ReadOnlySpan<byte> message)
+    {
+        var reader = new WireReader(message[1..]);
+        return _relations.TryGetValue(reader.UInt32(), out var relation) && message.SequenceEqual(relation.Announcement);
+    }
+
+    private void Begin(BeginMessage begin)
+    {
+        if (_inTransaction)
+            throw new InvalidDataException("The log begins a transaction inside another one.");
+        acknowledgement.Begin();
+        _inTransaction = true;
+        _begin = begin;
+        _origin = null;
+        _transaction = null;
+        _ordinal = 0;
+    }
+
+    private WalItem Commit(CommitMessage commit)
+    {
+        var transaction = Transaction();
+        if (commit.CommitLsn != transaction.CommitLsn)
+            throw new InvalidDataException($"The log ends transaction {_begin.Xid} at {commit.CommitLsn} and began it for {transaction.CommitLsn}.");
+        _previousCommit = transaction.CommitLsn;
+        _transaction = null;
+        _inTransaction = false;
+        acknowledgement.End(commit.EndLsn);
+        return new WalItem(WalItemKind.Commit, null, transaction, commit.EndLsn);
+    }
+
+    private bool Message(LogicalMessage message, out WalItem item)
+    {
+        item = default;
+        if (message.Transactional || !message.Prefix.SequenceEqual(HeartbeatPrefixBytes))
+        {
+            observer.MessageIgnored();
+            return false;
+        }
+
+        // Everything that committed before this record has been read. Told this position, the server repeats the heartbeat at
+        // most.
+        acknowledgement.End(message.Lsn);
+        item = new WalItem(WalItemKind.Position, null, null, message.Lsn);
+        return true;
+    }
+
+    private void Truncate(ref WireReader reader)
+    {
+        var tables = reader.Int32();
+        reader.Byte(); // CASCADE, RESTART IDENTITY.
+        for (var i = 0; i < tables; i++)
+        {
+            var relation = Relation(reader.UInt32());
+            if (relation.Table is null)
+                continue;
+            observer.TruncateIgnored(relation.Name, first: !relation.TruncateReported);
+            relation.TruncateReported = true;
+        }
+    }
+
+    // Made with the first change, because the origin's message follows the begin.
+    private SourceTransaction Transaction()
+    {
+        if (_transaction is { } transaction)
+            return transaction;
+        if (!_inTransaction)
+            throw new InvalidDataException("The log holds a change outside a transaction.");
+        return _transaction = new SourceTransaction
+        {
+            CommitLsn = _begin.CommitLsn,
+            PreviousCommitLsn = _previousCommit,
+            Xid = _begin.Xid,
+            CommitMicros = _begin.CommitMicros,
+            Origin = _origin,
+        };
+    }
+
+    private CapturedRelation Relation(uint oid) =>
+        _relations.TryGetValue(oid, out var relation) ? relation : throw Unannounced(oid);
+
+    private static InvalidDataException Unannounced(uint oid) =>
+        new InvalidDataException($"The log changes relation {oid}, which it has not announced.");
+}

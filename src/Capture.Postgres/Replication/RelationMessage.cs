@@ -1,0 +1,58 @@
+namespace CdcOrleans.Capture.Postgres.Replication;
+
+/// <summary>Relation: a table's columns as they were when the changes that follow were made.</summary>
+internal sealed record RelationMessage
+{
+    public required uint Oid { get; init; }
+
+    public required string Schema { get; init; }
+
+    public required string Name { get; init; }
+
+    public required ReplicaIdentity Identity { get; init; }
+
+    public required IReadOnlyList<RelationColumn> Columns { get; init; }
+
+    public static RelationMessage Read(ref WireReader reader)
+    {
+        var oid = reader.UInt32();
+        var schema = reader.Text();
+        var name = reader.Text();
+        var identity = (ReplicaIdentity)reader.Byte();
+        var columns = new RelationColumn[reader.Int16()];
+        for (var i = 0; i < columns.Length; i++)
+            columns[i] = new RelationColumn((reader.Byte() & 1) != 0, reader.Text(), reader.UInt32(), reader.Int32());
+        return new RelationMessage
+        {
+            Oid = oid,
+            // The server leaves the name of pg_catalog out.
+            Schema = schema.Length == 0 ? "pg_catalog" : schema,
+            Name = name,
+            Identity = identity,
+            Columns = columns,
+        };
+    }
+}
+
+/// <summary>A column of a relation message.</summary>
+/// <param name="InIdentity">Whether it is part of the replica identity.</param>
+/// <param name="Name">Its name.</param>
+/// <param name="TypeOid">Oid of its type, the domain's where it is one.</param>
+/// <param name="TypeModifier">Its type modifier.</param>
+internal readonly record struct RelationColumn(bool InIdentity, string Name, uint TypeOid, int TypeModifier);
+
+/// <summary>What a table's old rows are known by in the log.</summary>
+internal enum ReplicaIdentity : byte
+{
+    /// <summary>The primary key.</summary>
+    Default = (byte)'d',
+
+    /// <summary>Nothing.</summary>
+    Nothing = (byte)'n',
+
+    /// <summary>The whole row.</summary>
+    Full = (byte)'f',
+
+    /// <summary>A unique index.</summary>
+    Index = (byte)'i',
+}

@@ -1,0 +1,110 @@
+using System.Buffers.Binary;
+using CdcOrleans.Grains.Interfaces.Changes;
+
+namespace CdcOrleans.Capture.Postgres.Replication;
+
+/// <summary>Where a column's value stands in a tuple.</summary>
+internal readonly record struct ColumnPlace(ColumnKind Kind, int Offset, int Length);
+
+/// <summary>Reads <c>TupleData</c> in place: a 16-bit column count, then per column a kind byte and, for text, a length and the text.</summary>
+internal static class TupleData
+{
+    /// <summary>Bytes that the tuple at the start of <paramref name="data"/> takes.</summary>
+    /// <exception cref="InvalidDataException">The tuple ends early or is not in text form.</exception>
+    public static int LengthOf(ReadOnlySpan<byte> data)
+    {
+        var columns = Columns(data);
+        var at = 2;
+        for (var i = 0; i < columns; i++)
+            at = Next(data, at, out _);
+        return at;
+    }
+
+    /// <summary>
+    /// Finds key columns in one pass. <paramref name="keyOfColumn"/> holds, per column up to the last of the key, its place in
+    /// the key or −1.
+    /// </summary>
+    public static void Locate(ReadOnlySpan<byte> tuple, ReadOnlySpan<int> keyOfColumn, Span<ColumnPlace> key)
+    {
+        if (Columns(tuple) < keyOfColumn.Length)
+            throw new InvalidDataException("A row of the log has fewer columns than its relation.");
+        var at = 2;
+        foreach (var place in keyOfColumn)
+        {
+            at = Next(tuple, at, out var column);
+            if (place >= 0)
+                key[place] = column;
+        }
+    }
+
+    /// <summary>Whether the tuple leaves a value out because it was not changed.</summary>
+    public static bool HasUnchanged(ReadOnlySpan<byte> tuple)
+    {
+        var columns = Columns(tuple);
+        var at = 2;
+        for (var i = 0; i < columns; i++)
+        {
+            at = Next(tuple, at, out var column);
+            if (column.Kind == ColumnKind.Unchanged)
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>
+    /// The newer tuple, with values that it leaves unchanged taken from the older one of the same shape: from all its columns, or
+    /// from those of <paramref name="keyOfColumn"/> where the older one holds the key only.
+    /// </summary>
+    public static byte[] Complete(ReadOnlySpan<byte> newer, ReadOnlySpan<byte> older, ReadOnlySpan<int> keyOfColumn)
+    {
+        var columns = Columns(newer);
+        if (Columns(older) != columns)
+            throw new InvalidDataException("The old and the new row of an update differ in their number of columns.");
+        using var completed = new MemoryStream(newer.Length + older.Length);
+        completed.Write(newer[..2]);
+        int newAt = 2, oldAt = 2;
+        for (var i = 0; i < columns; i++)
+        {
+            var newEnd = Next(newer, newAt, out var column);
+            var oldEnd = Next(older, oldAt, out _);
+            var held = keyOfColumn.IsEmpty || (i < keyOfColumn.Length && keyOfColumn[i] >= 0);
+            completed.Write(held && column.Kind == ColumnKind.Unchanged ? older[oldAt..oldEnd] : newer[newAt..newEnd]);
+            newAt = newEnd;
+            oldAt = oldEnd;
+        }
+
+        return completed.ToArray();
+    }
+
+    private static int Columns(ReadOnlySpan<byte> tuple)
+    {
+        if (tuple.Length < 2)
+            throw Truncated();
+        return BinaryPrimitives.ReadInt16BigEndian(tuple);
+    }
+
+    private static int Next(ReadOnlySpan<byte> tuple, int at, out ColumnPlace column)
+    {
+        if (at >= tuple.Length)
+            throw Truncated();
+        var kind = (ColumnKind)tuple[at];
+        if (kind == ColumnKind.Text)
+        {
+            if (tuple.Length - at < 5)
+                throw Truncated();
+            var length = BinaryPrimitives.ReadInt32BigEndian(tuple[(at + 1)..]);
+            if ((uint)length > (uint)(tuple.Length - at - 5))
+                throw Truncated();
+            column = new ColumnPlace(kind, at + 5, length);
+            return at + 5 + length;
+        }
+
+        if (kind is not (ColumnKind.Null or ColumnKind.Unchanged))
+            throw new InvalidDataException($"A row of the log has a column of kind 0x{(byte)kind:X2}, which the text protocol does not have.");
+        column = new ColumnPlace(kind, at + 1, 0);
+        return at + 1;
+    }
+
+    private static InvalidDataException Truncated() => new("A row of the log ends early.");
+}

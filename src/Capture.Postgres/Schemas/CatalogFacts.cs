@@ -1,0 +1,20 @@
+namespace CdcOrleans.Capture.Postgres.Schemas;
+
+/// <summary>What the catalog knows of a relation and the log does not say. The catalog may be ahead of the log.</summary>
+internal sealed record CatalogFacts
+{
+    /// <summary>The primary key's columns in its declared order; empty without one.</summary>
+    public required IReadOnlyList<string> PrimaryKey { get; init; }
+
+    /// <summary>Names of columns declared NOT NULL.</summary>
+    public required IReadOnlySet<string> NotNull { get; init; }
+
+    /// <summary>Types of the relation message's columns, in its order.</summary>
+    public required IReadOnlyList<CatalogType> Types { get; init; }
+}
+
+/// <summary>A column's type with domains resolved.</summary>
+/// <param name="Oid">Oid of the base type.</param>
+/// <param name="Modifier">Its modifier.</param>
+/// <param name="Name">Its name as <c>format_type</c> gives it.</param>
+internal readonly record struct CatalogType(uint Oid, int Modifier, string Name);

@@ -1,0 +1,11 @@
+using CdcOrleans.Capture.Postgres.Schemas;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace CdcOrleans.Capture.Postgres;
+
+/// <summary>What a WAL stream works with.</summary>
+internal sealed record WalStreamSettings(
+    SourceConfiguration Source, SourceConnection Place, CaptureFailure Failure, RelationAnnouncer Announcer, NpgsqlDataSource Database,
+    TimeProvider Time, ILogger Logger);
