@@ -1,0 +1,58 @@
+using CdcOrleans.Grains.Interfaces.Entities;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace CdcOrleans.Gateway.Api;
+
+/// <summary>
+/// Reads an entity's source, table and key from the request line as it was sent. The path that routing sees is decoded except for
+/// <c>%2F</c>, so that <c>a%2Fb</c> and <c>a%252Fb</c> look alike in it.
+/// </summary>
+internal static class EntityAddress
+{
+    public const string Prefix = "/api/v1/entities/";
+
+    /// <summary>What a request's path names; null when it is not prefix, source, table and perhaps a key.</summary>
+    public static EntityId? OfPath(HttpContext context) =>
+        Parse(context.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "", context.Request.PathBase.ToUriComponent());
+
+    /// <summary>The same, of a request target; without a key the key is empty.</summary>
+    public static EntityId? Parse(ReadOnlySpan<char> target, string pathBase = "")
+    {
+        var path = WithoutAuthority(WithoutQuery(target));
+        var start = pathBase + Prefix;
+        if (!path.StartsWith(start, StringComparison.OrdinalIgnoreCase))
+            return null;
+        var (source, afterSource) = Cut(path[start.Length..]);
+        var (table, key) = Cut(afterSource);
+        return source.IsEmpty || table.IsEmpty
+            ? null
+            : new EntityId(Uri.UnescapeDataString(source), new EntityKey(Uri.UnescapeDataString(table), Uri.UnescapeDataString(key)));
+    }
+
+    private static ReadOnlySpan<char> WithoutQuery(ReadOnlySpan<char> target) =>
+        target.IndexOf('?') is >= 0 and var query ? target[..query] : target;
+
+    // A proxy may send http://host/path.
+    private static ReadOnlySpan<char> WithoutAuthority(ReadOnlySpan<char> target)
+    {
+        if (target.StartsWith("/") || target.IndexOf("://") is not (> 0 and var scheme))
+            return target;
+        var rest = target[(scheme + 3)..];
+        return rest.IndexOf('/') is >= 0 and var root ? rest[root..] : [];
+    }
+
+    private static Halves Cut(ReadOnlySpan<char> text) =>
+        text.IndexOf('/') is >= 0 and var slash ? new(text[..slash], text[(slash + 1)..]) : new(text, []);
+
+    private readonly ref struct Halves(ReadOnlySpan<char> head, ReadOnlySpan<char> tail)
+    {
+        private readonly ReadOnlySpan<char> _head = head;
+        private readonly ReadOnlySpan<char> _tail = tail;
+
+        public void Deconstruct(out ReadOnlySpan<char> head, out ReadOnlySpan<char> tail)
+        {
+            head = _head;
+            tail = _tail;
+        }
+    }
+}

@@ -1,0 +1,67 @@
+using System.Text.Json;
+using CdcOrleans.Gateway.Cluster;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Entities;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace CdcOrleans.Gateway.Api;
+
+/// <summary>Entities: the row and version last applied.</summary>
+internal static class EntityEndpoints
+{
+    public static void Map(IEndpointRouteBuilder endpoints)
+    {
+        Describe(endpoints.MapGet(EntityAddress.Prefix + "{source}/{table}/{**key}", ByPath), "getEntity", "An entity, its key in the path",
+            "The last applied version and row. The key is the rest of the path, percent-encoded; slashes in it may stand as they are.");
+        Describe(endpoints.MapGet(EntityAddress.Prefix + "{source}/{table}", ByQuery), "getEntityByQuery", "An entity, its key in the query",
+            "The same, for keys that a path cannot carry: the empty text, '.' and '..'.");
+    }
+
+    private static void Describe(RouteHandlerBuilder endpoint, string name, string summary, string description) => endpoint
+        .WithName(name).WithSummary(summary).WithDescription(description).WithTags("entities")
+        .ProducesProblem(StatusCodes.Status400BadRequest)
+        .ProducesProblem(StatusCodes.Status404NotFound)
+        .ProducesProblem(StatusCodes.Status502BadGateway)
+        .ProducesProblem(StatusCodes.Status503ServiceUnavailable)
+        .ProducesProblem(StatusCodes.Status504GatewayTimeout);
+
+    private static async Task<Results<Ok<Entity>, ProblemHttpResult>> ByPath(
+        string source, string table, string? key, HttpContext context, ClusterCalls cluster, GatewaySettings settings) =>
+        await Read(EntityAddress.OfPath(context) ?? new EntityId(source, new EntityKey(table, key ?? "")), cluster, settings, context.RequestAborted);
+
+    private static async Task<Results<Ok<Entity>, ProblemHttpResult>> ByQuery(
+        string source, string table, string? key, HttpContext context, ClusterCalls cluster, GatewaySettings settings)
+    {
+        if (key is null)
+            return Problem.BadKey("The request names no key; write /api/v1/entities/{source}/{schema.table}/{key}, or ?key= after the table.");
+        var id = EntityAddress.OfPath(context) ?? new EntityId(source, new EntityKey(table, ""));
+        return await Read(id with { Key = new EntityKey(id.Key.Table, key) }, cluster, settings, context.RequestAborted);
+    }
+
+    private static async Task<Results<Ok<Entity>, ProblemHttpResult>> Read(
+        EntityId id, ClusterCalls cluster, GatewaySettings settings, CancellationToken cancellation)
+    {
+        var table = id.Key.Table;
+        if (settings.Source(id.Source) is not { } source)
+            return Problem.UnknownSource(id.Source, settings);
+        // Asked before the cluster is, so that no grain wakes for a table that has none.
+        var dot = table.IndexOf('.', StringComparison.Ordinal);
+        var selection = dot < 1 || dot == table.Length - 1 ? null : source.Select(table[..dot], table[(dot + 1)..]);
+        if (selection is null or { Entities: EntityMode.Off })
+            return Problem.TableNotHeld(source, table, selection);
+        try
+        {
+            EntityKeyText.Split(id.Key.Key);
+        }
+        catch (FormatException e)
+        {
+            return Problem.BadKey(e.Message);
+        }
+
+        return await cluster.Entity(id, cancellation) is { } view
+            ? TypedResults.Ok(new Entity(
+                id.Source, table, id.Key.Key, view.Version.ToString(), view.Deleted, view.SchemaVersion, view.Waiting,
+                view.Row is null ? null : JsonElement.Parse(view.Row)))
+            : Problem.UnknownEntity(id.Source, table);
+    }
+}

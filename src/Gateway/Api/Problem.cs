@@ -1,0 +1,72 @@
+using CdcOrleans.Gateway.Cluster;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace CdcOrleans.Gateway.Api;
+
+/// <summary>The errors of the API, as RFC 9457 problem documents.</summary>
+internal static class Problem
+{
+    private const string TypePrefix = "urn:cdcorleans:problem:";
+
+    public static ProblemHttpResult UnknownSource(string name, GatewaySettings settings)
+    {
+        var known = settings.Sources.Select(s => s.Name).ToArray();
+        return Of(StatusCodes.Status404NotFound, "unknown-source", "Unknown source",
+            $"There is no source '{name}'; the cluster '{settings.ClusterId}' has {string.Join(", ", known.Select(k => $"'{k}'"))}.",
+            ("sources", known));
+    }
+
+    public static ProblemHttpResult TableNotHeld(SourceConfiguration source, string table, TableSelection? selection) =>
+        Of(StatusCodes.Status404NotFound, "table-not-held", "Table without entities", selection is null
+            ? $"Source '{source.Name}' does not capture a table '{table}'. Write it as schema.table; its tables are "
+              + $"{string.Join(", ", source.Tables.Select(t => $"'{t.Pattern}'"))}."
+            : $"Nothing is held of the table '{table}' of source '{source.Name}': its option is 'entities: off' ('{selection.Pattern}').");
+
+    public static ProblemHttpResult UnknownEntity(string source, string table) =>
+        Of(StatusCodes.Status404NotFound, "unknown-entity", "Unknown entity",
+            $"Nothing is known of an entity with that key in {source}.{table}. It has not changed since capture began, or the key is not "
+            + "written in canonical text: the key columns' values in PostgreSQL's text form, in the key's order, joined by commas.");
+
+    public static ProblemHttpResult BadKey(string reason) =>
+        Of(StatusCodes.Status400BadRequest, "bad-key", "Not a key", reason);
+
+    public static ProblemHttpResult HostNotAllowed(string host) =>
+        Of(StatusCodes.Status400BadRequest, "host-not-allowed", "Host not allowed", host.Length == 0
+            ? "The request names no host; this gateway answers to localhost, 127.0.0.1 and [::1] only."
+            : $"This gateway answers to localhost, 127.0.0.1 and [::1] only, not to '{host}'. Call it by one of these names.");
+
+    public static ProblemHttpResult NotReady(IReadOnlyList<SourceReadiness> sources)
+    {
+        var waiting = sources.Where(s => !s.Ready).Select(s => $"'{s.Name}' ({s.Detail ?? s.State.ToString().ToLowerInvariant()})");
+        return Of(StatusCodes.Status503ServiceUnavailable, "not-ready", "Not ready",
+            $"Not every source is streaming: {string.Join("; ", waiting)}", ("sources", sources));
+    }
+
+    public static ProblemHttpResult OfTrouble(ClusterTroubleException trouble) => trouble.Trouble switch
+    {
+        ClusterTrouble.Unreachable =>
+            Of(StatusCodes.Status503ServiceUnavailable, "cluster-unreachable", "Cluster unreachable", trouble.Message),
+        ClusterTrouble.TimedOut =>
+            Of(StatusCodes.Status504GatewayTimeout, "cluster-timeout", "No answer in time", trouble.Message),
+        _ => Of(StatusCodes.Status502BadGateway, "cluster-failed", "The cluster answered with an error", trouble.Message),
+    };
+
+    /// <summary>An error that no endpoint explained: unknown path, wrong method, a fault of the gateway.</summary>
+    public static ProblemHttpResult OfStatus(HttpContext context)
+    {
+        var status = context.Response.StatusCode;
+        var (name, detail) = status switch
+        {
+            StatusCodes.Status404NotFound => ("not-found", "There is nothing at this path; /openapi/v1.json lists what there is."),
+            StatusCodes.Status405MethodNotAllowed => ("method-not-allowed", "This path answers GET only."),
+            >= StatusCodes.Status500InternalServerError => ("internal-error", "A fault of the gateway; its log holds the cause."),
+            _ => ("bad-request", "The request cannot be understood; /openapi/v1.json describes what is."),
+        };
+        return Of(status, name, ReasonPhrases.GetReasonPhrase(status), detail);
+    }
+
+    private static ProblemHttpResult Of(int status, string type, string title, string detail, params (string Name, object Value)[] more) =>
+        TypedResults.Problem(detail, null, status, title, TypePrefix + type, more.ToDictionary(m => m.Name, m => (object?)m.Value));
+}

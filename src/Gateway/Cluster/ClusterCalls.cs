@@ -1,0 +1,65 @@
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Sources;
+
+namespace CdcOrleans.Gateway.Cluster;
+
+/// <summary>The gateway's questions to the cluster: bounded in time, and failing in one known way.</summary>
+internal sealed class ClusterCalls(IGrainFactory grains, GatewaySettings settings, TimeProvider time)
+{
+    /// <summary>Where a source stands.</summary>
+    /// <exception cref="ClusterTroubleException">The cluster did not answer.</exception>
+    public Task<SourceStatus> Status(string source, CancellationToken cancellation) =>
+        Ask($"the status of source '{source}'", () => grains.GetGrain<IWalReaderGrain>(source), grain => grain.GetStatus(), cancellation);
+
+    /// <summary>An entity; null when nothing is known of it.</summary>
+    /// <exception cref="ClusterTroubleException">The cluster did not answer.</exception>
+    public Task<EntityView?> Entity(EntityId entity, CancellationToken cancellation) =>
+        Ask($"an entity of {entity.Source}.{entity.Key.Table}", () => grains.GetGrain<IEntityGrain>(entity.ToString()), grain => grain.GetState(), cancellation);
+
+    private async Task<T> Ask<TGrain, T>(string what, Func<TGrain> find, Func<TGrain, ValueTask<T>> call, CancellationToken cancellation)
+    {
+        TGrain grain;
+        try
+        {
+            grain = find();
+        }
+        catch (Exception e)
+        {
+            // Which grains exist is learned from the first silo; before there is one, none do.
+            throw Unreachable(e);
+        }
+
+        try
+        {
+            return await call(grain).AsTask().WaitAsync(settings.CallTimeout, time, cancellation);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (TimeoutException e)
+        {
+            throw new ClusterTroubleException(
+                ClusterTrouble.TimedOut,
+                $"The cluster '{settings.ClusterId}' did not answer for {what} within {settings.CallTimeout.TotalSeconds:0.#} s. "
+                + "It may be starting, moving work between silos or out of CPU; ask again, and look at the silos' logs if it stays.",
+                e);
+        }
+        catch (Exception e) when (e is OrleansException or ObjectDisposedException)
+        {
+            throw Unreachable(e); // No silo is left that takes messages, or this process stops.
+        }
+        catch (Exception e)
+        {
+            // The message of a foreign exception may quote what was asked for; its type does not.
+            throw new ClusterTroubleException(
+                ClusterTrouble.Failed, $"The cluster answered with {e.GetType().Name} when asked for {what}; the log of the silo holds the cause.", e);
+        }
+    }
+
+    private ClusterTroubleException Unreachable(Exception cause) => new(
+        ClusterTrouble.Unreachable,
+        $"The cluster '{settings.ClusterId}' cannot be reached. Start a silo with the same cluster.id and control.connection, "
+        + "and check that this process can reach the control database and the silos' addresses.",
+        cause);
+}

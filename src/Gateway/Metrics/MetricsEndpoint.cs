@@ -1,0 +1,53 @@
+using CdcOrleans.Grains.Interfaces;
+using Microsoft.OpenApi;
+using OpenTelemetry.Metrics;
+
+namespace CdcOrleans.Gateway.Metrics;
+
+/// <summary>What <c>/metrics</c> shows: the product's, Orleans', the runtime's and the HTTP server's instruments.</summary>
+internal static class MetricsEndpoint
+{
+    private const string Path = "/metrics";
+
+    // Walks every activation of the silo at each collection: with an actor per row that is seconds of CPU.
+    private const string TooDear = "orleans-messaging-processing-activation-data";
+
+    public static void Add(IServiceCollection services)
+    {
+        services.AddSingleton<SourceFigures>();
+        services.AddHostedService<SourceWatch>();
+        services.AddOpenTelemetry().WithMetrics(metrics => metrics
+            .AddMeter(CdcMeter.Name, "Microsoft.Orleans", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel")
+            .AddRuntimeInstrumentation()
+            .AddView(instrument => instrument.Name == TooDear ? MetricStreamConfiguration.Drop : null)
+            .AddPrometheusExporter());
+    }
+
+    public static void Map(IEndpointRouteBuilder endpoints) =>
+        endpoints.MapPrometheusScrapingEndpoint(Path).WithMetadata(new HttpMethodMetadata([HttpMethods.Get]));
+
+    /// <summary>The exporter's endpoint does not describe itself.</summary>
+    public static void Describe(OpenApiDocument document) => document.Paths[Path] = new OpenApiPathItem
+    {
+        Operations = new Dictionary<HttpMethod, OpenApiOperation>
+        {
+            [HttpMethod.Get] = new()
+            {
+                OperationId = "getMetrics",
+                Summary = "Figures for Prometheus",
+                Tags = new HashSet<OpenApiTagReference> { new("health", document) },
+                Responses = new OpenApiResponses
+                {
+                    ["200"] = new OpenApiResponse
+                    {
+                        Description = "OK",
+                        Content = new Dictionary<string, OpenApiMediaType>
+                        {
+                            ["text/plain"] = new() { Schema = new OpenApiSchema { Type = JsonSchemaType.String } },
+                        },
+                    },
+                },
+            },
+        },
+    };
+}

@@ -1,0 +1,112 @@
+using System.Diagnostics.Metrics;
+using CdcOrleans.Gateway.Cluster;
+using CdcOrleans.Grains.Interfaces;
+using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Grains.Interfaces.Sources;
+
+namespace CdcOrleans.Gateway.Metrics;
+
+/// <summary>
+/// The pipeline's figures as instruments. They show what the sources' readers last said, so that a gateway in a process of its own
+/// shows them too; a source that cannot be read shows nothing but that.
+/// </summary>
+internal sealed class SourceFigures
+{
+    private volatile IReadOnlyList<SourceReading> _readings = [];
+
+    public SourceFigures(IMeterFactory meters)
+    {
+        var meter = meters.Create(CdcMeter.Name);
+        meter.CreateObservableGauge("cdc.source.reachable", Reachable, null, "1 while the source's status can be read, else 0.");
+        meter.CreateObservableGauge("cdc.source.state", States, null, "1 for the state the source is in, 0 for the others.");
+        Gauge("cdc.source.lag.bytes", "By", "Log between the server's end and the confirmed position.", s => s.LagBytes);
+        Gauge("cdc.source.lag.seconds", "s", "Age of the oldest commit that is not yet durable.", s => s.LagSeconds);
+        Gauge("cdc.source.server_lsn", null, "End of the source server's log, as a number.", s => s.ServerLsn.Value);
+        Gauge("cdc.source.received_lsn", null, "Last position read, as a number.", s => s.ReceivedLsn.Value);
+        Gauge("cdc.source.confirmed_lsn", null, "Position up to which everything is durable, as a number.", s => s.ConfirmedLsn.Value);
+        Gauge("cdc.source.retained.bytes", "By", "Log that the slot keeps the server from recycling.", s => s.RetainedBytes);
+        Gauge("cdc.source.window.changes", "{change}", "Changes on their way: read, not yet durable.", s => s.WindowChanges);
+        Gauge("cdc.source.window.changes.limit", "{change}", "Most changes that may be on their way.", s => s.WindowChangesLimit);
+        Gauge("cdc.source.window.bytes", "By", "Bytes on their way: read, not yet durable.", s => s.WindowBytes);
+        Gauge("cdc.source.window.bytes.limit", "By", "Most bytes that may be on their way.", s => s.WindowBytesLimit);
+        Gauge("cdc.source.epoch", null, "Epoch of the source's reader; rises with every start of it.", s => s.Epoch);
+        Counter("cdc.source.changes", "{change}", "Changes read since the reader started.", s => s.Changes);
+        Counter("cdc.source.transactions", "{transaction}", "Transactions read since the reader started.", s => s.Transactions);
+        Counter("cdc.source.heartbeats", "{heartbeat}", "Heartbeats seen in the log since the reader started.", s => s.Heartbeats);
+
+        SiloGauge("cdc.entities.live", "{entity}", "Entities held in memory.", f => f.LiveEntities);
+        SiloGauge("cdc.entities.live.bytes", "By", "Bytes that entities in memory hold.", f => f.LiveEntityBytes);
+        SiloGauge("cdc.partitions", "{partition}", "Partitions of the source that the silo has.", f => f.Partitions);
+        SiloGauge("cdc.checkpoint.healthy", null, "1 unless the silo's last checkpoint failed.", f => f.CheckpointError is null ? 1 : 0);
+        SiloCounter("cdc.changes.finished", "{change}", "Changes delivered to every route or dead-lettered.", f => f.Finished);
+        SiloCounter("cdc.changes.duplicates", "{change}", "Changes skipped because they had been applied before.", f => f.Duplicates);
+        SiloCounter("cdc.changes.unrouted", "{change}", "Changes that no route takes.", f => f.Unrouted);
+        SiloCounter("cdc.dead_letters", "{event}", "Events dead-lettered.", f => f.DeadLetters);
+        SiloCounter("cdc.states.read", "{state}", "Entity states read from the store at first touch.", f => f.StateReads);
+        SiloCounter("cdc.states.written", "{state}", "Entity states written by checkpoints.", f => f.StatesWritten);
+        SiloCounter("cdc.checkpoints", "{checkpoint}", "Checkpoints committed.", f => f.Checkpoints);
+        meter.CreateObservableGauge(
+            "cdc.delivery.latency", Latencies, "ms", "Time from commit to the last sink's acknowledgement over the last seconds; quantile 1 is the maximum.");
+
+        meter.CreateObservableGauge(
+            "cdc.sink.healthy", () => OfSinks(s => s.Healthy ? 1 : 0), null, "1 while the sink's destination takes events, else 0.");
+        meter.CreateObservableGauge(
+            "cdc.sink.waiting", () => OfSinks(s => s.Waiting), "{event}", "Events handed to the sink and not yet completed.");
+        meter.CreateObservableCounter(
+            "cdc.sink.delivered", () => OfSinks(s => s.Delivered), "{event}", "Events delivered since the silo started.");
+        meter.CreateObservableCounter(
+            "cdc.sink.refused", () => OfSinks(s => s.Refused), "{event}", "Events refused for good since the silo started.");
+
+        void Gauge(string name, string? unit, string description, Func<SourceStatus, double> figure) =>
+            meter.CreateObservableGauge(name, () => OfSources(figure), unit, description);
+
+        void Counter(string name, string unit, string description, Func<SourceStatus, long> figure) =>
+            meter.CreateObservableCounter(name, () => OfSources(figure), unit, description);
+
+        void SiloGauge(string name, string? unit, string description, Func<SiloFigures, long> figure) =>
+            meter.CreateObservableGauge(name, () => OfSilos(figure), unit, description);
+
+        void SiloCounter(string name, string unit, string description, Func<SiloFigures, long> figure) =>
+            meter.CreateObservableCounter(name, () => OfSilos(figure), unit, description);
+    }
+
+    /// <summary>Replaces what the instruments show.</summary>
+    public void Show(IReadOnlyList<SourceReading> readings) => _readings = readings;
+
+    private IEnumerable<Measurement<int>> Reachable() =>
+        _readings.Select(r => new Measurement<int>(r.Status is null ? 0 : 1, Tag("source", r.Source.Name)));
+
+    private IEnumerable<Measurement<int>> States() =>
+        from status in Statuses
+        from state in Enum.GetValues<SourceState>()
+        select new Measurement<int>(
+            status.State == state ? 1 : 0, Tag("source", status.Source), Tag("state", state.ToString().ToLowerInvariant()));
+
+    private IEnumerable<Measurement<double>> Latencies() =>
+        from status in Statuses
+        from silo in status.Silos
+        from point in new[] { ("0.5", silo.Value.LatencyP50), ("0.99", silo.Value.LatencyP99), ("1", silo.Value.LatencyMax) }
+        where double.IsFinite(point.Item2)
+        select new Measurement<double>(
+            point.Item2, Tag("source", status.Source), Tag("silo", silo.Key), Tag("quantile", point.Item1));
+
+    private IEnumerable<Measurement<T>> OfSources<T>(Func<SourceStatus, T> figure)
+        where T : struct =>
+        Statuses.Select(s => new Measurement<T>(figure(s), Tag("source", s.Source)));
+
+    private IEnumerable<Measurement<long>> OfSilos(Func<SiloFigures, long> figure) =>
+        from status in Statuses
+        from silo in status.Silos
+        select new Measurement<long>(figure(silo.Value), Tag("source", status.Source), Tag("silo", silo.Key));
+
+    private IEnumerable<Measurement<long>> OfSinks(Func<SinkStatus, long> figure) =>
+        from status in Statuses
+        from silo in status.Silos
+        from sink in silo.Value.Sinks
+        select new Measurement<long>(
+            figure(sink), Tag("source", status.Source), Tag("silo", silo.Key), Tag("sink", sink.Name), Tag("type", sink.Type));
+
+    private IEnumerable<SourceStatus> Statuses => _readings.Where(r => r.Status is not null).Select(r => r.Status!);
+
+    private static KeyValuePair<string, object?> Tag(string name, string value) => new(name, value);
+}

@@ -1,0 +1,24 @@
+using CdcOrleans.Gateway.Cluster;
+
+namespace CdcOrleans.Gateway.Metrics;
+
+/// <summary>Reads the sources' statuses every few seconds, so that a scrape never waits for the cluster.</summary>
+internal sealed class SourceWatch(SourceReadings sources, SourceFigures figures, GatewaySettings settings, TimeProvider time) : BackgroundService
+{
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(settings.PollInterval, time);
+        try
+        {
+            do
+            {
+                figures.Show(await sources.ReadAll(stoppingToken));
+            }
+            while (await timer.WaitForNextTickAsync(stoppingToken));
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The gateway stops.
+        }
+    }
+}

@@ -1,0 +1,39 @@
+using System.Net;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace CdcOrleans.Gateway.Security;
+
+/// <summary>The address the gateway listens at: loopback only, since it has no authentication.</summary>
+internal static class ListenAddress
+{
+    /// <summary>What is wrong with an address; null when nothing is.</summary>
+    public static string? Finding(Uri listen)
+    {
+        if (!listen.IsAbsoluteUri || listen.Scheme != Uri.UriSchemeHttp)
+            return $"gateway.listen: '{listen}' is not an http address; write it as http://127.0.0.1:8080.";
+        if (listen.AbsolutePath != "/" || listen.Query.Length > 0 || listen.UserInfo.Length > 0)
+            return $"gateway.listen: '{listen.GetLeftPart(UriPartial.Path)}' must be scheme, host and port only; write it as http://127.0.0.1:8080.";
+        return IsLocalhost(listen) || LoopbackAddress(listen) is not null
+            ? null
+            : $"gateway.listen: '{listen.Host}' is not a loopback address. The gateway has no authentication and would show row data to "
+              + "the network; listen at http://127.0.0.1:8080 and put an authenticating proxy or an SSH tunnel in front of it.";
+    }
+
+    /// <summary>Has Kestrel listen there.</summary>
+    /// <exception cref="InvalidOperationException">The address is not loopback.</exception>
+    public static void Bind(KestrelServerOptions kestrel, Uri listen)
+    {
+        if (Finding(listen) is { } finding)
+            throw new InvalidOperationException(finding);
+        if (IsLocalhost(listen))
+            kestrel.ListenLocalhost(listen.Port);
+        else
+            kestrel.Listen(LoopbackAddress(listen)!, listen.Port);
+    }
+
+    // Both address families. No name is ever looked up: what a resolver says of it may change.
+    private static bool IsLocalhost(Uri listen) => listen.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase);
+
+    private static IPAddress? LoopbackAddress(Uri listen) =>
+        IPAddress.TryParse(listen.Host, out var address) && IPAddress.IsLoopback(address) ? address : null;
+}
