@@ -1,0 +1,132 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using CdcOrleans.Bench.EndToEnd.Measuring;
+using CdcOrleans.Bench.EndToEnd.Servers;
+using CdcOrleans.Bench.EndToEnd.Workloads;
+
+namespace CdcOrleans.Bench.EndToEnd.Consumers;
+
+/// <summary>
+/// CdcOrleans: one silo with its gateway as a process of its own. Between turns the process is frozen and its walsender ended, so that it keeps
+/// its entities and its compiled code, but reads nothing ahead.
+/// </summary>
+internal sealed class Product(DatabaseServer server, Broker broker, Topics topics, string program, string commit, string folder) : TopicConsumer(topics, Source)
+{
+    private const string Source = "bench";
+    private const string Slot = "bench_product";
+
+    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(10) };
+    private ChildProcess? _process;
+    private Uri? _gateway;
+
+    public override string Name => "CdcOrleans";
+
+    public override string Version => $"CdcOrleans {commit}";
+
+    public override IReadOnlyList<int> Pids => [Process.Pid];
+
+    private ChildProcess Process => _process ?? throw new InvalidOperationException("Prepare comes first.");
+
+    public override async Task Prepare(CancellationToken cancel)
+    {
+        if (!File.Exists(program))
+            throw new BenchmarkException($"No silo at {program}. Build it (dotnet build -c Release src/Silo), name it with --product, or leave it out with --only.");
+        Directory.CreateDirectory(folder);
+        await Launch(cancel);
+    }
+
+    public override async Task Pause(CancellationToken cancel)
+    {
+        Process.Freeze();
+        await server.ReleaseSlot(Slot, cancel);
+    }
+
+    /// <summary>It finds its replication connection gone and opens another.</summary>
+    public override Task Resume(CancellationToken cancel)
+    {
+        Process.Thaw();
+        return Task.CompletedTask;
+    }
+
+    /// <summary>A new process: what it knew of rows is in the control database only.</summary>
+    public override async Task Forget(CancellationToken cancel)
+    {
+        await Process.Stop(TimeSpan.FromSeconds(60));
+        await Launch(cancel);
+        await Pause(cancel);
+    }
+
+    public override void EnsureAlive() => Process.EnsureAlive();
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+            await _process.DisposeAsync();
+        _http.Dispose();
+    }
+
+    private async Task Launch(CancellationToken cancel)
+    {
+        _gateway = new Uri($"http://127.0.0.1:{DatabaseServer.FreePort()}/");
+        var configuration = Path.Combine(folder, "cdc.yaml");
+        await File.WriteAllTextAsync(configuration, Configuration(_gateway), cancel);
+        string[] host = program.EndsWith(".dll", StringComparison.Ordinal) ? ["dotnet"] : [];
+        _process = ChildProcess.Start(Name, Path.Combine(folder, "silo.log"), [.. host, program, "run", "--config", configuration]);
+        await AwaitReady(cancel);
+    }
+
+    private string Configuration(Uri gateway) =>
+        $$"""
+        cluster:
+          id: bench
+          silo_port: 0
+          client_port: 0
+        control:
+          connection: {{server.Connection(DatabaseServer.ControlDatabase)}}
+        sources:
+          {{Source}}:
+            postgres:
+              connection: {{server.Connection(DatabaseServer.SourceDatabase)}}
+              slot: {{Slot}}
+              publication: {{Slot}}
+            tables:
+        {{string.Join('\n', Table.All.Select(t => t.Entities ? $"      - public.{t.Name}" : $"      - {{ table: public.{t.Name}, entities: off }}"))}}
+            backfill: never
+        sinks:
+          events: { type: kafka, bootstrap: "{{broker.Bootstrap}}" }
+        routes:
+          - { from: "{{Source}}.public.*", to: [events], format: debezium }
+        gateway:
+          listen: {{gateway.GetLeftPart(UriPartial.Authority)}}
+
+        """;
+
+    private async Task AwaitReady(CancellationToken cancel)
+    {
+        var last = "no answer";
+        for (var deadline = DateTime.UtcNow.AddSeconds(90); DateTime.UtcNow < deadline; await Task.Delay(250, cancel))
+        {
+            Process.EnsureAlive();
+            try
+            {
+                using var health = await _http.GetAsync(new Uri(_gateway!, "health/ready"), cancel);
+                last = $"health {(int)health.StatusCode}";
+                if (!health.IsSuccessStatusCode)
+                    continue;
+                var status = await _http.GetFromJsonAsync<JsonElement>(new Uri(_gateway!, $"api/v1/sources/{Source}"), cancel);
+                last = status.ToString();
+                if (string.Equals(status.GetProperty("state").ToString(), "streaming", StringComparison.OrdinalIgnoreCase))
+                {
+                    await server.AwaitSlot(Slot, active: true, cancel);
+                    return;
+                }
+            }
+            catch (Exception e) when (e is HttpRequestException or TaskCanceledException && !cancel.IsCancellationRequested)
+            {
+                // It is still starting.
+            }
+        }
+
+        throw Process.Failure($"was not streaming within 90 s; it last said: {last}");
+    }
+}

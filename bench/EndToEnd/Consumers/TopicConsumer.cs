@@ -1,0 +1,52 @@
+using CdcOrleans.Bench.EndToEnd.Measuring;
+using CdcOrleans.Bench.EndToEnd.Workloads;
+
+namespace CdcOrleans.Bench.EndToEnd.Consumers;
+
+/// <summary>A consumer that writes one topic a table: the broker tells when its changes arrived, and how many.</summary>
+internal abstract class TopicConsumer(Topics topics, string prefix) : IConsumer
+{
+    private long[] _begin = [];
+
+    public abstract string Name { get; }
+
+    public abstract string Version { get; }
+
+    public abstract IReadOnlyList<int> Pids { get; }
+
+    public string Topic(string table) => $"{prefix}.public.{table}";
+
+    public abstract Task Prepare(CancellationToken cancel);
+
+    public abstract Task Pause(CancellationToken cancel);
+
+    /// <summary>Begins to read, or goes on.</summary>
+    public abstract Task Resume(CancellationToken cancel);
+
+    public abstract Task Forget(CancellationToken cancel);
+
+    /// <summary>Throws when a process that must run does not.</summary>
+    public abstract void EnsureAlive();
+
+    public abstract ValueTask DisposeAsync();
+
+    public async Task<DrainTimes> Drain(Goal goal, CancellationToken cancel)
+    {
+        var topic = Topic(goal.Table);
+        _begin = topics.Ends(topic);
+        await Resume(cancel);
+        await topics.AwaitCount(topic, _begin, goal.Events, EnsureAlive, cancel);
+        var (first, last) = topics.Times(topic, _begin, topics.Ends(topic));
+        return new DrainTimes(first, last);
+    }
+
+    public async Task<long> Verify(Goal goal, CancellationToken cancel)
+    {
+        var topic = Topic(goal.Table);
+        var events = topics.Ends(topic).Sum() - _begin.Sum();
+        if (events != goal.Events)
+            throw new BenchmarkException($"{Name}, {goal.Table}: {events:N0} events where {goal.Events:N0} were written.");
+        await topics.Forget(topic);
+        return events;
+    }
+}
