@@ -1,0 +1,113 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Sinks;
+
+namespace CdcOrleans.Sinks.Formats;
+
+/// <summary>
+/// The format <c>debezium</c>: the envelope, key and tombstone that Debezium's JSON converter without schemas emits, with decimals as
+/// strings. Fields, their order, types and values are those of Debezium 3.7. Where the held row knows more than the log, events carry
+/// the truth instead of Debezium's gaps: the whole <c>before</c>, and out-of-line values.
+/// </summary>
+/// <remarks>
+/// <list type="bullet">
+/// <item><c>ts_*</c> of the envelope is the time of formatting, <c>source.ts_*</c> that of the commit.</item>
+/// <item>An update whose old row is not known has <c>before: null</c>; so has every create and read.</item>
+/// <item>A <c>before</c> held in an older shape of the table has the columns of the change's shape, null where the old one lacks them.</item>
+/// <item>A delete of a row that has no key is not followed by a tombstone: one with a null key means nothing.</item>
+/// </list>
+/// </remarks>
+/// <param name="time">Gives the envelope's time.</param>
+public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
+{
+    /// <inheritdoc />
+    public string Name => "debezium";
+
+    /// <inheritdoc />
+    public void Format(in CompletedChange change, ICollection<SinkEvent> events)
+    {
+        ArgumentNullException.ThrowIfNull(events);
+        var row = change.Change;
+        var encoding = RowEncoding.Of(row.Table);
+        var source = encoding.Source(change.Source, change.Database);
+        var buffer = JsonBuffer.Take();
+
+        byte[]? key = null;
+        if (encoding.HasKey)
+        {
+            WriteKey(buffer, encoding, change);
+            key = buffer.ToArray();
+            buffer.Clear();
+        }
+
+        WriteEnvelope(buffer, encoding, source, change);
+        events.Add(Event(change, key, buffer.ToArray()));
+        if (row.Operation == ChangeOperation.Delete && key is not null)
+            events.Add(Event(change, key, value: null));
+    }
+
+    private static SinkEvent Event(in CompletedChange change, byte[]? key, byte[]? value) => new()
+    {
+        Topic = change.Topic,
+        Key = key,
+        Value = value,
+        Source = change.Source,
+        Version = change.Change.Version,
+        Origin = change.Origin,
+        SchemaVersion = change.Change.Table.Version,
+    };
+
+    // The log's own image first: its shape is the change's. The entity's key text has it all, should an image lack a part.
+    private static void WriteKey(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
+    {
+        var row = change.Change;
+        if (encoding.TryWriteKey(buffer, row.Operation == ChangeOperation.Delete ? row.Before : row.After))
+            return;
+        encoding.WriteKey(buffer, row.Entity.Key);
+    }
+
+    private void WriteEnvelope(JsonBuffer buffer, RowEncoding encoding, SourceBlock source, in CompletedChange change)
+    {
+        var row = change.Change;
+        buffer.Raw("{\"before\":"u8);
+        WriteBefore(buffer, encoding, change);
+        buffer.Raw(",\"after\":"u8);
+        if (row.Operation != ChangeOperation.Delete && change.After.IsPresent)
+            encoding.WriteRow(buffer, change.After);
+        else
+            buffer.Raw("null"u8);
+        buffer.Raw(",\"source\":"u8);
+        source.Write(buffer, row);
+        buffer.Raw(row.Operation switch
+        {
+            ChangeOperation.Create => ",\"transaction\":null,\"op\":\"c\",\"ts_ms\":"u8,
+            ChangeOperation.Update => ",\"transaction\":null,\"op\":\"u\",\"ts_ms\":"u8,
+            ChangeOperation.Delete => ",\"transaction\":null,\"op\":\"d\",\"ts_ms\":"u8,
+            _ => ",\"transaction\":null,\"op\":\"r\",\"ts_ms\":"u8,
+        });
+        var ticks = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks;
+        buffer.Number(ticks / TimeSpan.TicksPerMillisecond);
+        buffer.Raw(",\"ts_us\":"u8);
+        buffer.Number(ticks / TimeSpan.TicksPerMicrosecond);
+        buffer.Raw(",\"ts_ns\":"u8);
+        buffer.Number(ticks);
+        buffer.Raw("00}"u8);
+    }
+
+    private static void WriteBefore(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
+    {
+        var row = change.Change;
+        if (row.Operation is ChangeOperation.Create or ChangeOperation.Read || !change.Before.IsPresent)
+        {
+            buffer.Raw("null"u8);
+            return;
+        }
+
+        var isKeyOnly = row.BeforeIsKeyOnly && ReferenceEquals(change.Before.ToStorage(), row.Before.ToStorage());
+        if (!isKeyOnly)
+            encoding.WriteRowOf(buffer, change.BeforeTable ?? row.Table, change.Before);
+        else if (row.Operation == ChangeOperation.Delete)
+            encoding.WriteRow(buffer, change.Before, isKeyOnly: true);
+        else
+            buffer.Raw("null"u8);
+    }
+}

@@ -1,0 +1,20 @@
+using System.Text;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Grains.Interfaces.Sinks;
+
+namespace CdcOrleans.Sinks.Formats;
+
+/// <summary>Rows as JSON objects, with the values that events of the format <c>debezium</c> carry.</summary>
+public sealed class JsonRowFormatter : IRowFormatter
+{
+    /// <inheritdoc />
+    public string ToJson(TableSchema table, RowImage row)
+    {
+        ArgumentNullException.ThrowIfNull(table);
+        var encoding = RowEncoding.Of(table);
+        var buffer = JsonBuffer.Take();
+        encoding.WriteRow(buffer, row);
+        return Encoding.UTF8.GetString(buffer.Written);
+    }
+}

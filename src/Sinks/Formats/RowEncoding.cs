@@ -1,0 +1,183 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Schemas;
+
+namespace CdcOrleans.Sinks.Formats;
+
+/// <summary>How rows and keys of one table schema are written; made once per schema and kept while the schema lives.</summary>
+internal sealed class RowEncoding
+{
+    private static readonly ConditionalWeakTable<TableSchema, RowEncoding> Known = [];
+
+    [ThreadStatic]
+    private static RowEncoding? _lastOfThread;
+
+    private readonly TableSchema _table;
+    private readonly ColumnForm[] _columns;
+    private readonly ColumnForm[] _key;
+    private SourceBlock? _source;
+    private Mapping? _mapping;
+
+    private RowEncoding(TableSchema table)
+    {
+        _table = table;
+        _columns = [.. table.Columns.Select((c, i) => ColumnForm.Of(c, isFirst: i == 0))];
+        _key = [.. table.Key.Select((c, i) => ColumnForm.Of(table.Columns[c], isFirst: i == 0))];
+    }
+
+    /// <summary>Whether the table has a key.</summary>
+    public bool HasKey => _key.Length > 0;
+
+    /// <summary>The encoding of a table schema.</summary>
+    public static RowEncoding Of(TableSchema table)
+    {
+        if (_lastOfThread is { } last && ReferenceEquals(last._table, table))
+            return last;
+        return _lastOfThread = Known.GetValue(table, static t => new RowEncoding(t));
+    }
+
+    /// <summary>The <c>source</c> block of this table's events.</summary>
+    public SourceBlock Source(string source, string database)
+    {
+        if (_source is { } block && block.Source == source && block.Database == database)
+            return block;
+        return _source = new SourceBlock(source, database, _table.Schema, _table.Name);
+    }
+
+    /// <summary>
+    /// Writes a row of this schema as an object. In a key-only image a NULL in a column that is NOT NULL only means that the log does
+    /// not carry it: the zero of its type stands there, as in Debezium.
+    /// </summary>
+    public void WriteRow(JsonBuffer buffer, RowImage row, bool isKeyOnly = false)
+    {
+        buffer.Raw((byte)'{');
+        var index = 0;
+        foreach (var value in row)
+        {
+            if (index == _columns.Length)
+                break;
+            var column = _columns[index++];
+            buffer.Raw(column.Lead);
+            if (value.Kind == ColumnKind.Text)
+                ValueWriter.Write(buffer, column, value.Text);
+            else if (value.Kind == ColumnKind.Unchanged)
+                ValueWriter.WriteUnavailable(buffer, column);
+            else if (isKeyOnly && !column.Nullable)
+                ValueWriter.WriteZero(buffer, column);
+            else
+                buffer.Raw("null"u8);
+        }
+
+        for (; index < _columns.Length; index++)
+        {
+            buffer.Raw(_columns[index].Lead);
+            buffer.Raw("null"u8);
+        }
+
+        buffer.Raw((byte)'}');
+    }
+
+    /// <summary>
+    /// Writes a row of another shape of the table as an object of this shape: the columns of this schema, matched by name, null where
+    /// the other lacks them. A value is written in the form of the type it had.
+    /// </summary>
+    public void WriteRowOf(JsonBuffer buffer, TableSchema shape, RowImage row)
+    {
+        if (ReferenceEquals(shape, _table) || (shape.TableId == _table.TableId && shape.Version == _table.Version))
+        {
+            WriteRow(buffer, row);
+            return;
+        }
+
+        var other = Of(shape);
+        var mapping = _mapping is { } known && ReferenceEquals(known.From, other) ? known : _mapping = new Mapping(other, _columns);
+        buffer.Raw((byte)'{');
+        for (var index = 0; index < _columns.Length; index++)
+        {
+            buffer.Raw(_columns[index].Lead);
+            var from = mapping.Columns[index];
+            if (from < 0)
+                buffer.Raw("null"u8);
+            else
+                WriteColumn(buffer, other._columns[from], row, from);
+        }
+
+        buffer.Raw((byte)'}');
+    }
+
+    /// <summary>Writes the key's object from a row of this schema; false, and nothing written, where the row does not carry the whole key.</summary>
+    public bool TryWriteKey(JsonBuffer buffer, RowImage row)
+    {
+        if (!row.IsPresent)
+            return false;
+        var start = buffer.Length;
+        buffer.Raw((byte)'{');
+        for (var part = 0; part < _key.Length; part++)
+        {
+            buffer.Raw(_key[part].Lead);
+            if (!WriteColumn(buffer, _key[part], row, _table.Key[part]))
+            {
+                buffer.CutTo(start);
+                return false;
+            }
+        }
+
+        buffer.Raw((byte)'}');
+        return true;
+    }
+
+    /// <summary>Writes the key's object from canonical key text.</summary>
+    /// <exception cref="FormatException">The text is not a key of this table.</exception>
+    public void WriteKey(JsonBuffer buffer, string canonical)
+    {
+        var values = EntityKeyText.Split(canonical);
+        if (values.Count != _key.Length)
+            throw new FormatException($"A key of {_table.FullName} has {_key.Length} columns; its canonical text has {values.Count}.");
+        buffer.Raw((byte)'{');
+        for (var part = 0; part < _key.Length; part++)
+        {
+            buffer.Raw(_key[part].Lead);
+            if (values[part] is { } value)
+                ValueWriter.Write(buffer, _key[part], Encoding.UTF8.GetBytes(value));
+            else
+                buffer.Raw("null"u8);
+        }
+
+        buffer.Raw((byte)'}');
+    }
+
+    // False where the image has no value to write (unchanged, or too short); the placeholder stands there then.
+    private static bool WriteColumn(JsonBuffer buffer, ColumnForm form, RowImage row, int index)
+    {
+        foreach (var value in row)
+        {
+            if (index-- > 0)
+                continue;
+            switch (value.Kind)
+            {
+                case ColumnKind.Text:
+                    ValueWriter.Write(buffer, form, value.Text);
+                    return true;
+                case ColumnKind.Unchanged:
+                    ValueWriter.WriteUnavailable(buffer, form);
+                    return false;
+                default:
+                    buffer.Raw("null"u8);
+                    return true;
+            }
+        }
+
+        buffer.Raw("null"u8);
+        return false;
+    }
+
+    /// <summary>Where each column of a shape stands in another; −1 where it does not.</summary>
+    private sealed class Mapping(RowEncoding from, ColumnForm[] to)
+    {
+        public RowEncoding From { get; } = from;
+
+        public int[] Columns { get; } = [.. to.Select(c => Array.FindIndex(from._columns, f => f.Name == c.Name))];
+    }
+}
