@@ -21,7 +21,8 @@ internal static class GatewayHost
         builder.Services.Configure<HostOptions>(host => host.ServicesStartConcurrently = true);
         // Being stopped while still looking for the cluster is no failure to start.
         var stopping = CancellationToken.None;
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", _ => !stopping.IsCancellationRequested);
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", 
+            level => level >= LogLevel.Information && !stopping.IsCancellationRequested);
         // It names the grain that did not answer, and an entity's name holds its key. The gateway tells of it without.
         builder.Logging.AddFilter("Orleans.Runtime.CallbackData", LogLevel.None);
         builder.Services.AddCdcGateway(configuration);

@@ -19,12 +19,13 @@ internal sealed record Usage(IReadOnlyDictionary<Role, double> Cpu, long PeakByt
 /// <summary>Samples CPU time and memory of all processes that take part, from /proc, while a consumer has its turn.</summary>
 internal sealed class Sampler : IAsyncDisposable
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
 
     private readonly Func<IReadOnlyList<int>> _consumer;
     private readonly int _postmaster;
     private readonly int _broker;
     private readonly Dictionary<int, (Role Role, double First, double Last)> _seen = [];
+    private readonly Dictionary<int, (Role Role, int Looks)> _backends = [];
     private readonly List<Sample> _samples = [];
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
@@ -84,13 +85,26 @@ internal sealed class Sampler : IAsyncDisposable
         See(Environment.ProcessId, Role.Harness, first);
         See(_postmaster, Role.OtherPostgres, first);
         foreach (var pid in ProcessTable.Children(_postmaster))
-            See(pid, ProcessTable.Title(pid).Contains("walsender", StringComparison.Ordinal) ? Role.Walsender : Role.OtherPostgres, first);
+            See(pid, PostgresRole(pid), first);
         var cpu = new double[Enum.GetValues<Role>().Length];
         foreach (var (role, begin, last) in _seen.Values)
             cpu[(int)role] += last - begin;
         var sample = new Sample(DateTime.UtcNow, cpu, consumers.Sum(ProcessTable.ResidentBytes));
         lock (_samples)
             _samples.Add(sample);
+    }
+
+    // A backend takes the title of a walsender a moment after its birth; after ten looks it is what it is.
+    private Role PostgresRole(int pid)
+    {
+        var (role, looks) = _backends.GetValueOrDefault(pid, (Role.OtherPostgres, 0));
+        if (role == Role.OtherPostgres && looks < 10)
+        {
+            role = ProcessTable.Title(pid).Contains("walsender", StringComparison.Ordinal) ? Role.Walsender : Role.OtherPostgres;
+            _backends[pid] = (role, looks + 1);
+        }
+
+        return role;
     }
 
     // A process that ends keeps what it was last seen with; one that starts later counts from its birth.

@@ -39,7 +39,7 @@ internal sealed class Topics : IAsyncDisposable
     /// <summary>Waits until a topic holds <paramref name="count"/> records more than at <paramref name="begin"/>; gives up when none come for a minute.</summary>
     public async Task AwaitCount(string topic, long[] begin, long count, Action ensureAlive, CancellationToken cancel)
     {
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(150));
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
         long before = -1;
         for (var moved = DateTime.UtcNow; ;)
         {

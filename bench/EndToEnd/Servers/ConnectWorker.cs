@@ -115,7 +115,7 @@ internal sealed class ConnectWorker : IAsyncDisposable
 
     private async Task AwaitReady(CancellationToken cancel)
     {
-        for (var deadline = DateTime.UtcNow.AddSeconds(120); ;)
+        for (var deadline = DateTime.UtcNow.AddSeconds(300); ;)
         {
             _process.EnsureAlive();
             try
@@ -130,7 +130,7 @@ internal sealed class ConnectWorker : IAsyncDisposable
             }
 
             if (DateTime.UtcNow > deadline)
-                throw _process.Failure("did not answer within 120 s");
+                throw _process.Failure("did not answer within 300 s");
             await Task.Delay(250, cancel);
         }
     }

@@ -36,7 +36,7 @@ internal sealed class SourceReadings(GatewaySettings settings, ClusterCalls clus
     {
         var readings = await ReadAll(cancellation);
         return readings is [{ Trouble: { } trouble }, ..] && readings.All(r => r.Status is null)
-            ? throw new ClusterTroubleException(trouble.Trouble, trouble.Message, trouble)
+            ? throw new ClusterTroubleException(trouble.Trouble, trouble.Message, trouble.InnerException)
             : readings;
     }
 }

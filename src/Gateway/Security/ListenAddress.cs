@@ -9,10 +9,12 @@ internal static class ListenAddress
     /// <summary>What is wrong with an address; null when nothing is.</summary>
     public static string? Finding(Uri listen)
     {
+        // Without user and password, which do not belong there but may be.
+        var text = listen.IsAbsoluteUri ? listen.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped) : listen.OriginalString;
         if (!listen.IsAbsoluteUri || listen.Scheme != Uri.UriSchemeHttp)
-            return $"gateway.listen: '{listen}' is not an http address; write it as http://127.0.0.1:8080.";
+            return $"gateway.listen: '{text}' is not an http address; write it as http://127.0.0.1:8080.";
         if (listen.AbsolutePath != "/" || listen.Query.Length > 0 || listen.UserInfo.Length > 0)
-            return $"gateway.listen: '{listen.GetLeftPart(UriPartial.Path)}' must be scheme, host and port only; write it as http://127.0.0.1:8080.";
+            return $"gateway.listen: '{text}' must be scheme, host and port only, without path or user; write it as http://127.0.0.1:8080.";
         return IsLocalhost(listen) || LoopbackAddress(listen) is not null
             ? null
             : $"gateway.listen: '{listen.Host}' is not a loopback address. The gateway has no authentication and would show row data to "

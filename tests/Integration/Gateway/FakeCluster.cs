@@ -1,0 +1,63 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Reflection;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Sources;
+using Xunit;
+
+namespace CdcOrleans.Integration.Gateway;
+
+/// <summary>A cluster of plain objects behind Orleans' grain factory: what is asked of it is scripted by the test.</summary>
+internal sealed class FakeCluster
+{
+    public Dictionary<string, Func<ValueTask<SourceStatus>>> Sources { get; } = [];
+
+    public Dictionary<string, Func<ValueTask<EntityView?>>> Entities { get; } = [];
+
+    /// <summary>Keys of entity grains that were asked, in order.</summary>
+    public List<string> Asked { get; } = [];
+
+    public IGrainFactory Factory
+    {
+        get
+        {
+            var factory = DispatchProxy.Create<IGrainFactory, GrainFactory>();
+            ((GrainFactory)(object)factory).Cluster = this;
+            return factory;
+        }
+    }
+
+    private object Grain(Type type, string key)
+    {
+        if (type == typeof(IWalReaderGrain))
+            return new Reader(Sources[key]);
+        Assert.Equal(typeof(IEntityGrain), type);
+        Asked.Add(key);
+        return new EntityGrain(Entities.GetValueOrDefault(key) ?? (() => ValueTask.FromResult<EntityView?>(null)));
+    }
+
+    private sealed class Reader(Func<ValueTask<SourceStatus>> status) : IWalReaderGrain
+    {
+        public ValueTask EnsureRunning() => throw new NotSupportedException();
+
+        public ValueTask ReportProgress(ProgressReport report) => throw new NotSupportedException();
+
+        public ValueTask<SourceStatus> GetStatus() => status();
+    }
+
+    private sealed class EntityGrain(Func<ValueTask<EntityView?>> state) : IEntityGrain
+    {
+        public ValueTask<EntityView?> GetState() => state();
+    }
+
+    /// <summary>Only <c>GetGrain&lt;T&gt;(string)</c> is used by the gateway.</summary>
+    [SuppressMessage("Performance", "CA1852", Justification = "The proxy derives from it.")]
+    public class GrainFactory : DispatchProxy
+    {
+        internal FakeCluster? Cluster { get; set; }
+
+        protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
+            targetMethod is { Name: "GetGrain", IsGenericMethod: true } && args is [string key, ..]
+                ? Cluster!.Grain(targetMethod.GetGenericArguments()[0], key)
+                : throw new NotSupportedException(targetMethod?.Name);
+    }
+}
