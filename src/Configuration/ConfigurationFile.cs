@@ -1,0 +1,82 @@
+using System.Collections;
+using CdcOrleans.Configuration.Pipeline;
+using CdcOrleans.Configuration.Reading;
+using CdcOrleans.Configuration.Yaml;
+using CdcOrleans.Grains.Interfaces.Configuration;
+
+namespace CdcOrleans.Configuration;
+
+/// <summary>Reads <c>cdc.yaml</c>.</summary>
+public static class ConfigurationFile
+{
+    /// <summary>Reads and checks a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="environment">Variables for <c>${NAME}</c>; null takes those of the process.</param>
+    /// <exception cref="ConfigurationException">The file is missing or cannot be used; carries everything found wrong.</exception>
+    public static PipelineConfiguration Load(string path, IReadOnlyDictionary<string, string>? environment = null) =>
+        Load(path, environment, out _);
+
+    /// <summary>Reads and checks a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="environment">Variables for <c>${NAME}</c>; null takes those of the process.</param>
+    /// <param name="warnings">What does not keep the file from being used but should be known, such as a sink that no route uses.</param>
+    /// <exception cref="ConfigurationException">The file is missing or cannot be used; carries everything found wrong.</exception>
+    public static PipelineConfiguration Load(
+        string path, IReadOnlyDictionary<string, string>? environment, out IReadOnlyList<ConfigurationFinding> warnings)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        string text;
+        try
+        {
+            text = File.ReadAllText(path);
+        }
+        catch (Exception trouble) when (trouble is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw Unreadable(path, "the file does not exist; name the configuration file, or create it");
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw Unreadable(path, Directory.Exists(path)
+                ? "this is a folder; name the configuration file in it"
+                : "the file may not be read by this user; give the user read permission");
+        }
+        catch (IOException trouble)
+        {
+            throw Unreadable(path, $"the file cannot be read: {trouble.Message}");
+        }
+
+        return Read(text, path, environment ?? ProcessEnvironment(), out warnings);
+    }
+
+    /// <summary>Host, port, database and user of a connection string, for logs: what it holds besides is left out.</summary>
+    /// <param name="connection">An Npgsql connection string.</param>
+    public static string Redact(string connection) => ConnectionText.Redact(connection);
+
+    /// <summary>Checks the content of a file.</summary>
+    internal static PipelineConfiguration Read(
+        string text, string path, IReadOnlyDictionary<string, string> environment, out IReadOnlyList<ConfigurationFinding> warnings)
+    {
+        var findings = new Findings(path, environment);
+        PipelineConfiguration? pipeline = null;
+        try
+        {
+            if (YamlTree.Read(text) is { } root)
+                pipeline = PipelineReading.Read(findings, root, Path.GetDirectoryName(Path.GetFullPath(path)) ?? "/");
+            else
+                throw Unreadable(path, "the file is empty; it needs at least cluster, control, sources, sinks and routes");
+        }
+        catch (YamlTreeException trouble)
+        {
+            findings.Refuse(trouble.Place, "", trouble.Message);
+        }
+
+        warnings = findings.Warnings;
+        return findings.Errors is { Count: > 0 } errors ? throw new ConfigurationException(errors) : pipeline!;
+    }
+
+    private static ConfigurationException Unreadable(string path, string message) =>
+        new([new ConfigurationFinding(path, 0, 0, "", message)]);
+
+    private static Dictionary<string, string> ProcessEnvironment() =>
+        Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "");
+}

@@ -1,0 +1,171 @@
+using System.Globalization;
+using System.Text;
+using CdcOrleans.Configuration.Reading;
+using CdcOrleans.Grains.Interfaces.Configuration;
+
+namespace CdcOrleans.Configuration.Pipeline;
+
+/// <summary>A source of the file.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Value">Where it stands.</param>
+/// <param name="Tables">What it captures; null when that could not be read.</param>
+/// <param name="Configuration">The source; null when it could not be read.</param>
+internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<TableSelection>? Tables, SourceConfiguration? Configuration)
+{
+    private const int LongestIdentifier = 63;
+
+    /// <summary>Reads all sources.</summary>
+    public static IReadOnlyList<SourceReading>? All(Section? sources)
+    {
+        if (sources is null)
+            return null;
+        if (sources.Values.Count == 0)
+            sources.Refuse("is empty; name at least one captured database");
+        var slots = new Dictionary<(string Server, string Slot), Value>();
+        return [.. sources.Values.Select(s => One(s.Key, s.Value, slots))];
+    }
+
+    private static SourceReading One(string name, Value value, Dictionary<(string Server, string Slot), Value> slots)
+    {
+        if (!PipelineReading.IsName(name))
+            value.RefuseKey($"'{name}' is not a source name; write letters, digits, '_' and '-'");
+        if (value.AsSection("postgres", "tables", "backfill", "partitions", "window", "heartbeat") is not { } source)
+            return new SourceReading(name, value, null, null);
+
+        var postgres = source.Require("postgres", "write 'postgres: { connection: … }'")?.AsSection("connection", "slot", "publication");
+        var connection = postgres?.Require("connection", $"write for example 'connection: {ConnectionText.Example}'");
+        ConnectionText.Check(connection);
+        var slot = Slot(name, postgres);
+        if (slot is not null && connection?.AsText() is { } text && ConnectionText.ServerOf(text) is { } server && !slots.TryAdd((server, slot), value))
+        {
+            (postgres!.Find("slot") ?? value).Refuse(string.Create(
+                CultureInfo.InvariantCulture,
+                $"the slot is also that of {slots[(server, slot)].Path} (line {slots[(server, slot)].KeyPlace.Line}) on the same server; give each source a slot of its own"));
+        }
+
+        var publication = Publication(name, postgres);
+        var tables = ReadTables(source.Require("tables", "list at least one table or pattern, such as 'tables: [\"public.*\"]'"));
+        CheckBackfill(source.Find("backfill"));
+        var partitions = source.Find("partitions")?.AsInteger(1, 4096);
+        var window = source.Find("window")?.AsSection("changes", "bytes");
+        var changes = window?.Find("changes")?.AsInteger(1_000, 10_000_000);
+        var bytes = window?.Find("bytes")?.AsSize(1L << 20, 64L << 30);
+        var heartbeat = source.Find("heartbeat")?.AsDuration(TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1), orZero: "none");
+        if (connection?.AsText() is null || slot is null || publication is null || tables is null)
+            return new SourceReading(name, value, tables, null);
+
+        var defaults = new SourceConfiguration { Name = name, Connection = connection.AsText()!, Slot = slot, Publication = publication, Tables = tables };
+        return new SourceReading(name, value, tables, defaults with
+        {
+            Partitions = partitions ?? defaults.Partitions,
+            WindowChanges = changes ?? defaults.WindowChanges,
+            WindowBytes = bytes ?? defaults.WindowBytes,
+            HeartbeatInterval = heartbeat ?? defaults.HeartbeatInterval,
+        });
+    }
+
+    private static string? Slot(string name, Section? postgres)
+    {
+        if (postgres is null)
+            return null;
+        if (postgres.Find("slot") is { } value)
+        {
+            if (value.AsText() is not { } text || IsSlot(text))
+                return value.AsText();
+            value.Refuse($"{value.Shown} is not a slot name; PostgreSQL takes 1 to 63 characters of a-z, 0-9 and '_'");
+            return null;
+        }
+
+        if (IsSlot($"cdc_{name}"))
+            return $"cdc_{name}";
+        postgres.Refuse("slot", $"is missing, and its default 'cdc_{name}' is not a slot name; write one of 1 to 63 characters of a-z, 0-9 and '_'");
+        return null;
+    }
+
+    private static string? Publication(string name, Section? postgres)
+    {
+        if (postgres is null)
+            return null;
+        if (postgres.Find("publication") is { } value)
+        {
+            if (value.AsText() is not { } text || IsIdentifier(text))
+                return value.AsText();
+            value.Refuse($"{value.Shown} is not a publication name; PostgreSQL takes 1 to 63 bytes");
+            return null;
+        }
+
+        if (IsIdentifier($"cdc_{name}"))
+            return $"cdc_{name}";
+        postgres.Refuse("publication", $"is missing, and its default 'cdc_{name}' is longer than the 63 bytes that PostgreSQL takes; write a shorter one");
+        return null;
+    }
+
+    private static List<TableSelection>? ReadTables(Value? list)
+    {
+        if (list?.AsList() is not { } items)
+            return null;
+        var tables = new List<TableSelection>();
+        var first = new Dictionary<string, Value>();
+        var complete = true;
+        foreach (var item in items)
+        {
+            if (Table(item, out var place) is not { } table)
+            {
+                complete = false;
+            }
+            else if (!first.TryAdd(table.Pattern, place))
+            {
+                place.Refuse(string.Create(CultureInfo.InvariantCulture, $"{place.Shown} is given twice, first at line {first[table.Pattern].Place.Line}; remove one"));
+                complete = false;
+            }
+            else
+            {
+                tables.Add(table);
+            }
+        }
+
+        return complete ? tables : null;
+    }
+
+    private static TableSelection? Table(Value item, out Value pattern)
+    {
+        pattern = item;
+        string? entities = null;
+        if (item.IsMapping)
+        {
+            var section = item.AsSection("table", "entities")!;
+            entities = section.Find("entities")?.AsWord("row", "version", "off");
+            if (section.Require("table", "write for example 'table: public.audit'") is not { } named)
+                return null;
+            pattern = named;
+        }
+
+        if (pattern.AsText() is not { } text)
+            return null;
+        if (!text.Contains('*', StringComparison.Ordinal) && text.IndexOf('.', StringComparison.Ordinal) is var dot && (dot <= 0 || dot == text.Length - 1))
+        {
+            pattern.Refuse(References.Has(pattern.Shown) || dot >= 0
+                ? $"{pattern.Shown} is not a table; write schema.table, with '*' for any text"
+                : $"{pattern.Shown} names no schema; write schema.table, such as 'public.{text}', with '*' for any text");
+            return null;
+        }
+
+        return new TableSelection
+        {
+            Pattern = text,
+            Entities = entities switch { "version" => EntityMode.Version, "off" => EntityMode.Off, _ => EntityMode.Row },
+        };
+    }
+
+    private static void CheckBackfill(Value? backfill)
+    {
+        if (backfill?.AsWord("never", "initial", "when_needed") is "initial" or "when_needed")
+            backfill.Refuse($"{backfill.Shown} is not in this version, which captures changes from its first start on and does not read rows that exist already; write 'never'");
+    }
+
+    private static bool IsSlot(string name) =>
+        name.Length is > 0 and <= LongestIdentifier && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_');
+
+    private static bool IsIdentifier(string name) =>
+        name.Length > 0 && Encoding.UTF8.GetByteCount(name) <= LongestIdentifier && !name.Any(char.IsControl);
+}

@@ -1,0 +1,154 @@
+using System.Globalization;
+using System.Numerics;
+using CdcOrleans.Configuration.Yaml;
+
+namespace CdcOrleans.Configuration.Reading;
+
+/// <summary>
+/// A value of the file at its path. Every <c>As…</c> reports what is wrong and then answers null, so that reading goes on and
+/// one start shows all mistakes.
+/// </summary>
+internal sealed class Value(Findings findings, Node node, string path, Place keyPlace)
+{
+    private const int LongestShown = 80;
+
+    private bool _expanded;
+    private string? _text;
+
+    /// <summary>Path in the structure.</summary>
+    public string Path { get; } = path;
+
+    /// <summary>Where its key stands, or itself where it is an item of a list.</summary>
+    public Place KeyPlace { get; } = keyPlace;
+
+    /// <summary>Where it stands.</summary>
+    public Place Place => node.Place;
+
+    /// <summary>Whether it is a mapping.</summary>
+    public bool IsMapping => node is MappingNode;
+
+    /// <summary>Whether it is a list.</summary>
+    public bool IsList => node is SequenceNode;
+
+    /// <summary>What it is, in words.</summary>
+    public string Kind => node.Kind;
+
+    /// <summary>The value as the file has it, quoted: references stay references, so that what they hold never prints.</summary>
+    public string Shown => node is ScalarNode { Text: var text } ? $"'{(text.Length > LongestShown ? text[..LongestShown] + "…" : text)}'" : node.Kind;
+
+    /// <summary>Reports that the value cannot be used.</summary>
+    public void Refuse(string message) => findings.Refuse(Place, Path, message);
+
+    /// <summary>Reports that its key cannot be used.</summary>
+    public void RefuseKey(string message) => findings.Refuse(KeyPlace, Path, message);
+
+    /// <summary>The text with references replaced, not empty.</summary>
+    public string? AsText()
+    {
+        if (_expanded)
+            return _text;
+        _expanded = true;
+        if (node is not ScalarNode scalar || scalar.IsNull)
+        {
+            Refuse($"expected a single value, found {node.Kind}");
+            return null;
+        }
+
+        var problems = new List<string>();
+        _text = References.Replace(scalar.Text, findings.Environment, problems);
+        foreach (var problem in problems)
+            Refuse(problem);
+        if (_text is { Length: 0 })
+        {
+            Refuse(References.Has(scalar.Text) ? $"{Shown} is empty after replacing its variables; set them, or leave the key out for its default" : "is empty; give a value, or leave the key out for its default");
+            _text = null;
+        }
+
+        return _text;
+    }
+
+    /// <summary>A whole number within bounds.</summary>
+    public int? AsInteger(int least, int most)
+    {
+        if (AsText() is not { } text)
+            return null;
+        if (!BigInteger.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number))
+            Refuse(string.Create(CultureInfo.InvariantCulture, $"{Shown} is not a whole number; write one from {least} to {most}"));
+        else if (number < least || number > most)
+            Refuse(string.Create(CultureInfo.InvariantCulture, $"{Shown} is out of range; write a number from {least} to {most}"));
+        else
+            return (int)number;
+        return null;
+    }
+
+    /// <summary>A duration within bounds; zero too where <paramref name="orZero"/> says what it means.</summary>
+    public TimeSpan? AsDuration(TimeSpan least, TimeSpan most, string? orZero = null)
+    {
+        if (AsText() is not { } text)
+            return null;
+        var range = $"{Units.Show(least)} to {Units.Show(most)}{(orZero is null ? "" : $", or 0 for {orZero}")}";
+        if (!Units.TryDuration(text, out var duration))
+            Refuse($"{Shown} is not a duration; write a whole number and a unit (ms, s, m or h), from {range}");
+        else if ((duration < least || duration > most) && !(orZero is not null && duration == TimeSpan.Zero))
+            Refuse($"{Shown} is out of range; write a duration from {range}");
+        else
+            return duration;
+        return null;
+    }
+
+    /// <summary>A size in bytes within bounds.</summary>
+    public long? AsSize(long least, long most)
+    {
+        if (AsText() is not { } text)
+            return null;
+        var range = $"{Units.Show(least)} to {Units.Show(most)}";
+        if (!Units.TrySize(text, out var bytes))
+            Refuse($"{Shown} is not a size; write a whole number and a unit (KB, MB or GB; none for bytes), from {range}");
+        else if (bytes < least || bytes > most)
+            Refuse($"{Shown} is out of range; write a size from {range}");
+        else
+            return bytes;
+        return null;
+    }
+
+    /// <summary>One of the words given.</summary>
+    public string? AsWord(params string[] words)
+    {
+        if (AsText() is not { } text || words.Contains(text))
+            return _text;
+        Refuse($"{Shown} is not known here{Spelling.Hint(text, words)} write {string.Join(" or ", words.Select(w => $"'{w}'"))}");
+        return null;
+    }
+
+    /// <summary>The items of a list; a single value counts as a list of one.</summary>
+    public IReadOnlyList<Value>? AsList()
+    {
+        switch (node)
+        {
+            case SequenceNode { Items: { Count: > 0 } items }:
+                return [.. items.Select((item, i) => new Value(findings, item, string.Create(CultureInfo.InvariantCulture, $"{Path}[{i}]"), item.Place))];
+            case ScalarNode { IsNull: false }:
+                return [this];
+            case SequenceNode:
+                Refuse("the list is empty; give at least one item");
+                return null;
+            default:
+                Refuse($"expected a list, found {node.Kind}");
+                return null;
+        }
+    }
+
+    /// <summary>A mapping of the keys given; all others are reported.</summary>
+    public Section? AsSection(params string[] known) => AsMapping() is { } mapping ? new Section(findings, mapping, this, known) : null;
+
+    /// <summary>A mapping of any keys; those that stand twice are reported.</summary>
+    public Section? AsNames() => AsMapping() is { } mapping ? new Section(findings, mapping, this, null) : null;
+
+    private MappingNode? AsMapping()
+    {
+        if (node is MappingNode mapping)
+            return mapping;
+        Refuse($"expected a mapping (key: value), found {node.Kind}");
+        return null;
+    }
+}

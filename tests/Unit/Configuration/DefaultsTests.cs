@@ -1,0 +1,184 @@
+using CdcOrleans.Configuration;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using Xunit;
+
+namespace CdcOrleans.Unit.Configuration;
+
+public sealed class DefaultsTests
+{
+    private const string Documented = """
+        cluster:
+          id: shop                          # silos with one id and one control database form a cluster
+        control:
+          connection: Host=127.0.0.1;Database=cdc;Username=cdc
+        sources:
+          theworldshop:                     # also the topic prefix
+            postgres:
+              connection: Host=127.0.0.1;Database=theworldshop;Username=cdc
+              slot: cdc_theworldshop        # created if missing
+              publication: cdc_theworldshop # created if missing, for the tables below
+            tables: ["public.*"]            # or a list; a table may be a mapping with its own options
+            backfill: never                 # initial | never | when_needed
+        sinks:
+          events: { type: kafka, bootstrap: "${KAFKA:-127.0.0.1:9092}" }
+          files: { type: file, directory: ./out }       # ./out/<topic>.ndjson, one {"key":…,"value":…,"headers":{…}} a line
+        routes:
+          - { from: "theworldshop.public.*", to: [events, files], format: debezium }
+        gateway:
+          listen: http://127.0.0.1:8080
+        """;
+
+    [Fact]
+    public void The_documented_file_is_read_whole()
+    {
+        var read = Reader.Read(Documented, out var warnings);
+
+        Assert.Empty(warnings);
+        Assert.Equal("shop", read.Cluster.Id);
+        Assert.Equal("Host=127.0.0.1;Database=cdc;Username=cdc", read.Control.Connection);
+        var source = Assert.Single(read.Sources).Value;
+        Assert.Equal("theworldshop", source.Name);
+        Assert.Equal("Host=127.0.0.1;Database=theworldshop;Username=cdc", source.Connection);
+        Assert.Equal("cdc_theworldshop", source.Slot);
+        Assert.Equal("cdc_theworldshop", source.Publication);
+        Assert.Equal([new TableSelection { Pattern = "public.*" }], source.Tables);
+        Assert.Equal(BackfillMode.Never, source.Backfill);
+        Assert.Equal(["events", "files"], read.Sinks.Keys);
+        Assert.Equal("127.0.0.1:9092", Assert.IsType<KafkaSinkConfiguration>(read.Sinks["events"]).Bootstrap);
+        Assert.Equal(Path.Combine(Environment.CurrentDirectory, "out"), Assert.IsType<FileSinkConfiguration>(read.Sinks["files"]).Directory);
+        var route = Assert.Single(read.Routes);
+        Assert.Equal("theworldshop.public.*", route.From);
+        Assert.Equal(["events", "files"], route.To);
+        Assert.Equal("debezium", route.Format);
+        Assert.Equal(new Uri("http://127.0.0.1:8080"), read.Gateway.Listen);
+    }
+
+    [Fact]
+    public void What_a_file_leaves_out_has_the_documented_default()
+    {
+        var read = Reader.Read(Reader.Fine);
+
+        Assert.Equal(new ClusterConfiguration { Id = "shop" }, read.Cluster);
+        Assert.Equal(("127.0.0.1", 11111, 30000, 96L << 20), (read.Cluster.Address, read.Cluster.SiloPort, read.Cluster.ClientPort, read.Cluster.EntityCacheBytes));
+        Assert.Equal((TimeSpan.FromMilliseconds(200), 8L << 20), (read.Control.CheckpointInterval, read.Control.CheckpointBytes));
+        var source = read.Sources["shop"];
+        Assert.Equal(("cdc_shop", "cdc_shop", BackfillMode.Never), (source.Slot, source.Publication, source.Backfill));
+        Assert.Equal((32, 100_000, 64L << 20, TimeSpan.FromSeconds(10)), (source.Partitions, source.WindowChanges, source.WindowBytes, source.HeartbeatInterval));
+        Assert.Empty(Assert.IsType<KafkaSinkConfiguration>(read.Sinks["events"]).Options);
+        Assert.Equal("debezium", read.Routes[0].Format);
+        Assert.Equal(new Uri("http://127.0.0.1:8080"), read.Gateway.Listen);
+    }
+
+    [Fact]
+    public void Every_key_is_taken()
+    {
+        var read = Reader.Read("""
+            cluster: { id: a-1, address: 10.0.0.5, silo_port: 0, client_port: 0, entity_cache: 1GB }
+            control:
+              connection: Host=db;Database=cdc;Password="${CDC_PASSWORD}"
+              checkpoint: { interval: 1s, bytes: 512KB }
+            sources:
+              Shop-2:
+                postgres: { connection: "Server=db;DB=shop", slot: s_2, publication: My Publication }
+                tables:
+                  - public.orders
+                  - { table: public.audit*, entities: off }
+                  - { table: public.prices, entities: version }
+                  - table: "other.*"
+                    entities: row
+                backfill: never
+                partitions: 4096
+                window: { changes: 1000, bytes: 1048576 }
+                heartbeat: 0
+            sinks:
+              k:
+                type: kafka
+                bootstrap: ["a:1", "[::1]:65535"]
+                options: { compression.type: lz4, linger.ms: 5, sasl.password: "$${x}" }
+              f: { type: file, directory: /var/lib/out }
+            routes:
+              - { from: "Shop-2.public.*", to: k }
+              - from: Shop-2.other.*
+                to: [k, f]
+                format: debezium
+            gateway: { listen: "https://[::1]:8443/" }
+            """, ("CDC_PASSWORD", "se;cret"));
+
+        Assert.Equal(new ClusterConfiguration { Id = "a-1", Address = "10.0.0.5", SiloPort = 0, ClientPort = 0, EntityCacheBytes = 1L << 30 }, read.Cluster);
+        Assert.Equal(new ControlConfiguration { Connection = "Host=db;Database=cdc;Password=\"se;cret\"", CheckpointInterval = TimeSpan.FromSeconds(1), CheckpointBytes = 512 << 10 }, read.Control);
+        var source = read.Sources["Shop-2"];
+        Assert.Equal(("s_2", "My Publication", 4096, 1000, 1L << 20, TimeSpan.Zero),
+            (source.Slot, source.Publication, source.Partitions, source.WindowChanges, source.WindowBytes, source.HeartbeatInterval));
+        Assert.Equal(
+            [("public.orders", EntityMode.Row), ("public.audit*", EntityMode.Off), ("public.prices", EntityMode.Version), ("other.*", EntityMode.Row)],
+            source.Tables.Select(t => (t.Pattern, t.Entities)));
+        var kafka = Assert.IsType<KafkaSinkConfiguration>(read.Sinks["k"]);
+        Assert.Equal("a:1,[::1]:65535", kafka.Bootstrap);
+        Assert.Equal([("compression.type", "lz4"), ("linger.ms", "5"), ("sasl.password", "${x}")], kafka.Options.Select(o => (o.Key, o.Value)));
+        Assert.Equal("/var/lib/out", Assert.IsType<FileSinkConfiguration>(read.Sinks["f"]).Directory);
+        Assert.Equal([("Shop-2.public.*", "k"), ("Shop-2.other.*", "k f")], read.Routes.Select(r => (r.From, string.Join(' ', r.To))));
+        Assert.Equal(new Uri("https://[::1]:8443"), read.Gateway.Listen);
+    }
+
+    [Fact]
+    public void A_key_without_a_value_counts_as_left_out()
+    {
+        var read = Reader.Read(Reader.Fine + "\ngateway:\n");
+        Assert.Equal(new Uri("http://127.0.0.1:8080"), read.Gateway.Listen);
+        Assert.Equal("cdc.yaml:1:1: cluster.id: is missing; silos with one id and one control database form a cluster; write for example 'id: shop'",
+            Reader.RefusedWith("{ id: shop }", "{ id: }"));
+    }
+
+    [Fact]
+    public void A_sink_that_no_route_uses_is_a_warning()
+    {
+        Reader.Read(Reader.Fine.Replace("routes:", "  spare: { type: file, directory: out }\nroutes:", StringComparison.Ordinal), out var warnings);
+        Assert.Equal("cdc.yaml:9:3: sinks.spare: no route uses this sink; remove it or route to it", Assert.Single(warnings).ToString());
+    }
+
+    [Fact]
+    public void A_directory_starts_from_the_folder_of_the_file()
+    {
+        var folder = Directory.CreateTempSubdirectory("cdc-config-");
+        try
+        {
+            var file = Path.Combine(folder.FullName, "cdc.yaml");
+            File.WriteAllText(file, Documented);
+            var read = ConfigurationFile.Load(file);
+            Assert.Equal(Path.Combine(folder.FullName, "out"), Assert.IsType<FileSinkConfiguration>(read.Sinks["files"]).Directory);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public void The_variables_of_the_process_are_used_unless_others_are_given()
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, Reader.Fine.Replace("{ id: shop }", "{ id: \"${CDC_UNIT_TEST_ID}\" }", StringComparison.Ordinal));
+            Environment.SetEnvironmentVariable("CDC_UNIT_TEST_ID", "from-process");
+            Assert.Equal("from-process", ConfigurationFile.Load(file).Cluster.Id);
+            Assert.Equal("given", ConfigurationFile.Load(file, new Dictionary<string, string> { ["CDC_UNIT_TEST_ID"] = "given" }).Cluster.Id);
+            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load(file, new Dictionary<string, string>()));
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("CDC_UNIT_TEST_ID", null);
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public void A_file_that_cannot_be_read_is_named()
+    {
+        var missing = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}", "cdc.yaml");
+        Assert.Equal($"{missing}: the file does not exist; name the configuration file, or create it",
+            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load(missing)).Message);
+        Assert.Equal($"{Path.GetTempPath()}: this is a folder; name the configuration file in it",
+            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load(Path.GetTempPath())).Message);
+    }
+}
