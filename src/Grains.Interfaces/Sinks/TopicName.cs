@@ -1,23 +1,32 @@
+using System.Buffers;
+using System.IO.Hashing;
+using System.Text;
+
 namespace CdcOrleans.Grains.Interfaces.Sinks;
 
 /// <summary>Names of topics.</summary>
 public static class TopicName
 {
-    /// <summary>Longest name that Kafka takes, in characters.</summary>
-    public const int MaxLength = 249;
+    /// <summary>Kafka's limit.</summary>
+    private const int MaxLength = 249;
+
+    private static readonly SearchValues<char> Valid = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
     /// <summary>
-    /// <c>source.schema.table</c>, made valid for Kafka as Debezium does it: characters other than ASCII letters, digits,
-    /// <c>.</c>, <c>_</c> and <c>-</c> become <c>_</c>; a name that is too long is cut.
+    /// <c>source.schema.table</c> made a valid Kafka topic as Debezium does it: every character outside <c>[a-zA-Z0-9._-]</c> becomes
+    /// <c>_</c>. A name longer than 249 characters is cut and ends in a hash of the whole, so that long names stay apart.
     /// </summary>
     public static string For(string source, string schema, string table)
     {
         var name = $"{source}.{schema}.{table}";
-        var valid = string.Create(Math.Min(name.Length, MaxLength), name, static (span, from) =>
+        if (name.Length <= MaxLength && !name.AsSpan().ContainsAnyExcept(Valid))
+            return name;
+        var hash = XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(name));
+        var valid = string.Create(name.Length, name, static (span, from) =>
         {
             for (var i = 0; i < span.Length; i++)
-                span[i] = char.IsAsciiLetterOrDigit(from[i]) || from[i] is '.' or '_' or '-' ? from[i] : '_';
+                span[i] = Valid.Contains(from[i]) ? from[i] : '_';
         });
-        return valid;
+        return valid.Length <= MaxLength ? valid : $"{valid.AsSpan(0, MaxLength - 17)}_{hash:x16}";
     }
 }

@@ -1,0 +1,154 @@
+using System.Diagnostics;
+using CdcOrleans.Testing;
+using Xunit;
+
+namespace CdcOrleans.Cluster;
+
+/// <summary>What breaks, and that nothing is lost, nothing out of order, and little repeated.</summary>
+public sealed class FailureTests(PostgresFixture postgres)
+{
+    private const string Schema = """
+        CREATE TABLE items (id int PRIMARY KEY, n int NOT NULL);
+        INSERT INTO items SELECT i, 0 FROM generate_series(1, 200) i;
+        CREATE PROCEDURE work(rounds int) LANGUAGE plpgsql AS $$
+        BEGIN
+          FOR i IN 1..rounds LOOP
+            UPDATE items SET n = n + 1 WHERE id = 1 + (i * 7) % 200;
+            UPDATE items SET n = n + 1 WHERE id = 1 + (i * 11) % 200;
+            COMMIT;
+          END LOOP;
+        END $$;
+        """;
+
+    [Fact]
+    public async Task Killed_again_and_again_under_load_everything_arrives_in_order_and_only_the_last_interval_repeats()
+    {
+        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        var silo = await pipeline.Run();
+        var work = PostgresServer.Execute(pipeline.Database, "CALL work(20000)");
+        var repeatable = 0L;
+        for (var kill = 0; kill < 3; kill++)
+        {
+            var seen = pipeline.Events("items").Count;
+            await silo.Until(() => Task.FromResult(pipeline.Events("items").Count > seen + 500), "to deliver");
+
+            // What is finished but not yet in a checkpoint can repeat, and what was on its way: no more than the window held.
+            repeatable += (await silo.Source("shop")).GetProperty("windowChanges").GetInt64() + 4000;
+            await silo.Kill();
+            await silo.DisposeAsync();
+            silo = await pipeline.Run();
+        }
+
+        await work;
+        await pipeline.Drained(silo);
+        await silo.Stop();
+        await silo.DisposeAsync();
+
+        var events = pipeline.Events("items");
+        var duplicates = Delivered.AssertOrder(events);
+        Assert.Equal(40000, events.Select(e => e.Id).Distinct().Count());
+        Assert.InRange(duplicates, 0, repeatable);
+        var rows = await PostgresServer.Scalar(pipeline.Database, "SELECT sum(n) FROM items");
+        Assert.Equal("40000", rows);
+        var last = events.GroupBy(e => e.Key).Sum(e => e.MaxBy(d => d.Version)!.After.GetProperty("n").GetInt32());
+        Assert.Equal(40000, last);
+    }
+
+    [Fact]
+    public async Task Killed_in_mid_transaction_the_rest_of_it_arrives()
+    {
+        await using var pipeline = await Pipeline.Create(postgres.Server, "CREATE TABLE items (id int PRIMARY KEY, n int NOT NULL);");
+        await using (var silo = await pipeline.Run())
+        {
+            await PostgresServer.Execute(pipeline.Database, "INSERT INTO items SELECT i, i FROM generate_series(1, 300000) i");
+            await silo.Until(() => Task.FromResult(pipeline.Events("items").Count > 20_000), "to be in mid-transaction");
+            await silo.Kill();
+        }
+
+        Assert.True(pipeline.Events("items").Count < 300_000, "It was killed too late to have been in mid-transaction.");
+        await using (var silo = await pipeline.Run())
+        {
+            await pipeline.Drained(silo, TimeSpan.FromMinutes(2));
+        }
+
+        var events = pipeline.Events("items");
+        Delivered.AssertOrder(events);
+        Assert.Equal(300_000, events.Select(e => e.Key).Distinct().Count());
+        Assert.Equal(300_000, events.Select(e => e.Id).Distinct().Count());
+    }
+
+    [Theory]
+    [InlineData("fast")]
+    [InlineData("immediate")]
+    public async Task PostgreSQL_restarted_while_streaming_nothing_is_lost(string mode)
+    {
+        await using var server = await PostgresServer.Start();
+        await using var pipeline = await Pipeline.Create(server, Schema);
+        await using (var silo = await pipeline.Run())
+        {
+            await PostgresServer.Execute(pipeline.Database, "CALL work(500)");
+            await server.Stop(mode);
+            await silo.Until(async () => (await silo.Source("shop")).GetProperty("state").GetString() != "streaming", "to notice");
+            await server.StartAgain();
+            await PostgresServer.Execute(pipeline.Database, "CALL work(500)");
+            await pipeline.Drained(silo);
+        }
+
+        var events = pipeline.Events("items");
+        Delivered.AssertOrder(events);
+        Assert.Equal(2000, events.Select(e => e.Id).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Another_silo_takes_over_from_a_killed_one_within_ten_seconds()
+    {
+        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        var second = pipeline.PathOf("second.yaml");
+        var secondGateway = await pipeline.Configure(second);
+        await using var first = await pipeline.Run();
+        await using var other = SiloProcess.Launch(secondGateway, "run", "--config", second);
+        await other.Ready();
+        await PostgresServer.Execute(pipeline.Database, "CALL work(500)");
+        await pipeline.Drained(first);
+
+        var (dies, lives) = await Reads(first) ? (first, other) : (other, first);
+        await dies.Kill();
+        var watch = Stopwatch.StartNew();
+        await PostgresServer.Execute(pipeline.Database, "CALL work(500)");
+        await pipeline.Drained(lives);
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), $"It took {watch.Elapsed}.\n{lives.Output}");
+
+        var events = pipeline.Events("items");
+        Delivered.AssertOrder(events);
+        Assert.Equal(2000, events.Select(e => e.Id).Distinct().Count());
+
+        async Task<bool> Reads(SiloProcess silo) =>
+            silo.Output.Contains("streaming, epoch", StringComparison.Ordinal) && (await silo.Source("shop")).GetProperty("state").GetString() == "streaming";
+    }
+
+    [Fact]
+    public async Task A_frozen_owner_that_wakes_after_another_took_over_is_refused()
+    {
+        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        var second = pipeline.PathOf("second.yaml");
+        var secondGateway = await pipeline.Configure(second);
+        await using var first = await pipeline.Run();
+        await PostgresServer.Execute(pipeline.Database, "CALL work(100)");
+        await pipeline.Drained(first);
+        await using var other = SiloProcess.Launch(secondGateway, "run", "--config", second);
+        await other.Ready();
+
+        await first.Signal("STOP");
+        var work = PostgresServer.Execute(pipeline.Database, "CALL work(2000)");
+        await pipeline.Drained(other);
+        await first.Signal("CONT");
+        await work;
+        await PostgresServer.Execute(pipeline.Database, "CALL work(100)");
+        await pipeline.Drained(other);
+
+        var events = pipeline.Events("items");
+        Assert.Equal(2 * 2200, events.Select(e => e.Id).Distinct().Count());
+        var epoch = (await other.Source("shop")).GetProperty("epoch").GetInt64();
+        Assert.True(epoch > 1);
+    }
+}
