@@ -23,7 +23,7 @@ internal static class SiloHost
             console.TimestampFormat = "HH:mm:ss.fff ";
             console.UseUtcTimestamp = true;
         });
-        builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Npgsql", LogLevel.Warning);
+        builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Polly", LogLevel.None).AddFilter("Npgsql", LogLevel.Warning);
         builder.Services.AddSingleton(configuration);
         builder.Services.AddPostgresStorage(configuration.Control.Connection);
         builder.Services.AddPostgresCapture();
