@@ -189,7 +189,8 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
     {
         await Store.Claim("shop", 0, "silo-1", default);
         await Commit(Partition(0, 1, At(1), Enumerable.Range(0, 500).Select(i => State(_table, $"{i}", At(1), "x"))));
-        await using var connection = await _stores.Database.OpenConnectionAsync();
+        await using var connection = new NpgsqlConnection(_stores.Connection + ";Pooling=false");
+        await connection.OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
         await using var read = new NpgsqlCommand("SELECT count(*) FROM cdc.read_states($1, $2)", connection);
         read.Parameters.Add(new() { Value = Enumerable.Repeat(_table.TableId, 400).ToArray() });

@@ -1,6 +1,7 @@
 using CdcOrleans.Storage.Postgres;
 using CdcOrleans.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
 using Xunit;
 
 namespace CdcOrleans.Integration.Storage;
@@ -31,7 +32,7 @@ public class ControlDatabaseTests(ControlServer control)
     [Fact]
     public async Task Many_silos_may_begin_at_once_even_without_a_database()
     {
-        var connection = control.Server.Connection("at \"once\"");
+        var connection = new NpgsqlConnectionStringBuilder(control.Server.Connection()) { Database = "at \"once\"" }.ConnectionString;
         await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => Migrate(connection)));
         Assert.Equal("3", await PostgresServer.Scalar(connection, "SELECT count(*) FROM cdc.migrations"));
     }

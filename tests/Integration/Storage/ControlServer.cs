@@ -5,7 +5,6 @@ using CdcOrleans.Storage.Postgres;
 using CdcOrleans.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
-using Npgsql;
 using Xunit;
 
 [assembly: AssemblyFixture(typeof(ControlServer))]
@@ -60,8 +59,6 @@ public sealed class ControlStores : IAsyncDisposable
     public ICheckpointStore Checkpoints => _services.GetRequiredService<ICheckpointStore>();
 
     public ISchemaStore Schemas => _services.GetRequiredService<ISchemaStore>();
-
-    public NpgsqlDataSource Database => _services.GetRequiredKeyedService<NpgsqlDataSource>(PostgresStorageServices.DataSourceKey);
 
     public Task<string?> Scalar(string sql) => PostgresServer.Scalar(Connection, sql);
 
