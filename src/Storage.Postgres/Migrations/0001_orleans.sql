@@ -47,8 +47,8 @@ WITH raised AS (
     RETURNING c.cluster_id),
 added AS (
     INSERT INTO orleans.members
-        (cluster_id, address, port, generation, silo_name, host_name, status, proxy_port, suspect_times, start_time, alive_time)
-    SELECT cluster_id, @Address, @Port, @Generation, @SiloName, @HostName, @Status, @ProxyPort, @SuspectTimes, @StartTime, @IAmAliveTime
+        (cluster_id, address, port, generation, silo_name, host_name, status, proxy_port, start_time, alive_time)
+    SELECT cluster_id, @Address, @Port, @Generation, @SiloName, @HostName, @Status, @ProxyPort, @StartTime, @IAmAliveTime
     FROM raised
     RETURNING 1)
 SELECT count(*)::int FROM added

@@ -1,0 +1,78 @@
+using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Integration.Storage;
+using CdcOrleans.Storage.Postgres;
+using CdcOrleans.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(ControlServer))]
+
+namespace CdcOrleans.Integration.Storage;
+
+/// <summary>One server for all tests of the control database; each test takes a database of its own. The role "secured" needs a password.</summary>
+public sealed class ControlServer : IAsyncLifetime
+{
+    private string _access = "";
+    private PostgresServer? _server;
+
+    public PostgresServer Server => _server!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _access = Path.Combine(Path.GetTempPath(), $"cdc-hba-{Guid.NewGuid():N}");
+        await File.WriteAllLinesAsync(_access, ["host all secured 127.0.0.1/32 scram-sha-256", "host all all 127.0.0.1/32 trust"]);
+        _server = await PostgresServer.Start($"hba_file='{_access}'", "autovacuum=off");
+        await PostgresServer.Execute(_server.Connection(), "CREATE ROLE secured LOGIN PASSWORD 'correct'");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_server is not null)
+            await _server.DisposeAsync();
+        File.Delete(_access);
+    }
+
+    /// <summary>A database of its own, as the release leaves it.</summary>
+    public async Task<ControlStores> Migrated()
+    {
+        var connection = Server.Connection($"cdc_{Guid.NewGuid():N}");
+        await ControlDatabase.Migrate(connection, NullLogger.Instance, TestContext.Current.CancellationToken);
+        return new ControlStores(connection);
+    }
+}
+
+/// <summary>The stores as a silo has them; several on one connection string stand for several silos.</summary>
+public sealed class ControlStores : IAsyncDisposable
+{
+    private readonly ServiceProvider _services;
+
+    public ControlStores(string connection)
+    {
+        Connection = connection;
+        _services = new ServiceCollection().AddPostgresStorage(connection).BuildServiceProvider();
+    }
+
+    public string Connection { get; }
+
+    public ICheckpointStore Checkpoints => _services.GetRequiredService<ICheckpointStore>();
+
+    public ISchemaStore Schemas => _services.GetRequiredService<ISchemaStore>();
+
+    public Task<string?> Scalar(string sql) => PostgresServer.Scalar(Connection, sql);
+
+    /// <summary>Waits until a session of this database waits for a lock.</summary>
+    public async Task SomebodyWaitsForALock()
+    {
+        var deadline = DateTime.UtcNow.AddSeconds(20);
+        while (await Scalar("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == "0")
+        {
+            if (DateTime.UtcNow > deadline)
+                throw new TimeoutException("No session waits for a lock.");
+            await Task.Delay(10);
+        }
+    }
+
+    public ValueTask DisposeAsync() => _services.DisposeAsync();
+}

@@ -1,0 +1,72 @@
+using CdcOrleans.Grains.Interfaces.Schemas;
+using Xunit;
+
+namespace CdcOrleans.Integration.Storage;
+
+public class SchemaStoreTests(ControlServer control)
+{
+    [Fact]
+    public async Task Equal_shapes_share_a_number_and_new_ones_take_the_next()
+    {
+        await using var stores = await control.Migrated();
+        var first = await stores.Schemas.Register("shop", Shape("id"), default);
+        var second = await stores.Schemas.Register("shop", Shape("id", "name"), default);
+        var again = await stores.Schemas.Register("shop", Shape("id"), default);
+        var elsewhere = await stores.Schemas.Register("mall", Shape("id"), default);
+        Assert.Equal((first.TableId, 1), (first.TableId, first.Version));
+        Assert.Equal((first.TableId, 2), (second.TableId, second.Version));
+        Assert.Same(first, again);
+        Assert.NotEqual(first.TableId, elsewhere.TableId);
+        Assert.Equal(1, elsewhere.Version);
+    }
+
+    [Fact]
+    public async Task Another_silo_finds_what_one_has_numbered()
+    {
+        await using var stores = await control.Migrated();
+        var registered = await stores.Schemas.Register("shop", Shape("id", "name"), default);
+        await using var other = new ControlStores(stores.Connection);
+        var read = await other.Schemas.Get(registered.TableId, registered.Version, default);
+        Assert.Equal("public.orders", read.FullName);
+        Assert.Equal(registered.Columns, read.Columns);
+        Assert.Equal(registered.Key, read.Key);
+        Assert.Equal((registered.TableId, 1), (read.TableId, read.Version));
+        Assert.Same(read, await other.Schemas.Get(registered.TableId, registered.Version, default));
+        Assert.Equal(registered.TableId, await other.Schemas.FindTable("shop", "public.orders", default));
+        Assert.Equal(1, (await other.Schemas.Register("shop", Shape("id", "name"), default)).Version);
+    }
+
+    [Fact]
+    public async Task What_was_never_captured_is_not_found()
+    {
+        await using var stores = await control.Migrated();
+        Assert.Null(await stores.Schemas.FindTable("shop", "public.orders", default));
+        var trouble = await Assert.ThrowsAsync<KeyNotFoundException>(async () => await stores.Schemas.Get(7, 3, default));
+        Assert.Equal("The control database has no schema 3 of table 7.", trouble.Message);
+    }
+
+    [Fact]
+    public async Task Silos_that_register_at_once_agree()
+    {
+        await using var stores = await control.Migrated();
+        var silos = Enumerable.Range(0, 8).Select(_ => new ControlStores(stores.Connection)).ToList();
+        var shapes = new[] { Shape("id"), Shape("id", "a"), Shape("id", "b"), Shape("id", "a", "b") };
+        var registered = await Task.WhenAll(silos.SelectMany((silo, i) => shapes.Select((_, n) =>
+        {
+            var shape = (i + n) % shapes.Length;
+            return Numbered(silo, shape, shapes[shape]);
+        })));
+
+        Assert.Single(registered.Select(r => r.Schema.TableId).Distinct());
+        var byShape = registered.GroupBy(r => r.Shape).ToDictionary(g => g.Key, g => g.Select(r => r.Schema.Version).Distinct().Single());
+        Assert.Equal([1, 2, 3, 4], byShape.Values.Order());
+        Assert.Equal("4", await stores.Scalar("SELECT count(*) FROM cdc.table_schemas"));
+        foreach (var silo in silos)
+            await silo.DisposeAsync();
+
+        static async Task<(int Shape, TableSchema Schema)> Numbered(ControlStores silo, int number, TableSchema shape) =>
+            (number, await silo.Schemas.Register("shop", shape, default));
+    }
+
+    private static TableSchema Shape(params string[] columns) => Shapes.Orders(columns);
+}

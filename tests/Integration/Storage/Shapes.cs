@@ -1,0 +1,68 @@
+using System.Buffers.Binary;
+using System.Text;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Grains.Interfaces.Storage;
+
+namespace CdcOrleans.Integration.Storage;
+
+internal static class Shapes
+{
+    public static TableSchema Orders(params string[] columns) => new()
+    {
+        TableId = 0,
+        Version = 0,
+        Schema = "public",
+        Name = "orders",
+        Columns = [.. columns.Select(c => new ColumnSchema { Name = c, TypeOid = 25, TypeModifier = -1, TypeName = "text" })],
+        Key = [0],
+    };
+
+    public static ChangeVersion At(ulong lsn, long ordinal = 1) => new(new Lsn(lsn), ordinal);
+
+    /// <summary>A row of one text column.</summary>
+    public static RowImage Row(string text)
+    {
+        var utf8 = Encoding.UTF8.GetBytes(text);
+        var tuple = new byte[7 + utf8.Length];
+        BinaryPrimitives.WriteInt16BigEndian(tuple, 1);
+        tuple[2] = (byte)ColumnKind.Text;
+        BinaryPrimitives.WriteInt32BigEndian(tuple.AsSpan(3), utf8.Length);
+        utf8.CopyTo(tuple, 7);
+        return new RowImage(tuple);
+    }
+
+    public static string Text(EntityState? state)
+    {
+        foreach (var column in state!.Row)
+            return Encoding.UTF8.GetString(column.Text);
+        return "";
+    }
+
+    public static (string Key, EntityState State) State(TableSchema table, string key, ChangeVersion version, string text) =>
+        (key, new EntityState(version, table, Row(text), false));
+
+    public static PartitionCheckpoint Partition(
+        int partition, long generation, ChangeVersion progress, IEnumerable<(string Key, EntityState State)>? states = null,
+        IReadOnlyCollection<DeadLetter>? letters = null, ChangeVersion? high = null) => new()
+    {
+        Partition = partition,
+        Generation = generation,
+        Progress = progress,
+        High = high ?? progress,
+        States = [.. (states ?? []).Select(s => KeyValuePair.Create(new EntityKey(s.State.Table.FullName, s.Key), s.State))],
+        DeadLetters = letters ?? [],
+    };
+
+    public static DeadLetter Letter(string key, ChangeVersion version, byte[]? value, string sink = "events", string topic = "shop.public.orders", string error = "too large") => new()
+    {
+        Entity = new EntityKey("public.orders", key),
+        Version = version,
+        Sink = sink,
+        Topic = topic,
+        Key = [1, 2],
+        Value = value,
+        Error = error,
+    };
+}

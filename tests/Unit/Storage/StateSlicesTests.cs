@@ -1,0 +1,49 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Storage.Postgres;
+using CsCheck;
+using Xunit;
+using static CdcOrleans.Unit.Storage.CheckpointShapes;
+
+namespace CdcOrleans.Unit.Storage;
+
+public class StateSlicesTests
+{
+    [Fact]
+    public void States_come_sorted_once_each_and_the_newest_wins() =>
+        Gen.Select(Gen.Int[1, 3], Gen.Int[0, 20], Gen.ULong[1, 50]).List[0, 200].Sample(given =>
+        {
+            var states = given.Select(g => (g.Item2.ToString(), new EntityState(At(g.Item3), Table(g.Item1), default, false))).ToList();
+            var half = states.Count / 2;
+            var checkpoint = new Checkpoint("s", 1, [Partition(0, states: states[..half]), Partition(1, states: states[half..])]);
+            var rows = StateSlices.Of(checkpoint).SelectMany(s => s).ToList();
+
+            var expected = states
+                .GroupBy(s => (s.Item2.Table.TableId, Key: s.Item1))
+                .OrderBy(g => g.Key.TableId).ThenBy(g => g.Key.Key, StringComparer.Ordinal)
+                .Select(g => (g.Key.TableId, g.Key.Key, g.Max(s => s.Item2.Version)))
+                .ToList();
+            return expected.SequenceEqual(rows.Select(r => (r.State.Table.TableId, r.Key, r.State.Version)));
+        });
+
+    [Fact]
+    public void Slices_are_bounded_in_rows()
+    {
+        var states = Enumerable.Range(0, 4500).Select(i => (i.ToString(), new EntityState(At(1), Table(), default, false)));
+        var sizes = StateSlices.Of(new Checkpoint("s", 1, [Partition(0, states: states)])).Select(s => s.Count);
+        Assert.Equal([2000, 2000, 500], sizes);
+    }
+
+    [Fact]
+    public void Slices_are_bounded_in_bytes_and_a_giant_goes_alone()
+    {
+        EntityState Sized(int bytes) => new(At(1), Table(), new RowImage(new byte[bytes]), false);
+        var states = new[] { ("a", Sized(10 << 20)), ("b", Sized(10 << 20)), ("c", Sized(30 << 20)), ("d", Sized(1)), ("e", Sized(1)) };
+        var slices = StateSlices.Of(new Checkpoint("s", 1, [Partition(0, states: states)])).Select(s => string.Concat(s.Select(r => r.Key)));
+        Assert.Equal(["a", "b", "c", "de"], slices);
+    }
+
+    [Fact]
+    public void No_states_make_no_slice() => Assert.Empty(StateSlices.Of(new Checkpoint("s", 1, [Partition(0)])));
+}
