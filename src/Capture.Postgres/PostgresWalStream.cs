@@ -18,6 +18,7 @@ internal sealed partial class PostgresWalStream : IWalStream
     private readonly CancellationTokenSource _stop;
     private readonly Acknowledgement _acknowledgement = new();
     private readonly PgOutputDecoder _decoder;
+    private readonly ArrivalPace _pace;
     private byte[] _buffer = new byte[64 << 10];
     private int _length;
     private int _received;
@@ -35,6 +36,7 @@ internal sealed partial class PostgresWalStream : IWalStream
         _messages = messages;
         _moving = moving;
         _stop = stop;
+        _pace = new ArrivalPace(settings.Time);
         _decoder = new PgOutputDecoder(_acknowledgement, new CaptureObserver(settings.Source.Name, settings.Logger));
         _feedback = GiveFeedback();
     }
@@ -52,7 +54,7 @@ internal sealed partial class PostgresWalStream : IWalStream
     {
         if (_decoder.TryTakeHeld(out var held))
             return new ValueTask<WalItem>(held);
-        if (_moving is not null || _failed is not null)
+        if (_moving is not null || _failed is not null || _pace.PauseDue)
             return ReadOn(Step.Move, cancellation);
         if (cancellation.IsCancellationRequested)
             return ValueTask.FromCanceled<WalItem>(cancellation);
@@ -69,7 +71,7 @@ internal sealed partial class PostgresWalStream : IWalStream
 
                 if (!move.Result)
                     return ValueTask.FromException<WalItem>(Fail(Ended()));
-                if (!ReceiveBuffered())
+                if (!ReceiveBuffered(waited: false))
                     return ReadOn(Step.Receive, cancellation);
                 switch (_decoder.Decode(_buffer.AsSpan(0, _length), Position, out var item))
                 {
@@ -96,6 +98,7 @@ internal sealed partial class PostgresWalStream : IWalStream
     {
         if (_failed is { } failed)
             throw new CaptureException(failed.Message, failed.Transient, failed);
+        var waited = false;
         await using var registration = cancellation.UnsafeRegister(static stream => ((PostgresWalStream)stream!).StopSoon(), this);
         try
         {
@@ -104,11 +107,19 @@ internal sealed partial class PostgresWalStream : IWalStream
                 switch (step)
                 {
                     case Step.Move:
-                        var moved = await (_moving ??= _messages.MoveNextAsync().AsTask());
+                        if (_pace.PauseDue)
+                        {
+                            _pace.Paused();
+                            await Task.Delay(ArrivalPace.Pause, _settings.Time, _stop.Token);
+                        }
+
+                        var moving = _moving ??= _messages.MoveNextAsync().AsTask();
+                        waited = !moving.IsCompleted;
+                        var moved = await moving;
                         _moving = null;
                         if (!moved)
                             throw Ended();
-                        step = ReceiveBuffered() ? Step.Decode : Step.Receive;
+                        step = ReceiveBuffered(waited) ? Step.Decode : Step.Receive;
                         break;
                     case Step.Receive:
                         await _messages.Current.Data.ReadExactlyAsync(_buffer.AsMemory(_received, _length - _received), _stop.Token);
@@ -145,9 +156,11 @@ internal sealed partial class PostgresWalStream : IWalStream
     }
 
     // What Npgsql has of the message at hand; a message that is not all there yet goes the long way.
-    private bool ReceiveBuffered()
+    private bool ReceiveBuffered(bool waited)
     {
-        var data = _messages.Current.Data;
+        var message = _messages.Current;
+        _pace.Taken(message.ServerClock, waited);
+        var data = message.Data;
         _length = checked((int)data.Length);
         if (_length > _buffer.Length)
             _buffer = new byte[int.Max(_length, checked(2 * _buffer.Length))];
