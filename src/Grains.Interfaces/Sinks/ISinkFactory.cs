@@ -2,10 +2,10 @@ using CdcOrleans.Grains.Interfaces.Configuration;
 
 namespace CdcOrleans.Grains.Interfaces.Sinks;
 
-/// <summary>Makes sinks of their configuration.</summary>
+/// <summary>Makes sinks from their configuration.</summary>
 public interface ISinkFactory
 {
-    /// <summary>A sink; connects by itself.</summary>
-    /// <exception cref="NotSupportedException">No sink of that type exists.</exception>
+    /// <summary>Makes a sink, which starts to connect at once. Whoever made it disposes of it.</summary>
+    /// <exception cref="ArgumentException">The type is unknown or an option is impossible; the message names sink, option and remedy.</exception>
     ISink Create(SinkConfiguration configuration);
 }

@@ -7,23 +7,32 @@ namespace CdcOrleans.Sinks.File;
 /// <summary>Names of files for topics.</summary>
 internal static class FileName
 {
-    private const string Ending = ".ndjson";
-    private const int MostBytes = 255;
-    private static readonly SearchValues<char> Plain = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+    private const int MaxLength = 200;
+
+    private static readonly SearchValues<byte> Safe = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"u8);
 
     /// <summary>
-    /// <c>&lt;topic&gt;.ndjson</c>. A topic that could leave the folder, or that a file system may not take, is written with <c>_</c> for
-    /// the characters in question and a hash of its name, so that no two topics share a file.
+    /// <c>&lt;topic&gt;.ndjson</c>, with every byte that is unsafe in a file's name, and a dot at the start, as <c>%XX</c>: no two topics
+    /// share a file. Names longer than 200 characters are cut and end in a hash of the topic.
     /// </summary>
     public static string For(string topic)
     {
-        if (topic.Length is > 0 and <= MostBytes - 7 && topic[0] != '.' && !topic.AsSpan().ContainsAnyExcept(Plain))
-            return topic + Ending;
-        var safe = string.Create(Math.Min(topic.Length, 200), topic, static (span, from) =>
+        var utf8 = Encoding.UTF8.GetBytes(topic);
+        var name = new StringBuilder(topic.Length + 16);
+        for (var i = 0; i < utf8.Length; i++)
         {
-            for (var i = 0; i < span.Length; i++)
-                span[i] = Plain.Contains(from[i]) && !(i == 0 && from[i] == '.') ? from[i] : '_';
-        });
-        return $"{safe}-{XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(topic)):x16}{Ending}";
+            if (Safe.Contains(utf8[i]) && (i > 0 || utf8[i] != (byte)'.'))
+                name.Append((char)utf8[i]);
+            else
+                name.Append('%').Append(utf8[i].ToString("X2"));
+        }
+
+        if (name.Length > MaxLength)
+        {
+            name.Length = MaxLength - 17;
+            name.Append('~').Append(XxHash3.HashToUInt64(utf8).ToString("x16"));
+        }
+
+        return name.Append(".ndjson").ToString();
     }
 }

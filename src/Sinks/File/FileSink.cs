@@ -1,190 +1,227 @@
 using System.Threading.Channels;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Sinks.Formats;
 using Microsoft.Extensions.Logging;
-using Polly;
-using Polly.Retry;
 
 namespace CdcOrleans.Sinks.File;
 
 /// <summary>
-/// One file of JSON lines per topic: <c>&lt;topic&gt;.ndjson</c>, one <c>{"key":…,"value":…,"headers":{…}}</c> a line. One writer takes
-/// everything that waits, appends it with one write per file, has the system put it on disk, and only then completes the deliveries:
-/// delivered means durable. A folder that cannot be written to (disk full, no permission) is retried for as long as it takes, and no
-/// part of a line stays behind.
+/// Delivers to files, one a topic, one JSON object a line (<see cref="EventLine"/>). One task writes: all that came in while the last
+/// write was under way goes out as one write and one fsync per file, and only then are the deliveries complete. So a completed delivery
+/// survives a power failure, and the cost of the disk is shared by as many events as arrive while it works.
 /// </summary>
+/// <remarks>
+/// A file that cannot be written holds back only its own topic; it is tried again with growing waits, up to 30 s. Several processes may
+/// write to one folder: each has a file to itself while it writes.
+/// </remarks>
 internal sealed partial class FileSink : ISink
 {
-    private const int MostEvents = 20_000;
+    private const int BatchBytes = 4 << 20;
+    private const int KeptOutlets = 1024;
+    private static readonly TimeSpan BusyWait = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
 
-    private readonly FileSinkConfiguration _configuration;
-    private readonly ILogger _logger;
-    private readonly Channel<Delivery> _waiting = Channel.CreateUnbounded<Delivery>(new UnboundedChannelOptions { SingleReader = true });
-    private readonly Dictionary<string, LineFile> _files = [];
-    private readonly CancellationTokenSource _stop = new();
-    private readonly ResiliencePipeline _retry;
-    private readonly Task _run;
-    private long _delivered;
-    private long _pending;
-    private volatile string? _trouble;
-    private volatile string? _lastError;
+    private readonly string _directory;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly SinkHealth _health;
+    private readonly CancellationTokenSource _closing = new();
+    private readonly Channel<Delivery> _incoming = Channel.CreateUnbounded<Delivery>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Dictionary<string, Outlet> _outlets = new(StringComparer.Ordinal);
+    private readonly JsonBuffer _lines = new();
+    private readonly Task _writing;
 
-    public FileSink(FileSinkConfiguration configuration, TimeProvider time, ILogger logger)
+    public FileSink(FileSinkConfiguration configuration, TimeProvider time, ILogger log)
     {
-        _configuration = configuration;
-        _logger = logger;
-        _retry = new ResiliencePipelineBuilder { TimeProvider = time }
-            .AddRetry(new RetryStrategyOptions
-            {
-                ShouldHandle = new PredicateBuilder().Handle<IOException>().Handle<UnauthorizedAccessException>(),
-                MaxRetryAttempts = int.MaxValue,
-                BackoffType = DelayBackoffType.Exponential,
-                UseJitter = true,
-                Delay = TimeSpan.FromMilliseconds(100),
-                MaxDelay = TimeSpan.FromSeconds(5),
-                OnRetry = OnRetry,
-            })
-            .Build();
-        _run = Task.Run(Run);
+        _directory = Path.GetFullPath(configuration.Directory);
+        _time = time;
+        _log = log;
+        _health = new SinkHealth(configuration.Name, configuration.Type);
+        _writing = Task.Run(WriteUntilClosed);
     }
 
     /// <inheritdoc />
-    public string Name => _configuration.Name;
+    public string Name => _health.Name;
 
     /// <inheritdoc />
-    public SinkStatus Status => new()
-    {
-        Name = Name,
-        Type = _configuration.Type,
-        Healthy = _trouble is null,
-        LastError = _lastError,
-        Delivered = Interlocked.Read(ref _delivered),
-        Refused = 0,
-        Waiting = Interlocked.Read(ref _pending),
-    };
+    public SinkStatus Status => _health.Status;
 
     /// <inheritdoc />
     public void Deliver(Delivery delivery)
     {
-        Interlocked.Add(ref _pending, delivery.Events.Count);
-        _waiting.Writer.TryWrite(delivery);
+        _health.Taken(delivery.Events.Count);
+        _incoming.Writer.TryWrite(delivery);
     }
 
-    /// <inheritdoc />
+    /// <summary>Nothing to do: the writer never waits for more.</summary>
     public void Flush()
     {
-        // The writer takes what waits as soon as it is free.
     }
 
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
-        _waiting.Writer.TryComplete();
-        try
-        {
-            // What is being written gets to its end; a disk that takes nothing does not hold the process up.
-            await _run.WaitAsync(TimeSpan.FromSeconds(5));
-        }
-        catch (TimeoutException)
-        {
-            await _stop.CancelAsync();
-            await _run;
-        }
-
-        foreach (var file in _files.Values)
-            file.Dispose();
-        _stop.Dispose();
+        // What came in is written once more; what fails then will come again from the log.
+        _incoming.Writer.TryComplete();
+        await _closing.CancelAsync();
+        await _writing;
+        _closing.Dispose();
     }
 
-    private async Task Run()
+    private async Task WriteUntilClosed()
     {
-        var batch = new List<Delivery>();
-        var touched = new HashSet<LineFile>();
-        try
+        while (true)
         {
-            while (await _waiting.Reader.WaitToReadAsync(_stop.Token))
+            while (_incoming.Reader.TryRead(out var delivery))
+                Sort(delivery);
+            var wait = Timeout.InfiniteTimeSpan;
+            foreach (var outlet in _outlets.Values)
             {
-                batch.Clear();
-                var events = 0;
-                while (events < MostEvents && _waiting.Reader.TryRead(out var delivery))
-                {
-                    batch.Add(delivery);
-                    events += delivery.Events.Count;
-                }
-
-                await _retry.ExecuteAsync(
-                    static (write, _) =>
-                    {
-                        write.Sink.Write(write.Batch, write.Touched);
-                        return default;
-                    },
-                    (Sink: this, Batch: batch, Touched: touched),
-                    _stop.Token);
-                _trouble = null;
-                Interlocked.Add(ref _delivered, events);
-                Interlocked.Add(ref _pending, -events);
-                foreach (var delivery in batch)
-                    delivery.Complete();
-            }
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // What was not written is not completed, and is streamed again.
-        }
-    }
-
-    private void Write(List<Delivery> batch, HashSet<LineFile> touched)
-    {
-        touched.Clear();
-        try
-        {
-            Directory.CreateDirectory(_configuration.Directory);
-            foreach (var delivery in batch)
-            {
-                foreach (var made in delivery.Events)
-                {
-                    var file = Open(made.Topic);
-                    file.Add(made);
-                    touched.Add(file);
-                }
+                if (outlet.Pending.Count > 0)
+                    wait = Shorter(wait, Write(outlet));
             }
 
-            foreach (var file in touched)
-                file.Append();
-            foreach (var file in touched)
-                file.Sync();
+            ForgetSome();
+            if (!await WaitForWork(wait))
+                return;
         }
-        catch
+    }
+
+    // False when the sink is closed and nothing is left to try.
+    private async Task<bool> WaitForWork(TimeSpan wait)
+    {
+        if (_closing.IsCancellationRequested)
+            return _incoming.Reader.TryPeek(out _) || wait == TimeSpan.Zero;
+        if (wait == TimeSpan.Zero)
+            return true;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(_closing.Token);
+        var arrival = _incoming.Reader.WaitToReadAsync(stop.Token).AsTask();
+        var pause = Task.Delay(wait, _time, stop.Token);
+        await Task.WhenAny(arrival, pause);
+        await stop.CancelAsync();
+        await ((Task)arrival).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await pause.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return true;
+    }
+
+    private void Sort(Delivery delivery)
+    {
+        var parcel = new Parcel(delivery);
+        foreach (var single in delivery.Events)
         {
-            // All of the batch is written again, so nothing of it may stay.
-            foreach (var file in touched)
-                file.TakeBack();
-            foreach (var file in _files.Values)
-                file.Dispose();
-            _files.Clear();
-            throw;
+            if (!_outlets.TryGetValue(single.Topic, out var outlet))
+                _outlets[single.Topic] = outlet = new Outlet(Path.Combine(_directory, FileName.For(single.Topic)));
+            outlet.Pending.Enqueue((single, parcel));
+        }
+    }
+
+    // Writes one batch; returns the time until there is something to do for this file again.
+    private TimeSpan Write(Outlet outlet)
+    {
+        var now = _time.GetTimestamp();
+        if (outlet.Failures > 0 && _time.GetElapsedTime(outlet.FailedAt, now) is var passed && passed < outlet.Wait && !_closing.IsCancellationRequested)
+            return outlet.Wait - passed;
+
+        _lines.Clear();
+        var count = 0;
+        foreach (var (single, _) in outlet.Pending)
+        {
+            EventLine.Write(_lines, single);
+            count++;
+            if (_lines.Length >= BatchBytes)
+                break;
         }
 
-        foreach (var file in touched)
-            file.Keep();
+        try
+        {
+            TopicFile.Append(outlet.Path, _lines.Written);
+        }
+        catch (IOException busy) when (TopicFile.IsBusy(busy) && !_closing.IsCancellationRequested)
+        {
+            return BusyWait;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            Failed(outlet, failure);
+            return _closing.IsCancellationRequested ? Timeout.InfiniteTimeSpan : outlet.Wait;
+        }
+
+        if (outlet.Failures > 0)
+            Recovered(outlet);
+        for (; count > 0; count--)
+        {
+            if (outlet.Pending.Dequeue().Parcel.Written() is { } complete)
+            {
+                _health.Completed(complete.Events.Count, refused: 0);
+                complete.Complete();
+            }
+        }
+
+        return outlet.Pending.Count > 0 ? TimeSpan.Zero : Timeout.InfiniteTimeSpan;
     }
 
-    private LineFile Open(string topic)
+    private void Failed(Outlet outlet, Exception failure)
     {
-        if (!_files.TryGetValue(topic, out var file))
-            _files.Add(topic, file = new LineFile(Path.Combine(_configuration.Directory, FileName.For(topic))));
-        return file;
+        outlet.Failures++;
+        outlet.FailedAt = _time.GetTimestamp();
+#pragma warning disable CA5394 // Jitter needs no secrecy.
+        outlet.Wait = Backoff.After(outlet.Failures, FirstWait, LongestWait, Random.Shared.NextDouble());
+#pragma warning restore CA5394
+        if (_health.Down($"Writing to '{_directory}' failed: {failure.Message} Free space or grant access; the sink goes on by itself."))
+            LogDown(Name, _directory, failure.Message);
     }
 
-    private ValueTask OnRetry(OnRetryArguments<object> failed)
+    private void Recovered(Outlet outlet)
     {
-        var trouble = failed.Outcome.Exception?.Message;
-        if (_trouble is null)
-            LogTrouble(_logger, Name, _configuration.Directory, trouble ?? "");
-        _trouble = _lastError = trouble;
-        return default;
+        outlet.Failures = 0;
+        if (_outlets.Values.All(o => o.Failures == 0) && _health.Up())
+            LogUp(Name);
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Sink {Sink} cannot write to {Directory} and tries again until it can: {Trouble}")]
-    private static partial void LogTrouble(ILogger logger, string sink, string directory, string trouble);
+    // Topics come and go: keep no more than so many that nothing waits for.
+    private void ForgetSome()
+    {
+        if (_outlets.Count <= KeptOutlets)
+            return;
+        foreach (var topic in _outlets.Where(o => o.Value.Pending.Count == 0).Select(o => o.Key).ToList())
+            _outlets.Remove(topic);
+    }
+
+    private static TimeSpan Shorter(TimeSpan one, TimeSpan other)
+    {
+        if (one == Timeout.InfiniteTimeSpan)
+            return other;
+        return other == Timeout.InfiniteTimeSpan || one < other ? one : other;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Sink {Sink}: writing to {Directory} fails, deliveries wait: {Reason}")]
+    private partial void LogDown(string sink, string directory, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Sink {Sink}: all files take events again")]
+    private partial void LogUp(string sink);
+
+    /// <summary>A topic's file and what waits for it.</summary>
+    private sealed class Outlet(string path)
+    {
+        public string Path { get; } = path;
+
+        public Queue<(SinkEvent Event, Parcel Parcel)> Pending { get; } = new();
+
+        public int Failures { get; set; }
+
+        public long FailedAt { get; set; }
+
+        public TimeSpan Wait { get; set; }
+    }
+
+    /// <summary>A delivery and how many of its events are still to be written.</summary>
+    private sealed class Parcel(Delivery delivery)
+    {
+        private int _left = delivery.Events.Count;
+
+        /// <summary>One more event is written; the delivery when it was the last.</summary>
+        public Delivery? Written() => --_left == 0 ? delivery : null;
+    }
 }

@@ -1,0 +1,81 @@
+using CdcOrleans.Grains.Interfaces.Configuration;
+
+namespace CdcOrleans.Sinks.Kafka;
+
+/// <summary>Settings of the sink's producers: ours first, then the user's options over them, then what delivery rests on.</summary>
+internal sealed class KafkaSettings
+{
+    /// <summary>Option of the sink, not of the client: whether topics that the broker does not know are created.</summary>
+    private const string CreateTopicsOption = "create_topics";
+
+    private static readonly Dictionary<string, string> Fixed = new()
+    {
+        // Order and no duplicates within a producer's life rest on these.
+        ["enable.idempotence"] = "true",
+        ["acks"] = "all",
+
+        // Nothing expires while the broker is away: deliveries wait, and whoever sends them bounds their number.
+        ["message.timeout.ms"] = "0",
+
+        // Delivery reports carry the outcome only; keys and values are known here.
+        ["dotnet.producer.delivery.report.fields"] = "none",
+        ["dotnet.producer.enable.delivery.reports"] = "true",
+        ["dotnet.producer.enable.background.poll"] = "true",
+    };
+
+    private readonly Dictionary<string, string> _settings;
+
+    public KafkaSettings(KafkaSinkConfiguration configuration)
+    {
+        _settings = new Dictionary<string, string>
+        {
+            ["client.id"] = $"cdc-{configuration.Name}",
+
+            // Keys land where Java's clients put them.
+            ["partitioner"] = "murmur2_random",
+            ["linger.ms"] = "2",
+            ["batch.num.messages"] = "10000",
+            ["queue.buffering.max.messages"] = "1000000",
+            ["queue.buffering.max.kbytes"] = "1048576",
+            ["message.max.bytes"] = "1000000",
+            ["socket.keepalive.enable"] = "true",
+            ["reconnect.backoff.max.ms"] = "2000",
+            ["topic.metadata.propagation.max.ms"] = "10000",
+        };
+        foreach (var (name, value) in configuration.Options)
+        {
+            if (name == CreateTopicsOption)
+                CreatesTopics = IsTrue(value, configuration.Name);
+            else if (!Fixed.TryGetValue(name, out var needed))
+                _settings[name] = value;
+            else if (!string.Equals(needed, value, StringComparison.OrdinalIgnoreCase))
+                throw new ArgumentException($"Sink '{configuration.Name}': option '{name}' is always '{needed}' and cannot be '{value}'. Remove it.", nameof(configuration));
+        }
+
+        foreach (var (name, value) in Fixed)
+            _settings[name] = value;
+        _settings["bootstrap.servers"] = configuration.Bootstrap;
+    }
+
+    /// <summary>Whether topics that the broker does not know are created; otherwise the broker's auto-creation is relied on.</summary>
+    public bool CreatesTopics { get; }
+
+    /// <summary>Settings of the producer that nearly all events go through.</summary>
+    public Dictionary<string, string> ForBatches() => new(_settings);
+
+    /// <summary>Settings of the producer that gives every event a request of its own.</summary>
+    public Dictionary<string, string> ForSingles() => new(_settings) { ["batch.num.messages"] = "1", ["linger.ms"] = "0" };
+
+    /// <summary>Settings of the client that creates topics.</summary>
+    public Dictionary<string, string> ForAdministration()
+    {
+        string[] security = ["bootstrap.servers", "client.id", "security.protocol"];
+        return _settings
+            .Where(s => security.Contains(s.Key) || s.Key.StartsWith("sasl.", StringComparison.Ordinal) || s.Key.StartsWith("ssl.", StringComparison.Ordinal))
+            .ToDictionary();
+    }
+
+    private static bool IsTrue(string value, string sink) => bool.TryParse(value, out var isTrue)
+        ? isTrue
+        : throw new ArgumentException($"Sink '{sink}': option '{CreateTopicsOption}' is true or false, not '{value}'.", nameof(value));
+}

@@ -1,0 +1,266 @@
+using System.Collections.Concurrent;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Sinks;
+using Confluent.Kafka;
+using Confluent.Kafka.Admin;
+using Microsoft.Extensions.Logging;
+using ErrorCode = Confluent.Kafka.ErrorCode;
+
+namespace CdcOrleans.Sinks.Kafka;
+
+/// <summary>
+/// Delivers to Apache Kafka through an idempotent producer. A delivery is complete when the last of its events is acknowledged by all
+/// in-sync replicas. While brokers are away deliveries wait in the client; nothing expires. What fails for a reason that may pass is
+/// held and sent again in order; what the broker refuses for good is refused alone, never with its neighbours.
+/// </summary>
+/// <remarks>
+/// After a fatal error of the producer (its sequence numbers were lost at the broker, say) a new one takes over and sends again what was
+/// not acknowledged. Such events may arrive twice, with the same <c>cdc.id</c>.
+/// </remarks>
+internal sealed partial class KafkaSink : ISink
+{
+    private static readonly TimeSpan RoomWait = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ClosingTime = TimeSpan.FromSeconds(10);
+
+    private readonly KafkaSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly SinkHealth _health;
+    private readonly CancellationTokenSource _closing = new();
+    private readonly SemaphoreSlim _signal = new(0);
+    private readonly ConcurrentQueue<Shipment> _waitingForRoom = new();
+    private readonly ConcurrentQueue<Shipment> _failed = new();
+    private readonly ConcurrentBag<Task> _retirements = [];
+    private readonly Task _sending;
+    private Lane _batches;
+    private Lane? _singles;
+    private int _failures;
+
+    public KafkaSink(KafkaSinkConfiguration configuration, TimeProvider time, ILogger log)
+    {
+        _settings = new KafkaSettings(configuration);
+        _time = time;
+        _log = log;
+        _health = new SinkHealth(configuration.Name, configuration.Type);
+        try
+        {
+            _batches = Open(_settings.ForBatches());
+        }
+        catch (Exception refused) when (refused is KafkaException or InvalidOperationException or ArgumentException)
+        {
+            throw new ArgumentException($"Sink '{Name}': its Kafka options are not possible: {refused.Message}", nameof(configuration), refused);
+        }
+
+        _sending = Task.Run(SendAgainUntilClosed);
+    }
+
+    /// <inheritdoc />
+    public string Name => _health.Name;
+
+    /// <inheritdoc />
+    public SinkStatus Status => _health.Status;
+
+    /// <summary>The native handle of the producer for batches; tests raise fatal errors in it.</summary>
+    internal Handle Handle => _batches.Producer.Handle;
+
+    /// <inheritdoc />
+    public void Deliver(Delivery delivery)
+    {
+        var shipment = new Shipment(this, delivery);
+        _health.Taken(shipment.Count);
+
+        // Behind those that found the client's queue full: first come, first served.
+        if (_waitingForRoom.IsEmpty)
+            shipment.Send(Volatile.Read(ref _batches).Producer);
+        else
+            _waitingForRoom.Enqueue(shipment);
+    }
+
+    /// <summary>Nothing to do: the client sends by itself after <c>linger.ms</c> (2 by default), which costs less than any wait for more.</summary>
+    public void Flush()
+    {
+    }
+
+    /// <inheritdoc />
+    public async ValueTask DisposeAsync()
+    {
+        await _closing.CancelAsync();
+        await _sending;
+        await Task.WhenAll([Close(_batches), _singles is { } singles ? Close(singles) : Task.CompletedTask, .. _retirements]);
+        _signal.Dispose();
+        _closing.Dispose();
+    }
+
+    /// <summary>Counts a delivery about to be completed.</summary>
+    internal void Completing(int events, int refused) => _health.Completed(events, refused);
+
+    /// <summary>An event was acknowledged.</summary>
+    internal void Reached()
+    {
+        Volatile.Write(ref _failures, 0);
+        if (_health.Up())
+            LogUp(Name);
+    }
+
+    /// <summary>Takes back what could not be delivered now.</summary>
+    internal void SendAgain(Shipment shipment, Error error)
+    {
+        if (error.Code == ErrorCode.Local_QueueFull)
+        {
+            _waitingForRoom.Enqueue(shipment);
+        }
+        else
+        {
+            _health.Trouble($"{error.Reason} ({error.Code}); sending again.");
+            _failed.Enqueue(shipment);
+        }
+
+        try
+        {
+            _signal.Release();
+        }
+        catch (ObjectDisposedException)
+        {
+            // Closed meanwhile: the delivery stays incomplete, and its events will come again from the log.
+        }
+    }
+
+    private Lane Open(Dictionary<string, string> settings)
+    {
+        var lane = new Lane();
+        lane.Producer = new ProducerBuilder<byte[]?, byte[]?>(settings)
+            .SetErrorHandler((_, error) => Heard(lane, error))
+            .SetLogHandler((_, message) => LogClient(Name, message.Facility, message.Message))
+            .Build();
+        return lane;
+    }
+
+    private void Heard(Lane lane, Error error)
+    {
+        if (error.IsFatal)
+        {
+            LogFatal(Name, error.Reason, error.Code);
+            _health.Down($"{error.Reason} ({error.Code}); a new producer takes over.");
+            lane.IsBroken = true;
+            _signal.Release();
+            return;
+        }
+
+        if (error.Code is ErrorCode.Local_AllBrokersDown or ErrorCode.Local_Authentication or ErrorCode.Local_Ssl or ErrorCode.SaslAuthenticationFailed)
+        {
+            if (_health.Down($"{error.Reason} ({error.Code})"))
+                LogDown(Name, error.Reason, error.Code);
+        }
+        else
+        {
+            _health.Trouble($"{error.Reason} ({error.Code})");
+        }
+    }
+
+    private async Task SendAgainUntilClosed()
+    {
+        var closing = _closing.Token;
+        try
+        {
+            while (true)
+            {
+                await _signal.WaitAsync(closing);
+                Replace(ref _batches!, _settings.ForBatches);
+                Replace(ref _singles, _settings.ForSingles);
+                await SendFailed(closing);
+                await SendWaiting(closing);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Closed: what waits here will come again from the log.
+        }
+    }
+
+    private async Task SendFailed(CancellationToken closing)
+    {
+        var count = _failed.Count;
+        if (count == 0)
+            return;
+        var failures = Interlocked.Increment(ref _failures);
+#pragma warning disable CA5394 // Jitter needs no secrecy.
+        await Task.Delay(Backoff.After(failures, FirstWait, LongestWait, Random.Shared.NextDouble()), _time, closing);
+#pragma warning restore CA5394
+        Replace(ref _batches!, _settings.ForBatches);
+        Replace(ref _singles, _settings.ForSingles);
+        var shipments = new List<Shipment>(count);
+        while (shipments.Count < count && _failed.TryDequeue(out var shipment))
+            shipments.Add(shipment);
+        if (_settings.CreatesTopics)
+            await CreateTopics(shipments.SelectMany(s => s.Topics).Distinct(), closing);
+        foreach (var shipment in shipments)
+            shipment.Send(shipment.GoesAlone ? (_singles ??= Open(_settings.ForSingles())).Producer : _batches.Producer);
+    }
+
+    private async Task SendWaiting(CancellationToken closing)
+    {
+        while (!_waitingForRoom.IsEmpty)
+        {
+            await Task.Delay(RoomWait, _time, closing);
+            for (var count = _waitingForRoom.Count; count > 0 && _waitingForRoom.TryDequeue(out var shipment); count--)
+                shipment.Send(_batches.Producer);
+            if (!_failed.IsEmpty)
+                return;
+        }
+    }
+
+    private async Task CreateTopics(IEnumerable<string> topics, CancellationToken closing)
+    {
+        using var client = new AdminClientBuilder(_settings.ForAdministration())
+            .SetLogHandler((_, message) => LogClient(Name, message.Facility, message.Message))
+            .Build();
+        foreach (var topic in topics)
+        {
+            try
+            {
+                await client.CreateTopicsAsync([new TopicSpecification { Name = topic, NumPartitions = -1, ReplicationFactor = -1 }]).WaitAsync(closing);
+                LogCreated(Name, topic);
+            }
+            catch (KafkaException refused)
+            {
+                var outcome = refused is CreateTopicsException { Results: [{ } result, ..] } ? result.Error : refused.Error;
+                if (outcome.Code != ErrorCode.TopicAlreadyExists)
+                    _health.Trouble($"Topic '{topic}' could not be created: {outcome.Reason} ({outcome.Code}).");
+            }
+        }
+    }
+
+    private void Replace(ref Lane? lane, Func<Dictionary<string, string>> settings)
+    {
+        if (lane is not { IsBroken: true } broken)
+            return;
+        Volatile.Write(ref lane, Open(settings()));
+        _retirements.Add(Task.Run(() => Retire(broken)));
+    }
+
+    // Every event that the broken producer holds gets an outcome, most of them "fatal", and is sent again by the new one.
+    private void Retire(Lane lane)
+    {
+        while (lane.Producer.Flush(TimeSpan.FromSeconds(1)) > 0 && !_closing.IsCancellationRequested)
+        {
+        }
+
+        lane.Producer.Dispose();
+    }
+
+    private static Task Close(Lane lane) => Task.Run(() =>
+    {
+        lane.Producer.Flush(ClosingTime);
+        lane.Producer.Dispose();
+    });
+
+    /// <summary>A producer and whether it can go on.</summary>
+    private sealed class Lane
+    {
+        public IProducer<byte[]?, byte[]?> Producer { get; set; } = null!;
+
+        public volatile bool IsBroken;
+    }
+}

@@ -1,0 +1,60 @@
+using CdcOrleans.Grains.Interfaces.Sinks;
+
+namespace CdcOrleans.Sinks;
+
+/// <summary>What a sink knows of its own state. Cheap on the way of an event, safe for concurrent use.</summary>
+internal sealed class SinkHealth(string name, string type)
+{
+    private volatile bool _healthy = true;
+    private volatile string? _lastError;
+    private long _delivered;
+    private long _refused;
+    private long _waiting;
+
+    public string Name => name;
+
+    public bool IsHealthy => _healthy;
+
+    public SinkStatus Status => new()
+    {
+        Name = name,
+        Type = type,
+        Healthy = _healthy,
+        LastError = _lastError,
+        Delivered = Interlocked.Read(ref _delivered),
+        Refused = Interlocked.Read(ref _refused),
+        Waiting = Interlocked.Read(ref _waiting),
+    };
+
+    public void Taken(int events) => Interlocked.Add(ref _waiting, events);
+
+    /// <summary>Counts a delivery that is about to be completed.</summary>
+    public void Completed(int events, int refused)
+    {
+        Interlocked.Add(ref _waiting, -events);
+        Interlocked.Add(ref _delivered, events - refused);
+        if (refused > 0)
+            Interlocked.Add(ref _refused, refused);
+    }
+
+    /// <summary>Trouble that does not mean that the destination is out of reach.</summary>
+    public void Trouble(string error) => _lastError = error;
+
+    /// <summary>The destination is out of reach. True when it was not known before.</summary>
+    public bool Down(string error)
+    {
+        _lastError = error;
+        var wasHealthy = _healthy;
+        _healthy = false;
+        return wasHealthy;
+    }
+
+    /// <summary>The destination took something. True when it was out of reach before.</summary>
+    public bool Up()
+    {
+        if (_healthy)
+            return false;
+        _healthy = true;
+        return true;
+    }
+}

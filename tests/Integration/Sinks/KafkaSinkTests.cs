@@ -1,0 +1,263 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Sinks.Kafka;
+using CdcOrleans.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace CdcOrleans.Integration.Sinks;
+
+public sealed class BrokerFixture : IAsyncLifetime
+{
+    public KafkaBroker Broker { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync() => Broker = await KafkaBroker.Start();
+
+    public ValueTask DisposeAsync() => Broker.DisposeAsync();
+}
+
+public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    private readonly KafkaBroker _broker;
+    private readonly List<KafkaSink> _sinks = [];
+
+    public KafkaSinkTests(BrokerFixture fixture, ITestOutputHelper output)
+    {
+        _broker = fixture.Broker;
+        output.WriteLine($"Broker: {_broker.Kind}");
+    }
+
+    [Fact]
+    public async Task Keys_keep_their_order_and_land_where_javas_clients_put_them()
+    {
+        var topic = await KafkaTopic.Create(_broker, partitions: 7);
+        var sink = Open();
+
+        // Hashes of Java's murmur2, from Kafka's own tests.
+        (string Key, int Hash)[] keys = [("21", -973932308), ("foobar", -790332482), ("a-little-bit-long-string", -985981536), ("abc", 479470107)];
+        var chains = keys.Select(async k =>
+        {
+            for (var i = 0; i < 100; i++)
+                await Deliver(sink, TestDelivery.Event(topic.Name, k.Key, $"{i}"));
+        });
+        await Task.WhenAll(chains);
+
+        var records = topic.Read(400, partitions: 7);
+        Assert.Equal(400, records.Count);
+        foreach (var (key, hash) in keys)
+        {
+            var ofKey = records.Where(r => KafkaTopic.Text(r.Message.Key) == key).ToList();
+            Assert.Equal(Enumerable.Range(0, 100).Select(i => $"{i}"), ofKey.Select(r => KafkaTopic.Text(r.Message.Value)));
+            Assert.All(ofKey, r => Assert.Equal((hash & 0x7fffffff) % 7, r.Partition.Value));
+        }
+
+        Assert.Equal(400, sink.Status.Delivered);
+        Assert.Equal(0, sink.Status.Waiting);
+    }
+
+    [Fact]
+    public async Task Event_carries_its_headers_and_a_tombstone_no_value()
+    {
+        var topic = await KafkaTopic.Create(_broker, partitions: 1);
+
+        await Deliver(Open(), TestDelivery.Event(topic.Name, "1", "{}", 3, new KeyValuePair<string, byte[]>("own", "x"u8.ToArray())), TestDelivery.Event(topic.Name, "1", null, 3));
+
+        var records = topic.Read(2, partitions: 1);
+        Assert.Equal(["{}", "null"], records.Select(r => KafkaTopic.Text(r.Message.Value)));
+        Assert.Equal(
+            ["cdc.id=shop:16/B374D848:3", "cdc.version=16/B374D848/3", "cdc.origin=backfill", "cdc.schema=3", "own=x"],
+            records[0].Message.Headers.Select(h => $"{h.Key}={Encoding.UTF8.GetString(h.GetValueBytes())}"));
+        Assert.Equal(4, records[1].Message.Headers.Count);
+    }
+
+    [Fact]
+    public async Task Event_larger_than_the_client_takes_is_refused_and_its_neighbours_go_through()
+    {
+        var topic = await KafkaTopic.Create(_broker, partitions: 1);
+        var sink = Open();
+        var large = TestDelivery.Event(topic.Name, "1", new string('x', 1_100_000));
+
+        await Deliver(sink, TestDelivery.Event(topic.Name, "1", "before"), large, TestDelivery.Event(topic.Name, "1", "after"));
+
+        Assert.Contains("max.message.bytes", large.Refusal, StringComparison.Ordinal);
+        Assert.Equal(["before", "after"], topic.Read(2, partitions: 1).Select(r => KafkaTopic.Text(r.Message.Value)));
+        Assert.Equal(1, sink.Status.Refused);
+        Assert.Equal(2, sink.Status.Delivered);
+    }
+
+    [Fact]
+    public async Task Event_larger_than_the_topic_takes_is_refused_and_its_whole_batch_goes_through()
+    {
+        Assert.SkipUnless(_broker.IsReal, $"Needs a real broker, which refuses whole batches; this is {_broker.Kind}.");
+        var topic = await KafkaTopic.Create(_broker, partitions: 1, ("max.message.bytes", "20000"));
+        var sink = Open("linger.ms", "200");
+        var small = Enumerable.Range(0, 50).Select(i => new TestDelivery(TestDelivery.Event(topic.Name, $"{i}", new string('s', 100)))).ToList();
+        var large = new TestDelivery(TestDelivery.Event(topic.Name, "large", new string('x', 50_000)));
+
+        small[..25].ForEach(sink.Deliver);
+        sink.Deliver(large);
+        small[25..].ForEach(sink.Deliver);
+        await Task.WhenAll([large.Completed, .. small.Select(d => d.Completed)]).WaitAsync(Patience);
+
+        Assert.NotNull(large.Events[0].Refusal);
+        Assert.All(small, d => Assert.Null(d.Events[0].Refusal));
+        Assert.Equal(Enumerable.Range(0, 50).Select(i => $"{i}").Order(), topic.Read(50, partitions: 1).Select(r => KafkaTopic.Text(r.Message.Key)).Order());
+    }
+
+    [Fact]
+    public async Task Full_queue_of_the_client_holds_deliveries_without_loss()
+    {
+        var topic = await KafkaTopic.Create(_broker);
+        var sink = Open("queue.buffering.max.messages", "10");
+        var deliveries = Enumerable.Range(0, 2000).Select(i => new TestDelivery(TestDelivery.Event(topic.Name, $"{i}", "v"))).ToList();
+
+        deliveries.ForEach(sink.Deliver);
+        await Task.WhenAll(deliveries.Select(d => d.Completed)).WaitAsync(Patience);
+
+        Assert.Equal(2000, topic.Read(2000).Select(r => KafkaTopic.Text(r.Message.Key)).ToHashSet().Count);
+        Assert.True(sink.Status is { Healthy: true, Waiting: 0, Delivered: 2000 });
+    }
+
+    [Fact]
+    public async Task After_a_fatal_error_a_new_producer_delivers_the_rest()
+    {
+        var topic = await KafkaTopic.Create(_broker);
+        var sink = Open("linger.ms", "500");
+        var deliveries = Enumerable.Range(0, 500).Select(i => new TestDelivery(TestDelivery.Event(topic.Name, $"{i}", "v"))).ToList();
+
+        deliveries.ForEach(sink.Deliver);
+        Fatal.Raise(sink.Handle);
+        await Task.WhenAll(deliveries.Select(d => d.Completed)).WaitAsync(Patience);
+
+        Assert.Equal(500, topic.Read(500).Select(r => KafkaTopic.Text(r.Message.Key)).ToHashSet().Count);
+        Assert.True(sink.Status.Healthy);
+        Assert.Contains("fatal", sink.Status.LastError, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task Deliveries_wait_while_nobody_answers_and_the_status_says_so()
+    {
+        var sink = Open(new KafkaSinkConfiguration { Name = "events", Bootstrap = $"127.0.0.1:{PostgresServer.FreePort()}" });
+        var delivery = new TestDelivery(TestDelivery.Event("any", "1", "v"));
+        sink.Deliver(delivery);
+
+        await Until(() => !sink.Status.Healthy);
+
+        Assert.NotNull(sink.Status.LastError);
+        Assert.Equal(1, sink.Status.Waiting);
+        Assert.False(delivery.Completed.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Unknown_topic_is_created_where_the_sink_may()
+    {
+        Assert.SkipUnless(_broker.IsOurs, $"Needs a broker of its own without auto-creation; this is {_broker.Kind}.");
+        await using var broker = await KafkaBroker.Start("auto.create.topics.enable=false");
+        var topic = new KafkaTopic(broker, $"sinks.{Guid.NewGuid():N}");
+        var patient = Open(new KafkaSinkConfiguration { Name = "patient", Bootstrap = broker.Bootstrap, Options = Options("topic.metadata.propagation.max.ms", "500") });
+        var creator = Open(new KafkaSinkConfiguration
+        {
+            Name = "creator", Bootstrap = broker.Bootstrap, Options = Options("topic.metadata.propagation.max.ms", "500", "create_topics", "true"),
+        });
+
+        var waiting = new TestDelivery(TestDelivery.Event(topic.Name, "1", "first"));
+        patient.Deliver(waiting);
+        await Until(() => patient.Status.LastError is not null);
+        Assert.False(waiting.Completed.IsCompleted);
+        await Deliver(creator, TestDelivery.Event(topic.Name, "2", "second"));
+        await waiting.Completed.WaitAsync(Patience);
+
+        Assert.Equal(["first", "second"], topic.Read(2).Select(r => KafkaTopic.Text(r.Message.Value)).Order());
+    }
+
+    [Fact]
+    public async Task Broker_that_stops_and_comes_back_gets_everything_once_and_in_order()
+    {
+        Assert.SkipUnless(_broker.IsOurs, $"Needs a broker of its own to stop; this is {_broker.Kind}.");
+        await using var broker = await KafkaBroker.Start();
+        var topic = await KafkaTopic.Create(broker);
+        var sink = Open(new KafkaSinkConfiguration { Name = "events", Bootstrap = broker.Bootstrap });
+        await Deliver(sink, TestDelivery.Event(topic.Name, "warm", "0"));
+
+        const int keys = 20;
+        const int perKey = 100;
+        var sent = 0;
+        var chains = Enumerable.Range(0, keys).Select(async key =>
+        {
+            for (var i = 0; i < perKey; i++)
+            {
+                var delivery = new TestDelivery(TestDelivery.Event(topic.Name, $"k{key}", $"{i}.a"), TestDelivery.Event(topic.Name, $"k{key}", $"{i}.b"));
+                sink.Deliver(delivery);
+                Interlocked.Increment(ref sent);
+                await delivery.Completed.WaitAsync(Patience);
+            }
+        }).ToList();
+        await Until(() => Volatile.Read(ref sent) > keys * perKey / 4);
+        await broker.Stop("KILL");
+        await Until(() => sink.Status is { Healthy: false, Waiting: > 0 });
+        await broker.StartAgain();
+        await Task.WhenAll(chains);
+
+        var records = topic.Read((keys * perKey * 2) + 1);
+        Assert.Equal((keys * perKey * 2) + 1, records.Count);
+        var expected = Enumerable.Range(0, perKey).SelectMany(i => new[] { $"{i}.a", $"{i}.b" }).ToList();
+        foreach (var key in Enumerable.Range(0, keys))
+            Assert.Equal(expected, records.Where(r => KafkaTopic.Text(r.Message.Key) == $"k{key}").Select(r => KafkaTopic.Text(r.Message.Value)));
+        Assert.True(sink.Status.Healthy);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var sink in _sinks)
+            await sink.DisposeAsync();
+    }
+
+    private KafkaSink Open(params string[] options) =>
+        Open(new KafkaSinkConfiguration { Name = "events", Bootstrap = _broker.Bootstrap, Options = Options(options) });
+
+    private KafkaSink Open(KafkaSinkConfiguration configuration)
+    {
+        var sink = new KafkaSink(configuration, TimeProvider.System, NullLogger.Instance);
+        _sinks.Add(sink);
+        return sink;
+    }
+
+    private static Dictionary<string, string> Options(params string[] options) => options.Chunk(2).ToDictionary(o => o[0], o => o[1]);
+
+    private static async Task Deliver(KafkaSink sink, params SinkEvent[] events)
+    {
+        var delivery = new TestDelivery(events);
+        sink.Deliver(delivery);
+        await delivery.Completed.WaitAsync(Patience);
+    }
+
+    private static async Task Until(Func<bool> condition)
+    {
+        var deadline = DateTime.UtcNow + Patience;
+        while (!condition())
+        {
+            Assert.True(DateTime.UtcNow < deadline, "The sink did not get there in time.");
+            await Task.Delay(10);
+        }
+    }
+
+    /// <summary>librdkafka's own way to raise a fatal error, which its .NET client does not show.</summary>
+    private static class Fatal
+    {
+        private delegate int TestFatalError(IntPtr client, int code, [MarshalAs(UnmanagedType.LPUTF8Str)] string reason);
+
+        public static void Raise(Confluent.Kafka.Handle handle)
+        {
+            var native = handle.GetType().GetProperty("LibrdkafkaHandle", System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.NonPublic)!.GetValue(handle);
+            var pointer = ((SafeHandle)native!).DangerousGetHandle();
+            var library = System.Diagnostics.Process.GetCurrentProcess().Modules.Cast<System.Diagnostics.ProcessModule>()
+                .First(m => m.ModuleName.Contains("librdkafka", StringComparison.Ordinal)).FileName;
+            var raise = Marshal.GetDelegateForFunctionPointer<TestFatalError>(NativeLibrary.GetExport(NativeLibrary.Load(library), "rd_kafka_test_fatal_error"));
+            Assert.Equal(0, raise(pointer, (int)Confluent.Kafka.ErrorCode.OutOfOrderSequenceNumber, "raised by a test"));
+        }
+    }
+}

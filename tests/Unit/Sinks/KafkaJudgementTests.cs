@@ -1,0 +1,65 @@
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Sinks;
+using CdcOrleans.Sinks.Kafka;
+using CsCheck;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+using ErrorCode = Confluent.Kafka.ErrorCode;
+
+namespace CdcOrleans.Unit.Sinks;
+
+public sealed class KafkaJudgementTests
+{
+    [Fact]
+    public void Only_what_can_never_pass_is_refused()
+    {
+        var refused = Enum.GetValues<ErrorCode>().Where(c => KafkaErrors.Judge(c, alone: true) == KafkaVerdict.Refuse).ToHashSet();
+
+        Assert.Contains(ErrorCode.MsgSizeTooLarge, refused);
+        Assert.Contains(ErrorCode.TopicAuthorizationFailed, refused);
+        Assert.DoesNotContain(ErrorCode.UnknownTopicOrPart, refused);
+        Assert.DoesNotContain(ErrorCode.Local_Transport, refused);
+        Assert.DoesNotContain(ErrorCode.ClusterAuthorizationFailed, refused);
+        Assert.DoesNotContain(ErrorCode.Local_Fatal, refused);
+        Assert.Equal(KafkaVerdict.Alone, KafkaErrors.Judge(ErrorCode.MsgSizeTooLarge, alone: false));
+    }
+
+    [Fact]
+    public void Options_that_delivery_rests_on_are_not_to_be_changed()
+    {
+        var refused = Assert.Throws<ArgumentException>(() => new KafkaSettings(With("acks", "1")));
+        Assert.Contains("events", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("acks", refused.Message, StringComparison.Ordinal);
+
+        var unknown = Assert.Throws<ArgumentException>(() => new SinkFactory(TimeProvider.System, NullLoggerFactory.Instance).Create(With("no.such.option", "1")));
+        Assert.Contains("no.such.option", unknown.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Options_win_over_defaults_and_ours_do_not_reach_the_client()
+    {
+        var settings = new KafkaSettings(With("linger.ms", "50", "create_topics", "true"));
+
+        Assert.True(settings.CreatesTopics);
+        Assert.Equal("50", settings.ForBatches()["linger.ms"]);
+        Assert.Equal("murmur2_random", settings.ForBatches()["partitioner"]);
+        Assert.DoesNotContain("create_topics", settings.ForBatches().Keys);
+        Assert.Equal("1", settings.ForSingles()["batch.num.messages"]);
+    }
+
+    [Fact]
+    public void Waits_grow_to_the_longest_and_stay_positive() =>
+        Gen.Select(Gen.Int[1, 10_000], Gen.Double[0, 0.999]).Sample((failures, random) =>
+        {
+            var wait = Backoff.After(failures, TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(10), random);
+            return wait >= TimeSpan.FromMilliseconds(100) && wait <= TimeSpan.FromSeconds(10)
+                && (failures < 8 || wait >= TimeSpan.FromSeconds(5));
+        });
+
+    private static KafkaSinkConfiguration With(params string[] options) => new()
+    {
+        Name = "events",
+        Bootstrap = "127.0.0.1:1",
+        Options = options.Chunk(2).ToDictionary(o => o[0], o => o[1]),
+    };
+}
