@@ -38,6 +38,7 @@ public sealed class SerializationTests
         using var services = new ServiceCollection().AddSerializer().BuildServiceProvider();
         var serializer = services.GetRequiredService<Serializer>();
         var read = serializer.Deserialize<ChangeBatch>(serializer.SerializeToArray(new ChangeBatch { Epoch = 3, Sequence = 4, Changes = [Change("1", 1), Change("2", 2)] }));
+        Assert.NotNull(read);
 
         Assert.Equal((3, 4, 2), (read.Epoch, read.Sequence, read.Changes.Length));
         var (first, second) = (read.Changes[0], read.Changes[1]);

@@ -49,7 +49,7 @@ public sealed class VersionTests
         Gen.Select(AnyLsn, AnyLsn).Sample((a, b) =>
         {
             Assert.Equal(a.Value.CompareTo(b.Value), a.CompareTo(b));
-            Assert.Equal((a.Value < b.Value, a.Value > b.Value, a.Value <= b.Value, a.Value >= b.Value), (a < b, a > b, a <= b, a >= b));
+            Assert.Equal((bool[])[(a.Value < b.Value), (a.Value > b.Value), (a.Value <= b.Value), (a.Value >= b.Value)], (bool[])[(a < b), (a > b), (a <= b), (a >= b)]);
         });
         Assert.True(Lsn.None.IsNone);
         Assert.False(new Lsn(1).IsNone);
@@ -86,7 +86,7 @@ public sealed class VersionTests
         {
             var expected = (a.CommitLsn.Value, a.Ordinal).CompareTo((b.CommitLsn.Value, b.Ordinal));
             Assert.Equal(Math.Sign(expected), Math.Sign(a.CompareTo(b)));
-            Assert.Equal((expected < 0, expected > 0, expected <= 0, expected >= 0, expected == 0), (a < b, a > b, a <= b, a >= b, a == b));
+            Assert.Equal((bool[])[(expected < 0), (expected > 0), (expected <= 0), (expected >= 0), (expected == 0)], (bool[])[(a < b), (a > b), (a <= b), (a >= b), (a == b)]);
             Assert.True(a >= ChangeVersion.None);
         });
 
