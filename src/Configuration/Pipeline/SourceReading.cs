@@ -144,7 +144,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
             return null;
         if (!text.Contains('*', StringComparison.Ordinal) && text.IndexOf('.', StringComparison.Ordinal) is var dot && (dot <= 0 || dot == text.Length - 1))
         {
-            pattern.Refuse(References.Has(pattern.Shown) || dot >= 0
+            pattern.Refuse(pattern.HasReferences || dot >= 0
                 ? $"{pattern.Shown} is not a table; write schema.table, with '*' for any text"
                 : $"{pattern.Shown} names no schema; write schema.table, such as 'public.{text}', with '*' for any text");
             return null;

@@ -36,6 +36,9 @@ internal sealed class Value(Findings findings, Node node, string path, Place key
     /// <summary>The value as the file has it, quoted: references stay references, so that what they hold never prints.</summary>
     public string Shown => node is ScalarNode { Text: var text } ? $"'{(text.Length > LongestShown ? text[..LongestShown] + "…" : text)}'" : node.Kind;
 
+    /// <summary>Whether the text holds references: what they give must not be printed.</summary>
+    public bool HasReferences => node is ScalarNode { Text: var text } && References.Has(text);
+
     /// <summary>Reports that the value cannot be used.</summary>
     public void Refuse(string message) => findings.Refuse(Place, Path, message);
 
@@ -60,7 +63,7 @@ internal sealed class Value(Findings findings, Node node, string path, Place key
             Refuse(problem);
         if (_text is { Length: 0 })
         {
-            Refuse(References.Has(scalar.Text) ? $"{Shown} is empty after replacing its variables; set them, or leave the key out for its default" : "is empty; give a value, or leave the key out for its default");
+            Refuse(HasReferences ? $"{Shown} is empty after replacing its variables; set them, or leave the key out for its default" : "is empty; give a value, or leave the key out for its default");
             _text = null;
         }
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace CdcOrleans.Grains.Interfaces.Changes;
 
 /// <summary>
@@ -28,7 +30,7 @@ public readonly record struct ChangeVersion([property: Id(0)] Lsn CommitLsn, [pr
     {
         ArgumentNullException.ThrowIfNull(text);
         var slash = text.LastIndexOf('/');
-        if (slash > 0 && long.TryParse(text.AsSpan(slash + 1), out var ordinal) && ordinal >= 0)
+        if (slash > 0 && long.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var ordinal))
             return new ChangeVersion(Lsn.Parse(text[..slash]), ordinal);
         throw new FormatException($"'{text}' is not a change version; expected commit LSN and ordinal such as 16/B374D848/3.");
     }

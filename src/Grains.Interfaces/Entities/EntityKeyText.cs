@@ -47,7 +47,7 @@ public static class EntityKeyText
                 case '\\' when i + 1 < text.Length && text[i + 1] is '\\' or ',':
                     value.Append(text[++i]);
                     break;
-                case '\\' when i + 1 < text.Length && text[i + 1] == 'N' && value.Length == 0:
+                case '\\' when i + 1 < text.Length && text[i + 1] == 'N' && value.Length == 0 && (i + 2 == text.Length || text[i + 2] == ','):
                     isNull = true;
                     i++;
                     break;

@@ -182,6 +182,10 @@ public sealed class RefusalTests
     }
 
     [Fact]
+    public void A_long_text_does_not_print_what_its_references_give() =>
+        Assert.DoesNotContain("hunter2", Reader.RefusedWith("public.*", new string('x', 100) + "${S}", ("S", "hunter2")), StringComparison.Ordinal);
+
+    [Fact]
     public void A_missing_secret_is_named_with_the_place_that_needs_it() =>
         Assert.Equal(
             "cdc.yaml:2:24: control.connection: missing secret or setting: the environment variable CDC_PASSWORD is not set; set it, or give a default as ${CDC_PASSWORD:-default}",

@@ -1,0 +1,68 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.Serialization;
+using Xunit;
+
+namespace CdcOrleans.Unit.Contracts;
+
+/// <summary>What passes between silos arrives as it was sent, private and read-only parts included.</summary>
+public sealed class SerializationTests
+{
+    [Fact]
+    public void A_batch_of_changes_arrives_whole()
+    {
+        var table = new TableSchema
+        {
+            TableId = 7,
+            Version = 2,
+            Schema = "public",
+            Name = "orders",
+            Columns = [new ColumnSchema { Name = "id", TypeOid = 20, TypeModifier = -1, TypeName = "bigint", Nullable = false }],
+            Key = [0],
+        };
+        var transaction = new SourceTransaction { CommitLsn = new Lsn(200), PreviousCommitLsn = new Lsn(100), Xid = 7, CommitMicros = 8, Origin = "o" };
+        RowChange Change(string key, long ordinal) => new()
+        {
+            Operation = ChangeOperation.Update,
+            Table = table,
+            Entity = new EntityKey("public.orders", key),
+            Version = new ChangeVersion(new Lsn(200), ordinal),
+            Lsn = new Lsn(150),
+            Transaction = transaction,
+            BeforeIsKeyOnly = true,
+            After = new RowImage(RowImageTests.Tuple([(ColumnKind.Text, [1, 2, 3])])),
+        };
+
+        using var services = new ServiceCollection().AddSerializer().BuildServiceProvider();
+        var serializer = services.GetRequiredService<Serializer>();
+        var read = serializer.Deserialize<ChangeBatch>(serializer.SerializeToArray(new ChangeBatch { Epoch = 3, Sequence = 4, Changes = [Change("1", 1), Change("2", 2)] }));
+        Assert.NotNull(read);
+
+        Assert.Equal((3, 4, 2), (read.Epoch, read.Sequence, read.Changes.Length));
+        var (first, second) = (read.Changes[0], read.Changes[1]);
+        Assert.Equal(new EntityKey("public.orders", "1"), first.Entity);
+        Assert.Equal(new EntityKey("public.orders", "1").Hash, first.Entity.Hash);
+        Assert.Equal(new ChangeVersion(new Lsn(200), 2), second.Version);
+        Assert.Equal((ChangeOperation.Update, new Lsn(150), true), (first.Operation, first.Lsn, first.BeforeIsKeyOnly));
+        Assert.Equal(Change("1", 1).After.ToStorage(), first.After.ToStorage());
+        Assert.False(first.Before.IsPresent);
+        Assert.Equal(("public.orders", 7, 2), (first.Table.FullName, first.Table.TableId, first.Table.Version));
+        Assert.Equal(table.Columns, first.Table.Columns);
+        Assert.Equal(table.Key, first.Table.Key);
+        Assert.Equal((new Lsn(200), new Lsn(100), 7u, 8L, "o"),
+            (first.Transaction.CommitLsn, first.Transaction.PreviousCommitLsn, first.Transaction.Xid, first.Transaction.CommitMicros, first.Transaction.Origin));
+        Assert.Same(first.Table, second.Table);
+        Assert.Same(first.Transaction, second.Transaction);
+    }
+
+    [Fact]
+    public void An_entity_id_arrives_whole()
+    {
+        using var services = new ServiceCollection().AddSerializer().BuildServiceProvider();
+        var serializer = services.GetRequiredService<Serializer>();
+        var id = new EntityId("shop", new EntityKey("public.a/b", "1,\\N"));
+        Assert.Equal(id, serializer.Deserialize<EntityId>(serializer.SerializeToArray(id)));
+    }
+}
