@@ -25,6 +25,8 @@ internal static class GatewayHost
             level => level >= LogLevel.Information && !stopping.IsCancellationRequested);
         // It names the grain that did not answer, and an entity's name holds its key. The gateway tells of it without.
         builder.Logging.AddFilter("Orleans.Runtime.CallbackData", LogLevel.None);
+        // Would repeat every 2 s what ConnectionRetry says once a minute.
+        builder.Logging.AddFilter("Orleans.Messaging.GatewayManager", LogLevel.Error);
         builder.Services.AddCdcGateway(configuration);
         builder.UseOrleansClient(client => Connect(client, configuration));
         var app = builder.Build();

@@ -54,19 +54,25 @@ internal static class Program
             return 2;
         }
 
+        if (ListenAddress.Taken(configuration.Gateway.Listen) is { } taken)
+        {
+            await Console.Error.WriteLineAsync(taken);
+            return 1;
+        }
+
         return await Run(configuration);
     }
 
     private static async Task<int> Run(PipelineConfiguration configuration)
     {
         await using var app = GatewayHost.Build(configuration);
-        var stopping = app.Lifetime.ApplicationStopping;
+        var (started, stopping) = (app.Lifetime.ApplicationStarted, app.Lifetime.ApplicationStopping);
         try
         {
             await app.RunAsync();
             return 0;
         }
-        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        catch (Exception) when (stopping.IsCancellationRequested && !started.IsCancellationRequested)
         {
             return 0; // Asked to stop while it was still looking for the cluster.
         }

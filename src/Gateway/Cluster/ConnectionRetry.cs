@@ -16,15 +16,8 @@ internal sealed partial class ConnectionRetry(GatewaySettings settings, TimeProv
             LogWaiting(settings.ClusterId, exception.GetType().Name, exception.Message);
         }
 
-        try
-        {
-            await Task.Delay(Pause, time, cancellationToken);
-            return true;
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
+        await Task.Delay(Pause, time, cancellationToken);
+        return true;
     }
 
     [LoggerMessage(1, LogLevel.Warning, "Waiting for the cluster '{Cluster}': {Exception}: {Message} Trying again every 2 s; "

@@ -26,9 +26,9 @@ internal sealed class SourceFigures
         Gauge("cdc.source.confirmed_lsn", null, "Position up to which everything is durable, as a number.", s => s.ConfirmedLsn.Value);
         Gauge("cdc.source.retained.bytes", "By", "Log that the slot keeps the server from recycling.", s => s.RetainedBytes);
         Gauge("cdc.source.window.changes", "{change}", "Changes on their way: read, not yet durable.", s => s.WindowChanges);
-        Gauge("cdc.source.window.changes.limit", "{change}", "Most changes that may be on their way.", s => s.WindowChangesLimit);
+        Gauge("cdc.source.window.limit.changes", "{change}", "Most changes that may be on their way.", s => s.WindowChangesLimit);
         Gauge("cdc.source.window.bytes", "By", "Bytes on their way: read, not yet durable.", s => s.WindowBytes);
-        Gauge("cdc.source.window.bytes.limit", "By", "Most bytes that may be on their way.", s => s.WindowBytesLimit);
+        Gauge("cdc.source.window.limit.bytes", "By", "Most bytes that may be on their way.", s => s.WindowBytesLimit);
         Gauge("cdc.source.epoch", null, "Epoch of the source's reader; rises with every start of it.", s => s.Epoch);
         Counter("cdc.source.changes", "{change}", "Changes read since the reader started.", s => s.Changes);
         Counter("cdc.source.transactions", "{transaction}", "Transactions read since the reader started.", s => s.Transactions);

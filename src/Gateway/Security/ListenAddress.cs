@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace CdcOrleans.Gateway.Security;
@@ -31,6 +32,24 @@ internal static class ListenAddress
             kestrel.ListenLocalhost(listen.Port);
         else
             kestrel.Listen(LoopbackAddress(listen)!, listen.Port);
+    }
+
+    /// <summary>
+    /// Says so when another program listens there already; null when none does. Asked before the host starts, which would
+    /// tell only once it has found the cluster.
+    /// </summary>
+    public static string? Taken(Uri listen)
+    {
+        using var probe = new TcpListener(LoopbackAddress(listen) ?? IPAddress.Loopback, listen.Port);
+        try
+        {
+            probe.Start();
+            return null;
+        }
+        catch (SocketException e)
+        {
+            return $"gateway.listen: the gateway cannot listen at {listen}: {e.Message}. End the program that does, or choose another port.";
+        }
     }
 
     // Both address families. No name is ever looked up: what a resolver says of it may change.

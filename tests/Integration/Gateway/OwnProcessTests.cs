@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using CdcOrleans.Gateway;
+using CdcOrleans.Gateway.Security;
 using Xunit;
 
 namespace CdcOrleans.Integration.Gateway;
@@ -28,7 +30,20 @@ public class OwnProcessTests
 
         Assert.False(starting.IsCompleted);
         app.Lifetime.StopApplication();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => starting.WaitAsync(TimeSpan.FromSeconds(20)));
+        var stopped = await Record.ExceptionAsync(() => starting.WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.NotNull(stopped);
+        Assert.IsNotType<TimeoutException>(stopped);
+    }
+
+    [Fact]
+    public void A_port_that_is_taken_is_told_before_the_cluster_is_looked_for()
+    {
+        using var other = new TcpListener(IPAddress.Loopback, 0);
+        other.Start();
+        var listen = new Uri($"http://127.0.0.1:{((IPEndPoint)other.LocalEndpoint).Port}");
+        Assert.Contains(listen.ToString(), ListenAddress.Taken(listen), StringComparison.Ordinal);
+        other.Stop();
+        Assert.Null(ListenAddress.Taken(listen));
     }
 
     private static async Task<string> Address(Microsoft.AspNetCore.Builder.WebApplication app, Task starting)
