@@ -47,19 +47,13 @@ internal sealed class Watch(Uri gateway, string source)
         }
     }
 
-    internal string Describe(JsonElement status)
+    private string Describe(JsonElement status)
     {
-        var silos = status.TryGetProperty("silos", out var all) && all.ValueKind == JsonValueKind.Object
-            ? all.EnumerateObject().Select(s => s.Value).ToArray()
-            : [];
-        // Percentiles of several silos cannot be merged: the worst stands for all.
-        var p50 = silos.Select(s => Number(s, "latencyP50")).DefaultIfEmpty().Max();
-        var p99 = silos.Select(s => Number(s, "latencyP99")).DefaultIfEmpty().Max();
-        var delivered = silos.SelectMany(s => s.TryGetProperty("sinks", out var sinks) && sinks.ValueKind == JsonValueKind.Array ? sinks.EnumerateArray().ToArray() : [])
-            .Sum(sink => Number(sink, "delivered"));
-        var state = status.TryGetProperty("state", out var word) ? word.ToString() : "?";
+        var reader = Part(status, "reader");
+        var (lag, latency) = (Part(reader, "lag"), Part(reader, "latency"));
+        var silos = Items(status, "silos");
         return string.Create(CultureInfo.InvariantCulture,
-            $"{source} {state}: {Number(status, "changesPerSecond"),7:N0} changes/s  lag {Bytes(Number(status, "lagBytes"))} {Number(status, "lagSeconds"):0.0} s  entities {silos.Sum(s => Number(s, "liveEntities")):N0}  p50 {p50:0.0} ms p99 {p99:0.0} ms  finished {silos.Sum(s => Number(s, "finished")):N0}  delivered {delivered:N0}");
+            $"{source} {Part(status, "state")}: {Number(reader, "changesPerSecond"),6:N0} changes/s  lag {Bytes(Number(lag, "bytes"))} {Number(lag, "seconds"):0.0} s  entities {silos.Sum(s => Number(s, "liveEntities")):N0}  p50 {Number(latency, "p50"):0.0} ms p99 {Number(latency, "p99"):0.0} ms  finished {silos.Sum(s => Number(s, "finished")):N0}  delivered {Items(status, "sinks").Sum(s => Number(s, "delivered")):N0}");
     }
 
     private void Show(string line)
@@ -75,8 +69,14 @@ internal sealed class Watch(Uri gateway, string source)
         Console.Write("\r\u001b[K" + (line.Length > width ? line[..width] : line));
     }
 
+    private static JsonElement Part(JsonElement element, string name) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var part) ? part : default;
+
+    private static JsonElement[] Items(JsonElement element, string name) =>
+        Part(element, name) is { ValueKind: JsonValueKind.Array } items ? [.. items.EnumerateArray()] : [];
+
     private static double Number(JsonElement element, string name) =>
-        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : 0;
+        Part(element, name) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : 0;
 
     private static string Bytes(double bytes) => bytes switch
     {
