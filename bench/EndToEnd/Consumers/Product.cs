@@ -37,6 +37,9 @@ internal sealed class Product(DatabaseServer server, Broker broker, Topics topic
 
     public override async Task Pause(CancellationToken cancel)
     {
+        // Otherwise the next walsender would begin with what was drained already.
+        if (Drained is { } drained && !await server.AwaitConfirmed(Slot, drained.EndLsn, TimeSpan.FromSeconds(20), cancel))
+            await Console.Error.WriteLineAsync($"{Name} has not confirmed the last drain after 20 s; going on.");
         Process.Freeze();
         await server.ReleaseSlot(Slot, cancel);
     }

@@ -8,6 +8,9 @@ internal abstract class TopicConsumer(Topics topics, string prefix) : IConsumer
 {
     private long[] _begin = [];
 
+    /// <summary>What was drained last; null before the first drain.</summary>
+    protected Goal? Drained { get; private set; }
+
     public abstract string Name { get; }
 
     public abstract string Version { get; }
@@ -46,6 +49,7 @@ internal abstract class TopicConsumer(Topics topics, string prefix) : IConsumer
         var events = topics.Ends(topic).Sum() - _begin.Sum();
         if (events != goal.Events)
             throw new BenchmarkException($"{Name}, {goal.Table}: {events:N0} events where {goal.Events:N0} were written.");
+        Drained = goal;
         await topics.Forget(topic);
         return events;
     }

@@ -94,6 +94,19 @@ internal sealed class DatabaseServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether a slot's confirmed position reached a position within some time.</summary>
+    public async Task<bool> AwaitConfirmed(string slot, string lsn, TimeSpan patience, CancellationToken cancel)
+    {
+        const string sql = "SELECT (confirmed_flush_lsn >= $2::text::pg_lsn)::text FROM pg_replication_slots WHERE slot_name = $1";
+        for (var deadline = DateTime.UtcNow + patience; DateTime.UtcNow < deadline; await Task.Delay(100, cancel))
+        {
+            if (await Scalar(sql, cancel, slot, lsn) == "true")
+                return true;
+        }
+
+        return false;
+    }
+
     public async ValueTask DisposeAsync() =>
         await RunProgram("pg_ctl", ["-D", Cluster, "-m", "immediate", "-w", "-t", "60", "stop"], CancellationToken.None);
 
