@@ -33,7 +33,7 @@ public sealed class FailureTests(PostgresFixture postgres)
             await silo.Until(() => Task.FromResult(pipeline.Events("items").Count > seen + 500), "to deliver");
 
             // What is finished but not yet in a checkpoint can repeat, and what was on its way: no more than the window held.
-            repeatable += (await silo.Source("shop")).GetProperty("windowChanges").GetInt64() + 4000;
+            repeatable += Pipeline.Reader(await silo.Source("shop")).GetProperty("window").GetProperty("changes").GetInt64() + 4000;
             await silo.Kill();
             await silo.DisposeAsync();
             silo = await pipeline.Run();
@@ -148,7 +148,7 @@ public sealed class FailureTests(PostgresFixture postgres)
 
         var events = pipeline.Events("items");
         Assert.Equal(2 * 2200, events.Select(e => e.Id).Distinct().Count());
-        var epoch = (await other.Source("shop")).GetProperty("epoch").GetInt64();
+        var epoch = Pipeline.Reader(await other.Source("shop")).GetProperty("epoch").GetInt64();
         Assert.True(epoch > 1);
     }
 }

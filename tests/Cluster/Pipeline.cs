@@ -91,8 +91,11 @@ internal sealed class Pipeline : IAsyncDisposable
     {
         var end = Lsn.Parse((await PostgresServer.Scalar(Database, "SELECT pg_current_wal_insert_lsn()::text"))!);
         await silo.Until(
-            async () => Lsn.Parse((await silo.Source("shop")).GetProperty("confirmedLsn").GetString()!) >= end, $"to confirm {end}", patience);
+            async () => Lsn.Parse(Reader(await silo.Source("shop")).GetProperty("positions").GetProperty("confirmed").GetString()!) >= end, $"to confirm {end}", patience);
     }
+
+    /// <summary>The reader's part of a source's status.</summary>
+    public static JsonElement Reader(JsonElement source) => source.GetProperty("reader");
 
     /// <summary>Everything the file sink wrote for a table, tombstones left out.</summary>
     public IReadOnlyList<Delivered> Events(string table)

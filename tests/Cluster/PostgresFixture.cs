@@ -1,9 +1,10 @@
 using CdcOrleans.Cluster;
 using CdcOrleans.Testing;
 using Xunit;
+using Xunit.v3;
 
 [assembly: AssemblyFixture(typeof(PostgresFixture))]
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
 
 namespace CdcOrleans.Cluster;
 

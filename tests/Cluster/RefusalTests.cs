@@ -1,4 +1,6 @@
 using CdcOrleans.Testing;
+using Npgsql.Replication;
+using Npgsql.Replication.PgOutput;
 using Xunit;
 
 namespace CdcOrleans.Cluster;
@@ -68,12 +70,12 @@ public sealed class RefusalTests(PostgresFixture postgres)
         await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
         await PostgresServer.Execute(pipeline.Database, $"CREATE PUBLICATION {pipeline.Slot} FOR TABLE items");
         await PostgresServer.Execute(pipeline.Database, $"SELECT pg_create_logical_replication_slot('{pipeline.Slot}', 'pgoutput')");
-        await using var stranger = new Npgsql.Replication.LogicalReplicationConnection(pipeline.Database);
+        await using var stranger = new LogicalReplicationConnection(pipeline.Database);
         await stranger.Open();
         using var stop = new CancellationTokenSource();
         var reading = stranger.StartReplication(
-            new Npgsql.Replication.PgOutput.PgOutputReplicationSlot(pipeline.Slot),
-            new Npgsql.Replication.PgOutput.PgOutputReplicationOptions(pipeline.Slot, Npgsql.Replication.PgOutput.PgOutputProtocolVersion.V1),
+            new PgOutputReplicationSlot(pipeline.Slot),
+            new PgOutputReplicationOptions(pipeline.Slot, PgOutputProtocolVersion.V1),
             stop.Token).GetAsyncEnumerator(TestContext.Current.CancellationToken);
         var first = reading.MoveNextAsync();
         while (await PostgresServer.Scalar(pipeline.Database, $"SELECT active::text FROM pg_replication_slots WHERE slot_name = '{pipeline.Slot}'") != "true")

@@ -23,7 +23,9 @@ internal static class SiloHost
             console.TimestampFormat = "HH:mm:ss.fff ";
             console.UseUtcTimestamp = true;
         });
-        builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Polly", LogLevel.None).AddFilter("Npgsql", LogLevel.Warning);
+
+        // Placement retries tell nothing new, and what CallbackData prints has grain ids in it, and so keys.
+        builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Polly", LogLevel.None).AddFilter("Orleans.Runtime.CallbackData", LogLevel.None).AddFilter("Npgsql", LogLevel.Warning);
         builder.Services.AddSingleton(configuration);
         builder.Services.AddPostgresStorage(configuration.Control.Connection);
         builder.Services.AddPostgresCapture();

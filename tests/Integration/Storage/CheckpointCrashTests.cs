@@ -22,7 +22,7 @@ public sealed class CheckpointCrashTests(ControlServer control) : IAsyncLifetime
     {
         _stores = await control.Migrated();
         _table = await _stores.Schemas.Register("shop", Orders("id"), default);
-        await Store.RaiseEpoch("shop", "silo-1", default);
+        await Store.RaiseEpoch("shop", "silo-1", null, default);
         await Store.Claim("shop", 0, "silo-1", default);
         await Store.Commit(Offered(At(1), "before"), default);
         _obstacle = new NpgsqlConnection(_stores.Connection);
@@ -68,7 +68,7 @@ public sealed class CheckpointCrashTests(ControlServer control) : IAsyncLifetime
     {
         var commit = Store.Commit(Offered(At(2), "after"), default);
         await _stores.SomebodyWaitsForALock();
-        var raise = Store.RaiseEpoch("shop", "silo-2", default);
+        var raise = Store.RaiseEpoch("shop", "silo-2", null, default);
         Assert.NotSame(raise, await Task.WhenAny(raise, Task.Delay(300)));
         await _obstruction.RollbackAsync();
         await commit;

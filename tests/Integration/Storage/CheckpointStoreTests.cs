@@ -20,7 +20,7 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
     {
         _stores = await control.Migrated();
         _table = await _stores.Schemas.Register("shop", Orders("id"), default);
-        _epoch = await Store.RaiseEpoch("shop", "silo-1", default);
+        _epoch = await Store.RaiseEpoch("shop", "silo-1", null, default);
     }
 
     public ValueTask DisposeAsync() => _stores.DisposeAsync();
@@ -50,7 +50,7 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
     [Fact]
     public async Task Epochs_and_generations_rise_by_one_however_many_ask()
     {
-        var epochs = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Store.RaiseEpoch("fresh", $"silo-{i}", default)));
+        var epochs = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Store.RaiseEpoch("fresh", $"silo-{i}", null, default)));
         Assert.Equal(Enumerable.Range(1, 20).Select(i => (long)i), epochs.Order());
         var claims = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Store.Claim("fresh", 0, $"silo-{i}", default)));
         Assert.Equal(Enumerable.Range(1, 20).Select(i => (long)i), claims.Select(c => c.Generation).Order());
@@ -64,14 +64,14 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
         var trouble = await Assert.ThrowsAsync<InvalidOperationException>(() => Store.FixPartitions("shop", 16, default));
         Assert.Contains("Source 'shop' runs with 32 partitions since its first start and cannot change to 16", trouble.Message, StringComparison.Ordinal);
         await Store.FixPartitions("not yet seen", 4, default);
-        Assert.Equal(1, await Store.RaiseEpoch("not yet seen", "silo-1", default));
+        Assert.Equal(1, await Store.RaiseEpoch("not yet seen", "silo-1", null, default));
     }
 
     [Fact]
     public async Task A_lower_epoch_is_refused_whole()
     {
         await Store.Claim("shop", 0, "silo-1", default);
-        await Store.RaiseEpoch("shop", "silo-2", default);
+        await Store.RaiseEpoch("shop", "silo-2", null, default);
         var refusal = await Assert.ThrowsAsync<StaleOwnerException>(() => Commit(Full(0, 1)));
         Assert.True(refusal.EpochIsStale);
         Assert.Empty(refusal.Partitions);

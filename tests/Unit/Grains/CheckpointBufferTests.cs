@@ -1,5 +1,4 @@
 using CdcOrleans.Grains.Checkpoints;
-using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Storage;
 using Xunit;
