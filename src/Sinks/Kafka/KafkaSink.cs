@@ -113,7 +113,9 @@ internal sealed partial class KafkaSink : ISink
         }
         else
         {
-            _health.Trouble($"{error.Reason} ({error.Code}); sending again.");
+            // What a broken producer gives back says nothing of its own: the fatal error was told already.
+            if (error.Code is not (ErrorCode.Local_PurgeQueue or ErrorCode.Local_PurgeInflight or ErrorCode.Local_Fatal))
+                _health.Trouble($"{error.Reason} ({error.Code}); sending again.");
             _failed.Enqueue(shipment);
         }
 
@@ -142,7 +144,7 @@ internal sealed partial class KafkaSink : ISink
         if (error.IsFatal)
         {
             LogFatal(Name, error.Reason, error.Code);
-            _health.Down($"{error.Reason} ({error.Code}); a new producer takes over.");
+            _health.Down($"{error.Reason} ({error.Code}); the producer failed fatally and a new one takes over.");
             lane.IsBroken = true;
             _signal.Release();
             return;
