@@ -1,0 +1,110 @@
+using System.Text;
+using CdcOrleans.Capture.Postgres;
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace CdcOrleans.Integration.Capture;
+
+/// <summary>A capture of one database, and its stream.</summary>
+internal sealed class CaptureUnderTest : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private readonly ServiceProvider _services;
+
+    public CaptureUnderTest(string name, string database, string[] tables, string? connection = null)
+    {
+        Database = database;
+        Source = new SourceConfiguration
+        {
+            Name = name,
+            Connection = connection ?? database,
+            Slot = $"slot_{name}",
+            Publication = $"publication {name}'s \"own\"",
+            Tables = [.. tables.Select(t => new TableSelection { Pattern = t })],
+        };
+        _services = new ServiceCollection()
+            .AddLogging(logging => logging.AddProvider(Log))
+            .AddSingleton<ISchemaStore>(Schemas)
+            .AddPostgresCapture()
+            .BuildServiceProvider();
+        Capture = _services.GetRequiredService<ISourceCaptureFactory>().Create(Source);
+    }
+
+    public string Database { get; }
+
+    public SourceConfiguration Source { get; }
+
+    public ISourceCapture Capture { get; }
+
+    public MemorySchemaStore Schemas { get; } = new();
+
+    public RecordedLog Log { get; } = new();
+
+    public IWalStream Stream { get; private set; } = null!;
+
+    public async Task Start()
+    {
+        await Capture.Prepare(CancellationToken.None);
+        await Restart();
+    }
+
+    public async Task Restart()
+    {
+        if (Stream is not null)
+            await Stream.DisposeAsync();
+        Stream = await Capture.Stream(CancellationToken.None);
+    }
+
+    public Task Execute(string sql) => PostgresServer.Execute(Database, sql);
+
+    public Task<string?> Scalar(string sql) => PostgresServer.Scalar(Database, sql);
+
+    public async Task<WalItem> Next()
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        return await Stream.Read(patience.Token);
+    }
+
+    /// <summary>The changes of the next transaction that has any, and its commit.</summary>
+    public async Task<(List<RowChange> Changes, WalItem Commit)> NextTransaction()
+    {
+        var changes = new List<RowChange>();
+        while (true)
+        {
+            var item = await Next();
+            if (item.Kind == WalItemKind.Change)
+                changes.Add(item.Change!);
+            else if (item.Kind == WalItemKind.Commit && changes.Count > 0)
+                return (changes, item);
+        }
+    }
+
+    /// <summary>Waits for a condition of the server.</summary>
+    public async Task Until(string condition)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        while (await Scalar($"SELECT ({condition})::text") is not ("true" or "True"))
+            await Task.Delay(20, patience.Token);
+    }
+
+    public static string?[] Values(RowImage image)
+    {
+        var values = new List<string?>();
+        foreach (var column in image)
+            values.Add(column.Kind == ColumnKind.Text ? Encoding.UTF8.GetString(column.Text) : column.Kind == ColumnKind.Null ? null : "(unchanged)");
+        return [.. values];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Stream is not null)
+            await Stream.DisposeAsync();
+        await Capture.DisposeAsync();
+        await _services.DisposeAsync();
+    }
+}

@@ -1,0 +1,173 @@
+using CdcOrleans.Grains.Interfaces.Capture;
+using Npgsql;
+using Npgsql.Replication;
+using Npgsql.Replication.PgOutput;
+using Xunit;
+
+namespace CdcOrleans.Integration.Capture;
+
+public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServer>
+{
+    [Fact]
+    public async Task What_is_missing_is_created_once_and_adopted_after()
+    {
+        await using var capture = await server.Capture("CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE a (id int PRIMARY KEY)");
+        Assert.Empty(await capture.Capture.Check(CancellationToken.None));
+        await NothingCreated(capture);
+
+        var created = await capture.Capture.Prepare(CancellationToken.None);
+        Assert.True(created.SlotCreated);
+        Assert.Equal(["public.a", "public.b"], created.Tables);
+        Assert.StartsWith("15", created.ServerVersion);
+        Assert.Equal(await capture.Scalar("SELECT system_identifier::text FROM pg_control_system()"), created.SystemIdentifier);
+        Assert.Equal(await capture.Scalar("SELECT current_database()"), created.Database);
+        Assert.False(created.ConfirmedLsn.IsNone);
+
+        await capture.Execute("CREATE TABLE c (id int PRIMARY KEY)");
+        var adopted = await capture.Capture.Prepare(CancellationToken.None);
+        Assert.False(adopted.SlotCreated);
+        Assert.Equal(["public.a", "public.b", "public.c"], adopted.Tables);
+        Assert.Equal("3", await capture.Scalar("SELECT count(*) FROM pg_publication_tables"));
+    }
+
+    [Fact]
+    public async Task All_findings_come_together()
+    {
+        await using var capture = await server.Capture("CREATE TABLE keyless (n int)", "public.keyless", "shop.*");
+        await Refused(capture, "'shop.*' selects no table", "public.keyless");
+    }
+
+    [Theory]
+    [InlineData("CREATE TABLE t (n int)")]
+    [InlineData("CREATE TABLE t (n int); ALTER TABLE t REPLICA IDENTITY FULL")]
+    [InlineData("CREATE TABLE t (n int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY NOTHING")]
+    [InlineData("CREATE TABLE t (n int PRIMARY KEY DEFERRABLE)")]
+    public async Task A_table_without_a_usable_key_is_refused(string schema)
+    {
+        await using var capture = await server.Capture(schema);
+        await Refused(capture, "sources.db", ".tables selects public.t", "ALTER TABLE \"public\".\"t\" ADD PRIMARY KEY", "REPLICA IDENTITY USING INDEX", "explicitly");
+    }
+
+    [Fact]
+    public async Task A_selection_of_nothing_is_refused()
+    {
+        await using var capture = await server.Capture("CREATE UNLOGGED TABLE fleeting (id int PRIMARY KEY)", "public.fleeting");
+        await Refused(capture, "'public.fleeting' selects no table of database db");
+    }
+
+    [Fact]
+    public async Task A_role_that_may_not_replicate_is_refused()
+    {
+        await using var owner = await server.Capture("CREATE ROLE \"plain role\" LOGIN; CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO \"plain role\"");
+        await using var capture = As(owner, "plain role");
+        await Refused(
+            capture, "role plain role may not replicate", "ALTER ROLE \"plain role\" REPLICATION",
+            "may not create objects", "CREATE PUBLICATION", "GRANT CREATE ON DATABASE");
+        await owner.Execute($"ALTER ROLE \"plain role\" REPLICATION; GRANT CREATE ON DATABASE {await owner.Scalar("SELECT current_database()")} TO \"plain role\"");
+        Assert.True((await capture.Capture.Prepare(CancellationToken.None)).SlotCreated);
+        await capture.Restart();
+        await owner.Execute("INSERT INTO t VALUES (1)");
+        Assert.Single((await capture.NextTransaction()).Changes);
+    }
+
+    [Fact]
+    public async Task Tables_of_others_need_their_owner()
+    {
+        await using var owner = await server.Capture("CREATE ROLE guest LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY)");
+        await owner.Execute($"GRANT CREATE ON DATABASE {await owner.Scalar("SELECT current_database()")} TO guest");
+        await using var capture = As(owner, "guest");
+        await Refused(capture, "role guest does not own public.t", "CREATE PUBLICATION", "FOR TABLE \"public\".\"t\"");
+    }
+
+    [Fact]
+    public async Task A_publication_of_others_that_lacks_tables_is_refused_with_the_statement()
+    {
+        await using var owner = await server.Capture("CREATE ROLE reader LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)");
+        var publication = "\"" + owner.Source.Publication.Replace("\"", "\"\"") + "\"";
+        await owner.Execute($"CREATE PUBLICATION {publication} FOR TABLE t WITH (publish = 'insert, update')");
+        await using var capture = As(owner, "reader");
+        await Refused(
+            capture, "does not publish all of insert, update and delete", "belongs to role postgres", $"ALTER PUBLICATION {publication} ADD TABLE \"public\".\"u\";");
+    }
+
+    [Fact]
+    public async Task A_publication_by_partitions_is_refused()
+    {
+        await using var capture = await server.Capture("CREATE TABLE p (id int PRIMARY KEY) PARTITION BY HASH (id)");
+        await capture.Execute($"CREATE PUBLICATION \"{capture.Source.Publication.Replace("\"", "\"\"")}\" FOR ALL TABLES");
+        await Refused(capture, "public.p under the names of partitions", "publish_via_partition_root = true");
+    }
+
+    [Fact]
+    public async Task A_slot_of_another_plugin_or_database_is_refused()
+    {
+        await using var first = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
+        await using var second = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
+        await first.Execute($"SELECT pg_create_logical_replication_slot('{first.Source.Slot}', 'test_decoding')");
+        await RefusedWithSlot(first, "1", $"slot {first.Source.Slot} exists and is made for the plugin test_decoding", "pg_drop_replication_slot");
+        await first.Execute($"SELECT pg_create_logical_replication_slot('{second.Source.Slot}', 'pgoutput')");
+        await RefusedWithSlot(second, "1", "belongs to database " + await first.Scalar("SELECT current_database()"));
+    }
+
+    [Fact]
+    public async Task A_slot_in_use_by_others_is_refused_and_left_alone()
+    {
+        await using var capture = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
+        await capture.Start();
+        await using var same = new LogicalReplicationConnection(capture.Database + ";Application Name=stranger");
+        await capture.Stream.DisposeAsync();
+        await capture.Until($"SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{capture.Source.Slot}'");
+        await same.Open();
+        using var stop = new CancellationTokenSource();
+        await using var stranger = same.StartReplication(
+            new PgOutputReplicationSlot(capture.Source.Slot),
+            new PgOutputReplicationOptions("p", PgOutputProtocolVersion.V1), stop.Token).GetAsyncEnumerator();
+        var reading = stranger.MoveNextAsync().AsTask();
+        await capture.Until($"SELECT active FROM pg_replication_slots WHERE slot_name = '{capture.Source.Slot}'");
+
+        var finding = Assert.Single(await capture.Capture.Check(CancellationToken.None));
+        Assert.Contains($"slot {capture.Source.Slot} is in use by server process {same.ProcessID}", finding);
+        Assert.Contains("client 127.0.0.1, application 'stranger'", finding);
+        Assert.Contains($"pg_terminate_backend({same.ProcessID})", finding);
+        Assert.False(await capture.Capture.EndStaleReader(CancellationToken.None));
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading);
+    }
+
+    [Fact]
+    public async Task Passwords_are_not_said_and_refusals_do_not_pass_by_themselves()
+    {
+        await using var owner = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
+        var connection = new NpgsqlConnectionStringBuilder(owner.Database) { Username = "nobody", Password = "s3cret!" }.ConnectionString;
+        await using var capture = new CaptureUnderTest("secretive", owner.Database, ["public.*"], connection);
+        var failure = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(CancellationToken.None));
+        Assert.False(failure.Transient);
+        Assert.Contains($"127.0.0.1:{server.Server.Port} (user nobody, database ", failure.Message);
+        Assert.Contains("role \"nobody\" does not exist", failure.Message);
+        Assert.DoesNotContain("s3cret!", failure.ToString());
+    }
+
+    private static CaptureUnderTest As(CaptureUnderTest owner, string role) =>
+        new(owner.Source.Name, owner.Database, [.. owner.Source.Tables.Select(t => t.Pattern)],
+            new NpgsqlConnectionStringBuilder(owner.Database) { Username = role }.ConnectionString);
+
+    private static Task Refused(CaptureUnderTest capture, params string[] words) => RefusedWithSlot(capture, "0", words);
+
+    private static async Task RefusedWithSlot(CaptureUnderTest capture, string slots, params string[] words)
+    {
+        var publications = await capture.Scalar("SELECT count(*) FROM pg_publication");
+        var failure = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(CancellationToken.None));
+        Assert.False(failure.Transient);
+        var findings = await capture.Capture.Check(CancellationToken.None);
+        Assert.Equal(failure.Message, string.Join(Environment.NewLine, findings));
+        Assert.All(words, word => Assert.Contains(word, failure.Message));
+        Assert.Equal(publications, await capture.Scalar("SELECT count(*) FROM pg_publication"));
+        Assert.Equal(slots, await capture.Scalar($"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{capture.Source.Slot}'"));
+    }
+
+    private static async Task NothingCreated(CaptureUnderTest capture)
+    {
+        Assert.Equal("0", await capture.Scalar("SELECT count(*) FROM pg_publication"));
+        Assert.Equal("0", await capture.Scalar($"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{capture.Source.Slot}'"));
+    }
+}

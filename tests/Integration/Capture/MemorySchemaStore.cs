@@ -1,0 +1,50 @@
+using CdcOrleans.Grains.Interfaces.Schemas;
+
+namespace CdcOrleans.Integration.Capture;
+
+/// <summary>Numbers schemas as the control database does, in memory.</summary>
+internal sealed class MemorySchemaStore : ISchemaStore
+{
+    private readonly Lock _lock = new();
+    private readonly List<(string Source, TableSchema Schema)> _schemas = [];
+
+    public int Registrations { get; private set; }
+
+    public Task<TableSchema> Register(string source, TableSchema shape, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            Registrations++;
+            var same = _schemas.Where(s => s.Source == source && s.Schema.FullName == shape.FullName).Select(s => s.Schema).ToList();
+            var known = same.Find(s => s.Columns.SequenceEqual(shape.Columns) && s.Key.SequenceEqual(shape.Key));
+            if (known is not null)
+                return Task.FromResult(known);
+            var numbered = new TableSchema
+            {
+                TableId = same.Count > 0 ? same[0].TableId : _schemas.Select(s => s.Schema.TableId).DefaultIfEmpty().Max() + 1,
+                Version = same.Count + 1,
+                Schema = shape.Schema,
+                Name = shape.Name,
+                Columns = shape.Columns,
+                Key = shape.Key,
+            };
+            _schemas.Add((source, numbered));
+            return Task.FromResult(numbered);
+        }
+    }
+
+    public ValueTask<TableSchema> Get(int tableId, int version, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            var found = _schemas.Find(s => s.Schema.TableId == tableId && s.Schema.Version == version).Schema;
+            return ValueTask.FromResult(found ?? throw new KeyNotFoundException());
+        }
+    }
+
+    public ValueTask<int?> FindTable(string source, string table, CancellationToken cancellation)
+    {
+        lock (_lock)
+            return ValueTask.FromResult(_schemas.Find(s => s.Source == source && s.Schema.FullName == table).Schema?.TableId);
+    }
+}

@@ -1,0 +1,88 @@
+using System.Text;
+using CdcOrleans.Capture.Postgres.Replication;
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Schemas;
+
+namespace CdcOrleans.Unit.Capture;
+
+/// <summary>A decoder with one announced table, and what it handed out.</summary>
+internal sealed class DecoderUnderTest : ICaptureObserver
+{
+    public const uint Orders = 16384;
+    public const uint NotSelected = 16385;
+
+    private readonly PgOutputDecoder _decoder;
+
+    public DecoderUnderTest(params int[] key)
+    {
+        _decoder = new PgOutputDecoder(Acknowledgement, this);
+        Table = new TableSchema
+        {
+            TableId = 1, Version = 1, Schema = "public", Name = "orders",
+            Columns = [.. new[] { "a", "b", "c", "d" }.Select(n => new ColumnSchema { Name = n, TypeOid = 25, TypeModifier = -1, TypeName = "text" })],
+            Key = key.Length == 0 ? [0] : key,
+        };
+        _decoder.Announce(Orders, new CapturedRelation(Announcement, Table));
+        _decoder.Announce(NotSelected, new CapturedRelation([], "public.other"));
+    }
+
+    public static byte[] Announcement { get; } = LogWriter.Relation(Orders, "public", "orders", 'd', (true, "a", 25, -1), (false, "b", 25, -1));
+
+    public Acknowledgement Acknowledgement { get; } = new();
+
+    public TableSchema Table { get; }
+
+    public List<WalItem> Items { get; } = [];
+
+    public List<RowChange> Changes => [.. Items.Where(i => i.Kind == WalItemKind.Change).Select(i => i.Change!)];
+
+    public int MessagesIgnored { get; private set; }
+
+    public int ChangesNotSelected { get; private set; }
+
+    public List<(string Table, bool First)> Truncates { get; } = [];
+
+    public Decoded Take(byte[] message, ulong position = 0)
+    {
+        var decoded = _decoder.Decode(message, new Lsn(position), out var item);
+        // The buffer is the next message's: what was handed out must not depend on it.
+        Array.Fill(message, (byte)0xFF);
+        if (decoded == Decoded.Item)
+            Items.Add(item);
+        while (_decoder.TryTakeHeld(out var held))
+            Items.Add(held);
+        return decoded;
+    }
+
+    /// <summary>A whole transaction of the given messages.</summary>
+    public void Transaction(ulong commit, params byte[][] messages)
+    {
+        Take(LogWriter.Begin(commit, 1_700_000_000_000_000, 7));
+        foreach (var message in messages)
+            Take(message, commit - 10);
+        Take(LogWriter.Commit(commit, commit + 5));
+    }
+
+    public static string?[] Values(RowImage image)
+    {
+        var values = new List<string?>();
+        foreach (var column in image)
+        {
+            values.Add(column.Kind switch
+            {
+                ColumnKind.Null => null,
+                ColumnKind.Unchanged => LogWriter.Unchanged,
+                _ => Encoding.UTF8.GetString(column.Text),
+            });
+        }
+
+        return [.. values];
+    }
+
+    void ICaptureObserver.MessageIgnored() => MessagesIgnored++;
+
+    void ICaptureObserver.ChangeNotSelected() => ChangesNotSelected++;
+
+    void ICaptureObserver.TruncateIgnored(string table, bool first) => Truncates.Add((table, first));
+}

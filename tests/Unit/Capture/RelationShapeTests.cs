@@ -1,0 +1,51 @@
+using CdcOrleans.Capture.Postgres.Replication;
+using CdcOrleans.Capture.Postgres.Schemas;
+using Xunit;
+
+namespace CdcOrleans.Unit.Capture;
+
+public sealed class RelationShapeTests
+{
+    [Fact]
+    public void The_primary_key_gives_the_order_where_it_is_the_identity()
+    {
+        var shape = RelationShape.Of(Relation(ReplicaIdentity.Default, true, false, true), Catalog("c", "a"));
+        Assert.Equal([2, 0], shape.Key);
+        Assert.Equal([false, true, false], shape.Columns.Select(c => c.Nullable));
+    }
+
+    [Theory]
+    [InlineData('i')]
+    [InlineData('d')]
+    public void Another_identity_is_the_key_in_column_order(char identity) =>
+        Assert.Equal([0, 1], RelationShape.Of(Relation((ReplicaIdentity)identity, true, true, false), Catalog("c")).Key);
+
+    [Fact]
+    public void With_whole_old_rows_the_primary_key_is_the_key() =>
+        Assert.Equal([1], RelationShape.Of(Relation(ReplicaIdentity.Full, true, true, true), Catalog("b")).Key);
+
+    [Theory]
+    [InlineData('f', true)]
+    [InlineData('n', false)]
+    [InlineData('d', false)]
+    public void Otherwise_there_is_no_key(char identity, bool flagged) =>
+        Assert.Empty(RelationShape.Of(Relation((ReplicaIdentity)identity, flagged, flagged, flagged), Catalog()).Key);
+
+    [Fact]
+    public void A_primary_key_that_the_log_does_not_know_yet_is_not_used()
+    {
+        Assert.Equal([0], RelationShape.Of(Relation(ReplicaIdentity.Default, true, false, false), Catalog("later")).Key);
+        Assert.Empty(RelationShape.Of(Relation(ReplicaIdentity.Full, true, true, true), Catalog("a", "later")).Key);
+    }
+
+    private static RelationMessage Relation(ReplicaIdentity identity, params bool[] flags) => new()
+    {
+        Oid = 1, Schema = "public", Name = "t", Identity = identity,
+        Columns = [.. flags.Select((flag, i) => new RelationColumn(flag, ((char)('a' + i)).ToString(), 23, -1))],
+    };
+
+    private static CatalogFacts Catalog(params string[] key) => new()
+    {
+        PrimaryKey = key, NotNull = key.ToHashSet(), Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer"), 3)],
+    };
+}
