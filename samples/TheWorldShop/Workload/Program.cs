@@ -13,7 +13,19 @@ var control = new Option<string>("--control") { Description = "The control datab
 var source = new Option<string>("--source") { Description = "Name of the source in cdc.yaml.", DefaultValueFactory = _ => "theworldshop" };
 var slot = new Option<string?>("--slot") { Description = "Replication slot. Default: cdc_<source>." };
 var publication = new Option<string?>("--publication") { Description = "Publication. Default: cdc_<source>." };
-var gateway = new Option<Uri>("--gateway") { Description = "Address of the gateway.", DefaultValueFactory = _ => new Uri("http://127.0.0.1:8080") };
+var gateway = new Option<Uri>("--gateway")
+{
+    Description = "Address of the gateway.",
+    HelpName = "http://host:port",
+    DefaultValueFactory = _ => new Uri("http://127.0.0.1:8080"),
+    CustomParser = result =>
+    {
+        if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+            return address;
+        result.AddError($"'{result.Tokens[0].Value}' is not an address for --gateway; write e.g. http://127.0.0.1:8080.");
+        return null;
+    },
+};
 var kafka = new Option<string?>("--kafka") { Description = "Kafka bootstrap servers, host:port.", HelpName = "host:port" };
 var files = new Option<string?>("--files") { Description = "Folder of the file sink.", HelpName = "folder" };
 
