@@ -14,6 +14,8 @@ namespace CdcOrleans.Integration.Storage;
 /// <summary>One server for all tests of the control database; each test takes a database of its own. The role "secured" needs a password.</summary>
 public sealed class ControlServer : IAsyncLifetime
 {
+    private const string Template = "migrated";
+
     private string _access = "";
     private PostgresServer? _server;
 
@@ -25,6 +27,7 @@ public sealed class ControlServer : IAsyncLifetime
         await File.WriteAllLinesAsync(_access, ["host all secured 127.0.0.1/32 scram-sha-256", "host all all 127.0.0.1/32 trust"]);
         _server = await PostgresServer.Start($"hba_file='{_access}'", "autovacuum=off");
         await PostgresServer.Execute(_server.Connection(), "CREATE ROLE secured LOGIN PASSWORD 'correct'");
+        await ControlDatabase.Migrate(_server.Connection(Template), NullLogger.Instance, TestContext.Current.CancellationToken);
     }
 
     public async ValueTask DisposeAsync()
@@ -34,12 +37,12 @@ public sealed class ControlServer : IAsyncLifetime
         File.Delete(_access);
     }
 
-    /// <summary>A database of its own, as the release leaves it.</summary>
+    /// <summary>A database of its own, as the release leaves it: a copy of one that was migrated.</summary>
     public async Task<ControlStores> Migrated()
     {
-        var connection = Server.Connection($"cdc_{Guid.NewGuid():N}");
-        await ControlDatabase.Migrate(connection, NullLogger.Instance, TestContext.Current.CancellationToken);
-        return new ControlStores(connection);
+        var name = $"cdc_{Guid.NewGuid():N}";
+        await PostgresServer.Execute(Server.Connection(), $"CREATE DATABASE {name} TEMPLATE {Template}");
+        return new ControlStores(Server.Connection(name));
     }
 }
 
