@@ -1,6 +1,7 @@
 # Sourced by run.sh, test.sh and the sample's scripts: words to the user, ports, processes.
 
-say() { printf '%s\n' "$*"; }
+# say LINE...
+say() { printf '%s\n' "$@"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
 is_root() { [ "$(id -u)" = 0 ]; }

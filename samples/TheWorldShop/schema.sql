@@ -23,7 +23,6 @@ CREATE TABLE IF NOT EXISTS products (
   name         text NOT NULL,
   price        numeric(10,2) NOT NULL CHECK (price > 0),
   weight       double precision,
-  tags         text[] NOT NULL DEFAULT '{}',
   discontinued boolean NOT NULL DEFAULT false,
   description  text NOT NULL DEFAULT '',
   priced_at    timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'UTC')

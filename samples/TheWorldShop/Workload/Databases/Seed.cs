@@ -20,9 +20,9 @@ internal static class Seed
         """;
 
     private const string Products = """
-        INSERT INTO products (id, sku, name, price, weight, tags, discontinued, description)
+        INSERT INTO products (id, sku, name, price, weight, discontinued, description)
         SELECT i, md5('sku' || i)::uuid, 'Product ' || i, 1 + (i * 37 % 9900) / 100.0, CASE WHEN i % 9 = 0 THEN NULL ELSE i / 7.0 END,
-               CASE WHEN i % 3 = 0 THEN '{}' ELSE ARRAY['tag' || i % 5, 'größe, ' || i % 3] END, i % 50 = 0, repeat(md5('description' || i), 120)
+               i % 50 = 0, repeat(md5('description' || i), 120)
         FROM generate_series(@from::int, @to::int) AS i
         ON CONFLICT DO NOTHING
         """;

@@ -38,7 +38,7 @@ internal sealed record Verify
         List<TableComparison> comparisons;
         while (true)
         {
-            // The slot is asked before the events are read: once it has passed the end, nothing new arrives.
+            // The slot is asked before the events are read: what it has passed was delivered before, and nothing more comes.
             var passed = await SlotPassed(shop, end!, cancellation);
             foreach (var e in delivered.ReadNew())
             {
@@ -51,7 +51,7 @@ internal sealed record Verify
             comparisons = await Compare(shop, folds.Values, cancellation);
             var faults = folds.Values.Any(f => f.Faults.Count > 0);
             var equal = comparisons.All(c => c.Differences.Count == 0);
-            if (faults || (equal && passed != false) || waited.Elapsed > Wait)
+            if (faults || passed == true || (passed is null && equal) || waited.Elapsed > Wait)
             {
                 Print(from, folds, comparisons, strangers);
                 if (equal && passed == false)
