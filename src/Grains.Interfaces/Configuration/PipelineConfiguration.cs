@@ -78,11 +78,11 @@ public sealed record SourceConfiguration
     /// <summary>Number of partitions; fixed at the source's first start. Default 32, 1 to 4096.</summary>
     public int Partitions { get; init; } = 32;
 
-    /// <summary>Changes that may be on their way (read, not yet durable) before reading pauses. Default 100,000.</summary>
-    public int WindowChanges { get; init; } = 100_000;
+    /// <summary>Changes that may be on their way (read, not yet durable) before reading pauses. Default 50,000.</summary>
+    public int WindowChanges { get; init; } = 50_000;
 
-    /// <summary>The same in bytes. Default 64 MiB.</summary>
-    public long WindowBytes { get; init; } = 64L << 20;
+    /// <summary>The same in bytes. Default 32 MiB.</summary>
+    public long WindowBytes { get; init; } = 32L << 20;
 
     /// <summary>Time between heartbeats written into the source's log; zero switches them off. Default 10 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(10);

@@ -47,6 +47,9 @@ internal sealed class Entity
     /// <summary>Whether it may be let go from memory.</summary>
     public bool IsIdle => !IsApplying && !IsLoading && _waiting.Count == 0;
 
+    /// <summary>Whether its only change here created it; see <see cref="EntityTable"/>.</summary>
+    public bool IsCreated { get; set; }
+
     /// <summary>Neighbours in the partition's order of last use.</summary>
     public Entity? Newer { get; set; }
 

@@ -45,7 +45,7 @@ internal sealed class SourceRuntimes : IAsyncDisposable
         _silo = silo;
         _time = time;
         _loggers = loggers;
-        _budget = new EntityBudget(configuration.Cluster.EntityCacheBytes);
+        _budget = new EntityBudget(configuration.Cluster.EntityCacheBytes, Math.Max(1, configuration.Sources.Values.Sum(s => s.Partitions)));
     }
 
     /// <summary>The runtime of a source.</summary>

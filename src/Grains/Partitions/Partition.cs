@@ -147,13 +147,13 @@ internal sealed class Partition
 
         if (_entities.TryGet(change.Entity, out var entity))
         {
-            _entities.Touch(entity);
+            _entities.Use(entity);
             entity.Plan = plan;
         }
         else
         {
             entity = new Entity(change.Entity, plan);
-            _entities.Add(entity);
+            _entities.Add(entity, created: change.Operation == ChangeOperation.Create);
         }
 
         entity.Enqueue(change, place);
@@ -266,7 +266,7 @@ internal sealed class Partition
             Buffer.Add(entity.Key, state);
         }
 
-        _entities.Touch(entity);
+        _entities.Account(entity);
         Finish(apply, apply.Places, apply.Duplicates, apply.CommitMicros);
         if (entity.Waiting > 0)
             Dispatch(entity);
@@ -306,7 +306,7 @@ internal sealed class Partition
         entity.IsLoading = false;
         entity.IsLoaded = true;
         entity.State = loaded.State;
-        _entities.Touch(entity);
+        _entities.Account(entity);
         Dispatch(entity);
     }
 

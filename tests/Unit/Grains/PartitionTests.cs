@@ -204,7 +204,7 @@ public sealed class PartitionTests
             var routes = new RouteTable(
                 source, [new RouteConfiguration { From = "*", To = ["sink"], Format = "test" }],
                 new Dictionary<string, ISink> { ["sink"] = Sink }, [Format]);
-            Budget = new EntityBudget(budget);
+            Budget = new EntityBudget(budget, 1);
             var figures = new SourceFigures("shop", TimeProvider.System, Budget, [Sink]);
             _states = new StateReader(store, figures, TimeProvider.System, NullLogger.Instance);
             _checkpointer = new Checkpointer(
