@@ -13,14 +13,17 @@ public sealed class ServerStopTests
     {
         await using var server = await PostgresServer.Start();
         var database = await server.CreateDatabase("db");
-        await PostgresServer.Execute(database, "CREATE TABLE t (id int PRIMARY KEY)");
-        await using var capture = new CaptureUnderTest("stop", database, ["public.*"]);
+        await PostgresServer.Execute(database, "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE noise (id int PRIMARY KEY)");
+        await using var capture = new CaptureUnderTest("stop", database, ["public.t"]);
         await capture.Start();
         await capture.Execute("INSERT INTO t VALUES (1)");
         var (before, commit) = await capture.NextTransaction();
         capture.Stream.Confirm(commit.EndLsn);
 
-        // A fast stop waits for us to be caught up: it would hang if only captured changes were acknowledged.
+        await capture.Stream.SendFeedback(CancellationToken.None);
+
+        // A fast stop waits until we have acknowledged all of the log: it would hang if only captured changes were acknowledged.
+        await capture.Execute("INSERT INTO noise SELECT generate_series(1, 1000)");
         var reading = capture.Next();
         await server.Stop(mode);
         var failure = await Assert.ThrowsAsync<CaptureException>(() => reading);
