@@ -81,7 +81,7 @@ cleanup() {
   rm -f "$LOCAL/silo.pid"
   if [ -n "$folder" ]; then
     stop_postgres "$folder"
-    if [ "$failed" = 0 ]; then remove_postgres "$folder"; else say "PostgreSQL's data is kept in $folder until the next run."; fi
+    if [ "$failed" = 0 ]; then remove_postgres "$folder"; rm -f "$LOCAL/shop.env"; else say "PostgreSQL's data is kept in $folder until the next run."; fi
   fi
   rm -f "$pidfile"
 }

@@ -39,7 +39,7 @@ rm -rf "$LOCAL"
 mkdir -p "$LOCAL"
 # No compiler or build server outlives this script.
 export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
-trap 'end_process "$pid_foreground" "" 30' EXIT
+trap 'end_process "$pid_foreground" "" 90' EXIT
 trap 'exit 130' INT TERM
 
 need_dotnet
