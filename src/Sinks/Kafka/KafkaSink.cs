@@ -119,14 +119,7 @@ internal sealed partial class KafkaSink : ISink
             _failed.Enqueue(shipment);
         }
 
-        try
-        {
-            _signal.Release();
-        }
-        catch (ObjectDisposedException)
-        {
-            // Closed meanwhile: the delivery stays incomplete, and its events will come again from the log.
-        }
+        Wake();
     }
 
     private Lane Open(Dictionary<string, string> settings)
@@ -146,7 +139,7 @@ internal sealed partial class KafkaSink : ISink
             LogFatal(Name, error.Reason, error.Code);
             _health.Down($"{error.Reason} ({error.Code}); the producer failed fatally and a new one takes over.");
             lane.IsBroken = true;
-            _signal.Release();
+            Wake();
             return;
         }
 
@@ -231,6 +224,18 @@ internal sealed partial class KafkaSink : ISink
                 if (outcome.Code != ErrorCode.TopicAlreadyExists)
                     _health.Trouble($"Topic '{topic}' could not be created: {outcome.Reason} ({outcome.Code}).");
             }
+        }
+    }
+
+    private void Wake()
+    {
+        try
+        {
+            _signal.Release();
+        }
+        catch (ObjectDisposedException)
+        {
+            // Closed meanwhile: what is not delivered stays incomplete, and its events will come again from the log.
         }
     }
 

@@ -46,13 +46,13 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
         });
         await Task.WhenAll(chains);
 
-        var records = topic.Read(400, partitions: 7);
+        var records = topic.Read(400);
         Assert.Equal(400, records.Count);
         foreach (var (key, hash) in keys)
         {
             var ofKey = records.Where(r => KafkaTopic.Text(r.Message.Key) == key).ToList();
             Assert.Equal(Enumerable.Range(0, 100).Select(i => $"{i}"), ofKey.Select(r => KafkaTopic.Text(r.Message.Value)));
-            Assert.All(ofKey, r => Assert.Equal((hash & 0x7fffffff) % 7, r.Partition.Value));
+            Assert.All(ofKey, r => Assert.Equal((hash & 0x7fffffff) % topic.Partitions, r.Partition.Value));
         }
 
         Assert.Equal(400, sink.Status.Delivered);
@@ -66,7 +66,7 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
 
         await Deliver(Open(), TestDelivery.Event(topic.Name, "1", "{}", 3, new KeyValuePair<string, byte[]>("own", "x"u8.ToArray())), TestDelivery.Event(topic.Name, "1", null, 3));
 
-        var records = topic.Read(2, partitions: 1);
+        var records = topic.Read(2);
         Assert.Equal(["{}", "null"], records.Select(r => KafkaTopic.Text(r.Message.Value)));
         Assert.Equal(
             ["cdc.id=shop:16/B374D848:3", "cdc.version=16/B374D848/3", "cdc.origin=backfill", "cdc.schema=3", "own=x"],
@@ -84,7 +84,7 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
         await Deliver(sink, TestDelivery.Event(topic.Name, "1", "before"), large, TestDelivery.Event(topic.Name, "1", "after"));
 
         Assert.Contains("max.message.bytes", large.Refusal, StringComparison.Ordinal);
-        Assert.Equal(["before", "after"], topic.Read(2, partitions: 1).Select(r => KafkaTopic.Text(r.Message.Value)));
+        Assert.Equal(["before", "after"], topic.Read(2).Select(r => KafkaTopic.Text(r.Message.Value)));
         Assert.Equal(1, sink.Status.Refused);
         Assert.Equal(2, sink.Status.Delivered);
     }
@@ -105,7 +105,7 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
 
         Assert.NotNull(large.Events[0].Refusal);
         Assert.All(small, d => Assert.Null(d.Events[0].Refusal));
-        Assert.Equal(Enumerable.Range(0, 50).Select(i => $"{i}").Order(), topic.Read(50, partitions: 1).Select(r => KafkaTopic.Text(r.Message.Key)).Order());
+        Assert.Equal(Enumerable.Range(0, 50).Select(i => $"{i}").Order(), topic.Read(50).Select(r => KafkaTopic.Text(r.Message.Key)).Order());
     }
 
     [Fact]
