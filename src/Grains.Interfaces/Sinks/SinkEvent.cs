@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
 
 namespace CdcOrleans.Grains.Interfaces.Sinks;
 
@@ -29,6 +30,9 @@ public sealed class SinkEvent
 
     /// <summary>The formatted value; null for a tombstone.</summary>
     public required byte[]? Value { get; init; }
+
+    /// <summary>Entity of the change.</summary>
+    public EntityKey Entity { get; init; }
 
     /// <summary>Source of the change.</summary>
     public required string Source { get; init; }

@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Entities;
+using System.Collections;
 using CdcOrleans.Grains.Interfaces.Sinks;
 using CdcOrleans.Grains.Interfaces.Storage;
 
@@ -42,7 +42,7 @@ internal abstract class EventBatch
             {
                 var share = Share(output.Sinks[i]);
                 foreach (var made in scratch)
-                    share.Add(i == 0 ? made : Copy(made), change.Change.Entity);
+                    share.Add(i == 0 ? made : Copy(made));
             }
         }
 
@@ -141,6 +141,7 @@ internal abstract class EventBatch
     private static SinkEvent Copy(SinkEvent made) => new()
     {
         Topic = made.Topic,
+        Entity = made.Entity,
         Key = made.Key,
         Value = made.Value,
         Source = made.Source,
@@ -150,24 +151,28 @@ internal abstract class EventBatch
         Headers = made.Headers,
     };
 
-    private sealed class SinkShare(EventBatch batch, ISink sink) : Delivery
+    /// <summary>
+    /// What one sink gets: the delivery, and the list of its events. Most deliveries have one event, which costs no list.
+    /// </summary>
+    private sealed class SinkShare(EventBatch batch, ISink sink) : Delivery, IReadOnlyList<SinkEvent>
     {
-        private readonly List<SinkEvent> _events = new(1);
-        private readonly List<EntityKey> _entities = new(1);
+        private FirstAndRest<SinkEvent> _events;
 
         public ISink Sink { get; } = sink;
 
         public SinkShare? Next { get; set; }
 
-        public override IReadOnlyList<SinkEvent> Events => _events;
+        public override IReadOnlyList<SinkEvent> Events => this;
+
+        public int Count => _events.Count;
 
         public bool HasRefused
         {
             get
             {
-                foreach (var made in _events)
+                for (var i = 0; i < Count; i++)
                 {
-                    if (made.Refusal is not null)
+                    if (this[i].Refusal is not null)
                         return true;
                 }
 
@@ -175,26 +180,24 @@ internal abstract class EventBatch
             }
         }
 
-        public void Add(SinkEvent made, EntityKey entity)
-        {
-            _events.Add(made);
-            _entities.Add(entity);
-        }
+        public SinkEvent this[int index] => _events[index];
+
+        public void Add(SinkEvent made) => _events.Add(made);
 
         public IEnumerable<DeadLetter> Refused()
         {
-            for (var i = 0; i < _events.Count; i++)
+            foreach (var made in this)
             {
-                if (_events[i] is { Refusal: { } error } refused)
+                if (made.Refusal is { } error)
                 {
                     yield return new DeadLetter
                     {
-                        Entity = _entities[i],
-                        Version = refused.Version,
+                        Entity = made.Entity,
+                        Version = made.Version,
                         Sink = Sink.Name,
-                        Topic = refused.Topic,
-                        Key = refused.Key,
-                        Value = refused.Value,
+                        Topic = made.Topic,
+                        Key = made.Key,
+                        Value = made.Value,
                         Error = error,
                     };
                 }
@@ -202,5 +205,13 @@ internal abstract class EventBatch
         }
 
         public override void Complete() => batch.OnAnswered();
+
+        public IEnumerator<SinkEvent> GetEnumerator()
+        {
+            for (var i = 0; i < Count; i++)
+                yield return this[i];
+        }
+
+        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
     }
 }

@@ -18,7 +18,7 @@ internal sealed class Entity
     /// <summary>Bytes of changes after which an apply takes no more.</summary>
     private const int MostBytes = 1 << 20;
 
-    private readonly Queue<(RowChange Change, long Place)> _waiting = new(1);
+    private FirstAndRest<(RowChange Change, long Place)> _waiting;
 
     public Entity(EntityKey key, TablePlan plan)
     {
@@ -60,10 +60,10 @@ internal sealed class Entity
     public int Counted { get; set; }
 
     /// <summary>Bytes it keeps in memory, roughly: the object, its place in the table, its key and its state.</summary>
-    public int Size => 300 + (2 * Key.Key.Length) + (State?.Size ?? 0);
+    public int Size => 250 + (2 * Key.Key.Length) + (State?.Size ?? 0);
 
     /// <summary>A change waits.</summary>
-    public void Enqueue(RowChange change, long place) => _waiting.Enqueue((change, place));
+    public void Enqueue(RowChange change, long place) => _waiting.Add((change, place));
 
     /// <summary>
     /// Takes what waits: skips what is not newer than the state, completes images from it, formats events. The caller sends the
@@ -73,10 +73,11 @@ internal sealed class Entity
     {
         var state = State;
         var bytes = 0;
-        while (_waiting.Count > 0 && apply.Places.Count < MostChanges && bytes < MostBytes)
+        var taken = 0;
+        while (taken < _waiting.Count && taken < MostChanges && bytes < MostBytes)
         {
-            var (change, place) = _waiting.Dequeue();
-            apply.Places.Add(place);
+            var (change, place) = _waiting[taken++];
+            apply.Took(place);
             if (state is not null && change.Version <= state.Version)
             {
                 apply.Duplicates++;
@@ -105,6 +106,7 @@ internal sealed class Entity
                 change.Version, change.Table, deleted || Plan.Mode != EntityMode.Row ? default : after, deleted);
         }
 
+        _waiting.RemoveFirst(taken);
         apply.Outcome = state;
     }
 }

@@ -6,10 +6,12 @@ namespace CdcOrleans.Grains.Entities;
 /// <summary>One apply of an entity: the changes it took, the events they made, the state they lead to.</summary>
 internal sealed class EntityApply(Entity entity, Action<EntityApply> finished) : EventBatch
 {
+    private FirstAndRest<long> _places;
+
     public Entity Entity { get; } = entity;
 
-    /// <summary>Places of the changes in the partition's sequence.</summary>
-    public List<long> Places { get; } = new(1);
+    /// <summary>How many changes it took.</summary>
+    public int Count => _places.Count;
 
     /// <summary>How many of them had been applied before.</summary>
     public int Duplicates { get; set; }
@@ -19,6 +21,12 @@ internal sealed class EntityApply(Entity entity, Action<EntityApply> finished) :
 
     /// <summary>The state after the apply.</summary>
     public EntityState? Outcome { get; set; }
+
+    /// <summary>It took the change at that place of the partition's sequence.</summary>
+    public void Took(long place) => _places.Add(place);
+
+    /// <summary>Place of the change that it took as its n-th, from 0.</summary>
+    public long Place(int index) => _places[index];
 
     /// <inheritdoc />
     protected override void Finished() => finished(this);

@@ -28,7 +28,10 @@ internal sealed class Partition
     private readonly ConcurrentQueue<object> _answers = new();
     private readonly HashSet<ISink> _toFlush = [];
     private TaskCompletionSource? _drained;
+    private readonly Action<EntityApply> _onApplied;
     private int _turnQueued;
+    private int _finished;
+    private int _duplicates;
 
     /// <param name="source">What the source's partitions share.</param>
     /// <param name="index">The partition's number.</param>
@@ -43,6 +46,7 @@ internal sealed class Partition
         _dispatcher = dispatcher;
         _schedule = schedule;
         Index = index;
+        _onApplied = OnApplied;
         _sequence = new PartitionSequence(claim.Progress);
         _entities = new EntityTable(source.Budget);
         Buffer = new CheckpointBuffer(index, claim);
@@ -114,7 +118,7 @@ internal sealed class Partition
     /// <summary>Runs an entity's apply where the dispatcher decided; called by it.</summary>
     public void Run(Entity entity)
     {
-        var apply = new EntityApply(entity, OnApplied);
+        var apply = new EntityApply(entity, _onApplied);
         entity.Apply(apply, _source.Name, _source.Database);
         if (apply.IsEmpty)
             OnApplied(apply);
@@ -126,7 +130,7 @@ internal sealed class Partition
     {
         if (!_sequence.TryAccept(change.Version, out var place))
         {
-            _source.Figures.Duplicate(1);
+            _duplicates++;
             return;
         }
 
@@ -267,7 +271,9 @@ internal sealed class Partition
         }
 
         _entities.Account(entity);
-        Finish(apply, apply.Places, apply.Duplicates, apply.CommitMicros);
+        for (var i = 0; i < apply.Count; i++)
+            _sequence.Finish(apply.Place(i));
+        Finish(apply, apply.Count, apply.Duplicates, apply.CommitMicros);
         if (entity.Waiting > 0)
             Dispatch(entity);
     }
@@ -275,11 +281,13 @@ internal sealed class Partition
     private void Finish(LaneBatch batch)
     {
         batch.Lane.IsSending = false;
-        Finish(batch, batch.Places, 0, batch.CommitMicros);
+        foreach (var place in batch.Places)
+            _sequence.Finish(place);
+        Finish(batch, batch.Places.Count, 0, batch.CommitMicros);
         QueueToSend(batch.Lane);
     }
 
-    private void Finish(EventBatch events, List<long> places, int duplicates, long commitMicros)
+    private void Finish(EventBatch events, int changes, int duplicates, long commitMicros)
     {
         if (events.HasRefused)
         {
@@ -293,9 +301,8 @@ internal sealed class Partition
             _source.Figures.DeadLetters(count);
         }
 
-        foreach (var place in places)
-            _sequence.Finish(place);
-        _source.Figures.Finished(places.Count - duplicates, duplicates);
+        _finished += changes - duplicates;
+        _duplicates += duplicates;
         if (commitMicros != 0)
             _source.Figures.Latency(commitMicros);
     }
@@ -317,6 +324,12 @@ internal sealed class Partition
         _toFlush.Clear();
         Buffer.SetProgress(_sequence.Progress);
         _entities.Trim();
+        if (_finished > 0 || _duplicates > 0)
+        {
+            _source.Figures.Finished(_finished, _duplicates);
+            _finished = _duplicates = 0;
+        }
+
         _source.Checkpointer.Notice(Buffer);
         if (_sequence.Unfinished == 0 && _drained is { } drained)
         {

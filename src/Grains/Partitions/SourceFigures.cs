@@ -50,14 +50,10 @@ internal sealed class SourceFigures
     {
         Interlocked.Add(ref _finished, changes);
         FinishedCounter.Add(changes, _tag);
-        if (duplicates > 0)
-            Duplicate(duplicates);
-    }
-
-    public void Duplicate(int changes)
-    {
-        Interlocked.Add(ref _duplicates, changes);
-        DuplicatesCounter.Add(changes, _tag);
+        if (duplicates == 0)
+            return;
+        Interlocked.Add(ref _duplicates, duplicates);
+        DuplicatesCounter.Add(duplicates, _tag);
     }
 
     public void Unrouted() => Interlocked.Increment(ref _unrouted);

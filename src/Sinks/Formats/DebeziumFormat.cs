@@ -48,6 +48,7 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
     private static SinkEvent Event(in CompletedChange change, byte[]? key, byte[]? value) => new()
     {
         Topic = change.Topic,
+        Entity = change.Change.Entity,
         Key = key,
         Value = value,
         Source = change.Source,
