@@ -91,7 +91,10 @@ internal sealed class Pipeline : IAsyncDisposable
     {
         var end = Lsn.Parse((await PostgresServer.Scalar(Database, "SELECT pg_current_wal_insert_lsn()::text"))!);
         await silo.Until(
-            async () => Lsn.Parse(Reader(await silo.Source("shop")).GetProperty("positions").GetProperty("confirmed").GetString()!) >= end, $"to confirm {end}", patience);
+            async () => Reader(await silo.Source("shop")).GetProperty("positions").GetProperty("confirmed").GetString() is { } confirmed
+                && Lsn.Parse(confirmed) >= end,
+            $"to confirm {end}",
+            patience);
     }
 
     /// <summary>The reader's part of a source's status.</summary>

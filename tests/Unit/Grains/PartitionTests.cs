@@ -334,6 +334,7 @@ public sealed class PartitionTests
             events.Add(new SinkEvent
             {
                 Topic = change.Topic,
+                Entity = change.Change.Entity,
                 Key = System.Text.Encoding.UTF8.GetBytes(change.Change.Entity.Key),
                 Value = [],
                 Source = change.Source,
