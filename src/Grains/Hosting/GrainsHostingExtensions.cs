@@ -30,6 +30,9 @@ public static class GrainsHostingExtensions
         services.AddPlacementDirector<PartitionPlacement, PartitionPlacementDirector>();
         silo.AddGrainDirectory(EntityDirectory.Name, static (provider, _) => new EntityDirectory(provider.GetRequiredService<EntityAddresses>()));
 
+        // Entities' addresses are computed, so there is little to cache, and the cache takes its memory at once.
+        silo.Configure<GrainDirectoryOptions>(options => options.CacheSize = EntityDirectoryCache.Others);
+
         // Scans that walk every activation have no use here.
         silo.Configure<SiloMessagingOptions>(options => options.GrainWorkloadAnalysisPeriod = TimeSpan.Zero);
         silo.Configure<GrainCollectionOptions>(options =>

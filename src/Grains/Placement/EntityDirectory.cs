@@ -58,6 +58,9 @@ internal sealed class EntityAddresses(PartitionHomes homes, SourceRuntimes sourc
 /// <summary>Answers for entities by computation and for all other grains from Orleans' own cache.</summary>
 internal sealed class EntityDirectoryCache : IGrainDirectoryCache
 {
+    /// <summary>Addresses of grains other than entities that are kept: readers and partitions, above all.</summary>
+    public const int Others = 20_000;
+
     private readonly EntityAddresses _addresses;
     private readonly GrainClassMap _classes;
     private readonly IGrainDirectoryCache _others;
@@ -67,7 +70,7 @@ internal sealed class EntityDirectoryCache : IGrainDirectoryCache
     {
         _addresses = addresses;
         _classes = classes;
-        _others = GrainDirectoryCacheFactory.CreateGrainDirectoryCache(services, new GrainDirectoryOptions { CachingStrategy = GrainDirectoryOptions.CachingStrategyType.LRU });
+        _others = GrainDirectoryCacheFactory.CreateGrainDirectoryCache(services, new GrainDirectoryOptions { CachingStrategy = GrainDirectoryOptions.CachingStrategyType.LRU, CacheSize = Others });
     }
 
     /// <inheritdoc />
