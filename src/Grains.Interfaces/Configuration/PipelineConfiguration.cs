@@ -78,8 +78,8 @@ public sealed record SourceConfiguration
     /// <summary>Number of partitions; fixed at the source's first start. Default 32, 1 to 4096.</summary>
     public int Partitions { get; init; } = 32;
 
-    /// <summary>Changes that may be on their way (read, not yet durable) before reading pauses. Default 50,000.</summary>
-    public int WindowChanges { get; init; } = 50_000;
+    /// <summary>Changes that may be on their way (read, not yet durable) before reading pauses. Default 25,000.</summary>
+    public int WindowChanges { get; init; } = 25_000;
 
     /// <summary>The same in bytes. Default 32 MiB.</summary>
     public long WindowBytes { get; init; } = 32L << 20;

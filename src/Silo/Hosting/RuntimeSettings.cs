@@ -13,7 +13,7 @@ internal static class RuntimeSettings
     // The youngest generation: by default as large as the processor's cache, which virtual machines often report as tiny. Then what is
     // on its way to a sink outlives it and has to be collected from the oldest. Measured: a third of the CPU per change.
     private const string YoungestGeneration = "DOTNET_GCgen0size";
-    private const string YoungestGenerationBytes = "0x3000000";
+    private const string YoungestGenerationBytes = "0x2000000";
 
     // Arenas of the C library's allocator: each keeps what it once had, and the Kafka client allocates on many threads.
     private const string Arenas = "MALLOC_ARENA_MAX";
