@@ -1,1 +1,3 @@
-return 0; // Placeholder of the skeleton; the program comes with its own commit.
+using BenchmarkDotNet.Running;
+
+BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);

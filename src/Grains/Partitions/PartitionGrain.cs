@@ -99,7 +99,17 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         if (batch.Sequence != _expected)
             throw new BatchOutOfSequenceException($"{_source.Name}: batch {batch.Sequence} came where {_expected} was next.");
         _expected++;
-        _partition.Take(batch.Changes);
+        try
+        {
+            _partition.Take(batch.Changes);
+        }
+        catch (Exception exception)
+        {
+            LogFault(_logger, exception, _source.Name, _partition.Index);
+            Fence();
+            throw;
+        }
+
         return ValueTask.CompletedTask;
     }
 
