@@ -5,12 +5,16 @@ namespace CdcOrleans.Sinks.File;
 
 /// <summary>
 /// The file of one topic: appended to in whole lines and forced to the disk. Its end is always the end of a line: what a crash or a
-/// failed write left behind the last line break is cut off before more is written. It is open, and locked, only while it is written to,
-/// so that it may be moved away or written by another process in between.
+/// failed write left behind the last line break is cut off before more is written. It is open only while it is written to, so that it may
+/// be moved away in between; and written only under the folder's lock, a file that writers alone open, so that several silos may share a
+/// folder and readers hold nobody up.
 /// </summary>
 internal static class TopicFile
 {
     private const int Block = 64 * 1024;
+
+    // Other share modes than "none" are shared locks on Unix: two writers of the file itself would both get theirs.
+    private const string LockName = ".cdc-lock";
 
     /// <summary>Appends whole lines; they are on the disk when this returns.</summary>
     /// <exception cref="IOException">The disk is full, the path is gone, or the like; no part of the lines counts as written.</exception>
@@ -19,8 +23,9 @@ internal static class TopicFile
     {
         var folder = Path.GetDirectoryName(path)!;
         Directory.CreateDirectory(folder);
+        using var held = System.IO.File.OpenHandle(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         var isNew = !System.IO.File.Exists(path);
-        using var handle = System.IO.File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        using var handle = System.IO.File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
         var end = EndOfLastLine(handle);
         if (end < RandomAccess.GetLength(handle))
             RandomAccess.SetLength(handle, end);
