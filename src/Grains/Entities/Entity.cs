@@ -2,7 +2,6 @@ using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Sinks;
 
 namespace CdcOrleans.Grains.Entities;
 
@@ -85,25 +84,12 @@ internal sealed class Entity
             }
 
             bytes += change.Size;
-            var before = ImageCompletion.Before(change, state, out var beforeTable);
-            var after = ImageCompletion.After(change, state);
-            apply.Add(
-                new CompletedChange
-                {
-                    Change = change,
-                    Source = source,
-                    Database = database,
-                    Topic = Plan.Topic,
-                    Origin = EventOrigin.Stream,
-                    Before = before,
-                    BeforeTable = beforeTable,
-                    After = after,
-                },
-                Plan);
+            var completed = ImageCompletion.Complete(change, state, Plan.Topic, source, database);
+            apply.Add(in completed, Plan);
             apply.CommitMicros = change.Transaction.CommitMicros;
             var deleted = change.Operation == ChangeOperation.Delete;
             state = new EntityState(
-                change.Version, change.Table, deleted || Plan.Mode != EntityMode.Row ? default : after, deleted);
+                change.Version, change.Table, deleted || Plan.Mode != EntityMode.Row ? default : completed.After, deleted);
         }
 
         _waiting.RemoveFirst(taken);

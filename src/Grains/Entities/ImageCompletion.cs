@@ -2,12 +2,35 @@ using System.Buffers.Binary;
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Grains.Interfaces.Sinks;
 
 namespace CdcOrleans.Grains.Entities;
 
 /// <summary>Completes what the log leaves out of a change from the row the entity holds.</summary>
 internal static class ImageCompletion
 {
+    /// <summary>A change from the log with both images completed, ready to be formatted.</summary>
+    /// <param name="change">The change.</param>
+    /// <param name="held">What its entity holds; null when nothing is held or known.</param>
+    /// <param name="topic">Topic of its table.</param>
+    /// <param name="source">Name of its source.</param>
+    /// <param name="database">Name of the captured database.</param>
+    public static CompletedChange Complete(RowChange change, EntityState? held, string topic, string source, string database)
+    {
+        var before = Before(change, held, out var beforeTable);
+        return new CompletedChange
+        {
+            Change = change,
+            Source = source,
+            Database = database,
+            Topic = topic,
+            Origin = EventOrigin.Stream,
+            Before = before,
+            BeforeTable = beforeTable,
+            After = After(change, held),
+        };
+    }
+
     /// <summary>
     /// The row after a change, with columns that the log calls unchanged taken from the held row, by name.
     /// A column that the held row does not know either stays <see cref="ColumnKind.Unchanged"/>.
@@ -15,7 +38,7 @@ internal static class ImageCompletion
     public static RowImage After(RowChange change, EntityState? held)
     {
         var after = change.After;
-        if (!after.HasUnchanged || held is not { Deleted: false, Row.IsPresent: true })
+        if (held is not { Deleted: false, Row.IsPresent: true } || !after.HasUnchanged)
             return after;
 
         var size = 2;

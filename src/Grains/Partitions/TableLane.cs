@@ -1,7 +1,6 @@
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Sinks;
 
 namespace CdcOrleans.Grains.Partitions;
 
@@ -36,20 +35,7 @@ internal sealed class TableLane(TablePlan plan)
             bytes += change.Size;
             batch.Places.Add(place);
             batch.CommitMicros = change.Transaction.CommitMicros;
-            var before = ImageCompletion.Before(change, null, out var beforeTable);
-            batch.Add(
-                new CompletedChange
-                {
-                    Change = change,
-                    Source = source,
-                    Database = database,
-                    Topic = Plan.Topic,
-                    Origin = EventOrigin.Stream,
-                    Before = before,
-                    BeforeTable = beforeTable,
-                    After = change.After,
-                },
-                Plan);
+            batch.Add(ImageCompletion.Complete(change, null, Plan.Topic, source, database), Plan);
         }
     }
 }
