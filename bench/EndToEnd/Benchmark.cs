@@ -15,7 +15,8 @@ internal sealed record DrainResult(string Workload, string Consumer, int Round, 
 
 /// <summary>All that a run measured.</summary>
 internal sealed record BenchmarkResults(
-    IReadOnlyList<string> Versions, IReadOnlyList<string> Consumers, IReadOnlyList<DrainResult> Drains, IReadOnlyList<LatencyResult> Latencies);
+    IReadOnlyList<string> Versions, IReadOnlyList<string> Consumers, IReadOnlyList<DrainResult> Drains, IReadOnlyList<LatencyResult> Latencies,
+    IReadOnlyList<EnduranceResult> Endurances);
 
 /// <summary>
 /// Runs everything: each round's changes are written once while nobody reads, then every consumer drains the same log in its turn, alone.
@@ -23,6 +24,7 @@ internal sealed record BenchmarkResults(
 internal sealed class Benchmark(BenchmarkOptions options, string productCommit) : IAsyncDisposable
 {
     public const string LatencyWorkload = "latency";
+    public const string EnduranceWorkload = "endurance";
 
     private readonly Stack<IAsyncDisposable> _started = new();
     private readonly List<IConsumer> _consumers = [];
@@ -42,7 +44,8 @@ internal sealed class Benchmark(BenchmarkOptions options, string productCommit) 
         foreach (var workload in Workload.All.Where(w => options.Workloads.Contains(w.Name)))
             await Run(workload, size, cancel);
         var latencies = options.Workloads.Contains(LatencyWorkload) ? await MeasureLatency(cancel) : [];
-        return new BenchmarkResults([.. _consumers.Select(c => c.Version)], [.. _consumers.Select(c => c.Name)], _drains, latencies);
+        var endurances = options.Workloads.Contains(EnduranceWorkload) ? await MeasureEndurance(cancel) : [];
+        return new BenchmarkResults([.. _consumers.Select(c => c.Version)], [.. _consumers.Select(c => c.Name)], _drains, latencies, endurances);
     }
 
     public async ValueTask DisposeAsync()
@@ -158,6 +161,19 @@ internal sealed class Benchmark(BenchmarkOptions options, string productCommit) 
                 Say($"  p50 {result.P50:0.0}, p99 {result.P99:0.0}, max {result.Max:0.0} ms");
                 results.Add(result);
             }
+        }
+
+        return results;
+    }
+
+    private async Task<IReadOnlyList<EnduranceResult>> MeasureEndurance(CancellationToken cancel)
+    {
+        var endurance = new Endurance(_topics, _writer, options);
+        var results = new List<EnduranceResult>();
+        foreach (var consumer in _consumers.OfType<TopicConsumer>())
+        {
+            Say($"endurance: {consumer.Name}");
+            results.Add(await endurance.Measure(consumer, Say, cancel));
         }
 
         return results;

@@ -20,6 +20,8 @@ internal sealed record BenchmarkOptions
 
     public required int LatencyRate { get; init; }
 
+    public required int EnduranceMinutes { get; init; }
+
     public required string DataFolder { get; init; }
 
     public required string Product { get; init; }

@@ -7,7 +7,7 @@ using CdcOrleans.Bench.EndToEnd.Workloads;
 [assembly: System.Runtime.Versioning.SupportedOSPlatform("linux")]
 
 string[] allConsumers = ["recvlogical", "product", "debezium"];
-string[] allWorkloads = [.. Workload.All.Select(w => w.Name), Benchmark.LatencyWorkload];
+string[] allWorkloads = [.. Workload.All.Select(w => w.Name), Benchmark.LatencyWorkload, Benchmark.EnduranceWorkload];
 
 var only = new Option<string[]>("--only") { Description = "Consumers to run; all of them unless named.", AllowMultipleArgumentsPerToken = true };
 only.AcceptOnlyFromAmong(allConsumers);
@@ -20,6 +20,7 @@ var rounds = new Option<int?>("--rounds") { Description = "Measured rounds of ea
 var warmRounds = new Option<int?>("--warm-rounds") { Description = "Unmeasured rounds of each workload before. Default: 1." };
 var seconds = new Option<int?>("--latency-seconds") { Description = "Seconds of latency measured, after 10 s of warm-up. Default: 30." };
 var rate = new Option<int>("--latency-rate") { Description = "Changes a second while latency is measured.", DefaultValueFactory = _ => 1000 };
+var minutes = new Option<int?>("--endurance-minutes") { Description = "Minutes of full load in the workload 'endurance', which runs only when it is named. Default: 10." };
 var json = new Option<FileInfo?>("--json") { Description = "File that gets the results of every round as JSON." };
 var data = new Option<DirectoryInfo?>("--data") { Description = "Folder for data and logs, kept afterwards. Default: a temporary one, removed unless the run fails." };
 var product = new Option<FileInfo?>("--product") { Description = "The silo's program. Default: src/Silo/bin/Release/net10.0/CdcOrleans.Silo.dll." };
@@ -29,7 +30,7 @@ var heap = new Option<string>("--connect-heap") { Description = "Heap of Kafka C
 
 var command = new RootCommand("Measures CdcOrleans beside pg_recvlogical and Debezium, end to end: PostgreSQL to Kafka on one machine.")
 {
-    only, workloads, quick, changes, keys, rounds, warmRounds, seconds, rate, json, data, product, kafkaHome, plugins, heap,
+    only, workloads, quick, changes, keys, rounds, warmRounds, seconds, rate, minutes, json, data, product, kafkaHome, plugins, heap,
 };
 
 command.SetAction(async (arguments, cancel) =>
@@ -40,13 +41,14 @@ command.SetAction(async (arguments, cancel) =>
     var options = new BenchmarkOptions
     {
         Consumers = Chosen(arguments.GetValue(only), allConsumers),
-        Workloads = Chosen(arguments.GetValue(workloads), allWorkloads),
+        Workloads = Chosen(arguments.GetValue(workloads), [.. allWorkloads.Where(w => w != Benchmark.EnduranceWorkload)]),
         Changes = arguments.GetValue(changes) ?? (short_ ? 50_000 : null),
         Keys = arguments.GetValue(keys) ?? (short_ ? 20_000 : 100_000),
         Rounds = arguments.GetValue(rounds) ?? (short_ ? 1 : 3),
         WarmRounds = arguments.GetValue(warmRounds) ?? 1,
         LatencySeconds = arguments.GetValue(seconds) ?? (short_ ? 10 : 30),
         LatencyRate = arguments.GetValue(rate),
+        EnduranceMinutes = arguments.GetValue(minutes) ?? (short_ ? 1 : 10),
         DataFolder = named?.FullName ?? Directory.CreateTempSubdirectory("cdc-bench-").FullName,
         Product = program,
         KafkaHome = arguments.GetValue(kafkaHome) ?? Environment.GetEnvironmentVariable("KAFKA_HOME"),

@@ -37,6 +37,8 @@ internal sealed class SiloProcess : IAsyncDisposable
         }
     }
 
+    public int ProcessId => _process.Id;
+
     public bool HasExited => _process.HasExited;
 
     /// <summary>Memory that the process has resident now, in bytes.</summary>

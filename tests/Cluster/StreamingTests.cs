@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using CdcOrleans.Testing;
 using Xunit;
 
@@ -35,6 +36,18 @@ public sealed class StreamingTests(PostgresFixture postgres)
         (status, _) = await silo.Get("api/v1/entities/shop/public.items/3");
         Assert.Equal(HttpStatusCode.NotFound, status);
         Assert.Equal(0, await silo.Stop());
+    }
+
+    [Fact]
+    public async Task The_runtimes_tools_reach_the_process()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The socket's path is that of Linux.");
+        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        await using var silo = await pipeline.Run();
+        var path = Assert.Single(Directory.GetFiles(Path.GetTempPath(), $"dotnet-diagnostic-{silo.ProcessId}-*-socket"));
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), TestContext.Current.CancellationToken);
+        Assert.True(socket.Connected);
     }
 
     [Fact]

@@ -43,6 +43,19 @@ internal abstract class TopicConsumer(Topics topics, string prefix) : IConsumer
         return new DrainTimes(first, last);
     }
 
+    /// <summary>Waits until exactly so many records have come since <paramref name="begin"/>, however many drains they belong to.</summary>
+    public async Task Finish(Goal last, long[] begin, long records, CancellationToken cancel)
+    {
+        var topic = Topic(last.Table);
+        await topics.AwaitCount(topic, begin, records, EnsureAlive, cancel);
+        await Task.Delay(TimeSpan.FromSeconds(1), cancel);
+        var have = topics.Ends(topic).Sum() - begin.Sum();
+        if (have != records)
+            throw new BenchmarkException($"{Name}, {last.Table}: {have:N0} events where {records:N0} were written.");
+        Drained = last;
+        await topics.Forget(topic);
+    }
+
     public async Task<long> Verify(Goal goal, CancellationToken cancel)
     {
         var topic = Topic(goal.Table);

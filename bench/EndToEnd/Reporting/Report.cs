@@ -26,6 +26,8 @@ internal sealed class Report(BenchmarkResults results, string productCommit, str
             AppendWorkload(text, workload.Key, [.. workload]);
         if (results.Latencies.Count > 0)
             AppendLatencies(text);
+        foreach (var endurance in results.Endurances)
+            AppendEndurance(text, endurance);
         return text.ToString();
     }
 
@@ -52,6 +54,7 @@ internal sealed class Report(BenchmarkResults results, string productCommit, str
                 workingSetMeanBytes = d.Usage.MeanBytes,
             }),
             latencies = results.Latencies,
+            endurances = results.Endurances,
         },
         _jsonOptions);
 
@@ -105,6 +108,15 @@ internal sealed class Report(BenchmarkResults results, string productCommit, str
                 $"| {l.Consumer} | {l.Changes:N0} | {l.Rate:N0} | {l.P50:0.0} | {l.P90:0.0} | {l.P99:0.0} | {l.Max:0.0} |");
         }
 
+        text.AppendLine();
+    }
+
+    private static void AppendEndurance(StringBuilder text, EnduranceResult result)
+    {
+        text.AppendLine(CultureInfo.InvariantCulture, $"**endurance**: {result.Consumer} under full load (at least {result.LeastWaiting:N0} changes waiting)").AppendLine();
+        text.AppendLine("| minute | changes/s | working set, mean MB | peak MB |").AppendLine("|---|---|---|---|");
+        foreach (var m in result.Minutes)
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {m.Minute} | {m.Changes / 60:N0} | {m.MeanBytes / 1e6:N0} | {m.PeakBytes / 1e6:N0} |");
         text.AppendLine();
     }
 

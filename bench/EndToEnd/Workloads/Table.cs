@@ -11,7 +11,9 @@ internal sealed record Table(string Name, bool Entities = true)
     public static readonly Table Mix = new("mix");
     public static readonly Table Latency = new("latency");
 
-    public static readonly Table[] All = [Warm, Inserts, InsertsOff, Active, Waking, Mix, Latency];
+    public static readonly Table Endurance = new("endurance");
+
+    public static readonly Table[] All = [Warm, Inserts, InsertsOff, Active, Waking, Mix, Latency, Endurance];
 
     /// <summary>A mix is made of blocks of ten transactions: see <c>mix_…</c> below.</summary>
     public const int MixChanges = 56, MixDeletes = 10, MixTransactions = 10;

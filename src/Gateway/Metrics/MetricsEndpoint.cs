@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using CdcOrleans.Grains.Interfaces;
 using Microsoft.OpenApi;
 using OpenTelemetry.Metrics;
@@ -12,6 +13,9 @@ internal static class MetricsEndpoint
     // Walks every activation of the silo at each collection: with an actor per row that is seconds of CPU.
     private const string TooDear = "orleans-messaging-processing-activation-data";
 
+    // Of an instrument that is not ours; the product's own may have as many as the library allows, 2,000.
+    private const int MostTagSets = 200;
+
     public static void Add(IServiceCollection services)
     {
         services.AddSingleton<SourceFigures>();
@@ -19,9 +23,15 @@ internal static class MetricsEndpoint
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(CdcMeter.Name, "Microsoft.Orleans", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel")
             .AddRuntimeInstrumentation()
-            .AddView(instrument => instrument.Name == TooDear ? MetricStreamConfiguration.Drop : null)
+            .AddView(View)
             .AddPrometheusExporter());
     }
+
+    // Memory for all sets of tags an instrument may get is taken at once, and the libraries have more than a hundred instruments.
+    private static MetricStreamConfiguration? View(Instrument instrument) =>
+        instrument.Name == TooDear ? MetricStreamConfiguration.Drop
+        : instrument.Meter.Name == CdcMeter.Name ? null
+        : new MetricStreamConfiguration { CardinalityLimit = MostTagSets };
 
     public static void Map(IEndpointRouteBuilder endpoints) =>
         endpoints.MapPrometheusScrapingEndpoint(Path).WithMetadata(new HttpMethodMetadata([HttpMethods.Get]));

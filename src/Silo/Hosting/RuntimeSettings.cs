@@ -15,6 +15,10 @@ internal static class RuntimeSettings
     private const string YoungestGeneration = "DOTNET_GCgen0size";
     private const string YoungestGenerationBytes = "0x2000000";
 
+    // The generation after it: with room for a second's changes, what is on its way until the next checkpoint dies there, too.
+    private const string MiddleGeneration = "DOTNET_GCgen1size";
+    private const string MiddleGenerationBytes = "0x4000000";
+
     // Arenas of the C library's allocator: each keeps what it once had, and the Kafka client allocates on many threads.
     private const string Arenas = "MALLOC_ARENA_MAX";
 
@@ -26,12 +30,16 @@ internal static class RuntimeSettings
         try
         {
             var environment = new List<string> { $"{YoungestGeneration}={YoungestGenerationBytes}" };
+            if (Environment.GetEnvironmentVariable(MiddleGeneration) is null)
+                environment.Add($"{MiddleGeneration}={MiddleGenerationBytes}");
             if (Environment.GetEnvironmentVariable(Arenas) is null)
                 environment.Add($"{Arenas}=2");
             foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
                 environment.Add($"{variable.Key}={variable.Value}");
             var arguments = Encoding.UTF8.GetString(File.ReadAllBytes("/proc/self/cmdline")).TrimEnd('\0').Split('\0');
             var program = File.ResolveLinkTarget("/proc/self/exe", returnFinalTarget: true)?.FullName ?? "/proc/self/exe";
+
+            ReleaseDiagnosticsPort();
 
             // Comes back only when it fails, and then the process goes on as it is: slower, not wrong.
             _ = Execute(program, [.. arguments, null], [.. environment, null]);
@@ -40,6 +48,14 @@ internal static class RuntimeSettings
         {
             // No /proc, or no such C library: the same.
         }
+    }
+
+    // This runtime's socket for tools such as dotnet-trace bears the process id and its start time, which both stay: the next runtime
+    // would find the name taken and be out of the tools' reach.
+    private static void ReleaseDiagnosticsPort()
+    {
+        foreach (var socket in Directory.EnumerateFiles(Path.GetTempPath(), $"dotnet-diagnostic-{Environment.ProcessId}-*-socket"))
+            File.Delete(socket);
     }
 
     [DllImport("libc", EntryPoint = "execve", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]

@@ -66,8 +66,9 @@ internal sealed class Shipment
     public void Complete()
     {
         var refused = 0;
-        foreach (var single in _delivery.Events)
-            refused += single.Refusal is null ? 0 : 1;
+        var events = _delivery.Events;
+        for (var index = 0; index < events.Count; index++)
+            refused += events[index].Refusal is null ? 0 : 1;
         _sink.Completing(Count, refused);
         _delivery.Complete();
     }
@@ -77,7 +78,7 @@ internal sealed class Shipment
         try
         {
             var message = new Message<byte[]?, byte[]?> { Key = single.Key, Value = single.Value, Headers = KafkaHeaders.Of(single) };
-            producer.Produce(single.Topic, message, index == 0 ? _reported : report => Reported(index, report));
+            producer.Produce(single.Topic, message, index == 0 ? _reported : ReportedOf(index));
             return Handed.Taken;
         }
         catch (KafkaException refused)
@@ -91,6 +92,8 @@ internal sealed class Shipment
             return Handed.NotTaken;
         }
     }
+
+    private Action<DeliveryReport<byte[]?, byte[]?>> ReportedOf(int index) => report => Reported(index, report);
 
     private void Reported(int index, DeliveryReport<byte[]?, byte[]?> report)
     {

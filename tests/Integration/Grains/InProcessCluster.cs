@@ -1,0 +1,118 @@
+using System.Collections.Concurrent;
+using CdcOrleans.Capture.Postgres;
+using CdcOrleans.Grains.Hosting;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Integration.Storage;
+using CdcOrleans.Sinks;
+using CdcOrleans.Storage.Postgres;
+using CdcOrleans.Testing;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.TestingHost;
+
+namespace CdcOrleans.Integration.Grains;
+
+/// <summary>An event as the sink of one silo got it.</summary>
+internal sealed record Received(string Silo, SinkEvent Event);
+
+/// <summary>Silos within this process, on a real source and a real control database; what they deliver is collected.</summary>
+internal sealed class InProcessCluster : IAsyncDisposable
+{
+    private readonly ControlStores _control;
+
+    private InProcessCluster(ControlStores control, InProcessTestCluster cluster, string source, ConcurrentQueue<Received> delivered)
+    {
+        _control = control;
+        Cluster = cluster;
+        Source = source;
+        Delivered = delivered;
+    }
+
+    public InProcessTestCluster Cluster { get; }
+
+    /// <summary>Connection string of the captured database.</summary>
+    public string Source { get; }
+
+    /// <summary>What all silos delivered, in the order in which it arrived.</summary>
+    public ConcurrentQueue<Received> Delivered { get; }
+
+    public static async Task<InProcessCluster> Start(ControlServer server, PostgresServer sources, short silos, string schema)
+    {
+        var control = await server.Migrated();
+        var source = await sources.CreateDatabase($"source_{Guid.NewGuid():N}");
+        await PostgresServer.Execute(source, schema);
+        var configuration = new PipelineConfiguration
+        {
+            Cluster = new ClusterConfiguration { Id = "test" },
+            Control = new ControlConfiguration { Connection = control.Connection },
+            Sources = new Dictionary<string, SourceConfiguration>
+            {
+                ["shop"] = new()
+                {
+                    Name = "shop", Connection = source, Slot = $"slot_{Guid.NewGuid():N}", Publication = "cdc",
+                    Tables = [new TableSelection { Pattern = "public.*" }], Partitions = 16,
+                },
+            },
+            Sinks = new Dictionary<string, SinkConfiguration> { ["collected"] = new CollectedConfiguration { Name = "collected" } },
+            Routes = [new RouteConfiguration { From = "shop.public.*", To = ["collected"] }],
+            Gateway = new GatewayConfiguration(),
+        };
+        var delivered = new ConcurrentQueue<Received>();
+        var builder = new InProcessTestClusterBuilder(silos);
+        builder.ConfigureSilo((options, silo) =>
+        {
+            silo.Services.AddSingleton(configuration);
+            silo.Services.AddSingleton<ISinkFactory>(new CollectingSinks(options.SiloName, delivered));
+            silo.Services.AddPostgresStorage(control.Connection).AddPostgresCapture().AddSinks();
+            silo.AddMemoryGrainStorageAsDefault();
+            silo.UseInMemoryReminderService();
+            silo.AddCdcPipeline();
+        });
+        var cluster = builder.Build();
+        await cluster.DeployAsync();
+        return new InProcessCluster(control, cluster, source, delivered);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Cluster.StopAllSilosAsync();
+        await Cluster.DisposeAsync();
+        await _control.DisposeAsync();
+    }
+
+    private sealed record CollectedConfiguration : SinkConfiguration
+    {
+        public override string Type => "collected";
+    }
+
+    private sealed class CollectingSinks(string silo, ConcurrentQueue<Received> delivered) : ISinkFactory
+    {
+        public ISink Create(SinkConfiguration configuration) => new CollectingSink(configuration.Name, silo, delivered);
+    }
+
+    private sealed class CollectingSink(string name, string silo, ConcurrentQueue<Received> delivered) : ISink
+    {
+        private long _count;
+
+        public string Name => name;
+
+        public SinkStatus Status => new()
+        {
+            Name = name, Type = "collected", Healthy = true, Delivered = Volatile.Read(ref _count), Refused = 0, Waiting = 0,
+        };
+
+        public void Deliver(Delivery delivery)
+        {
+            foreach (var made in delivery.Events)
+                delivered.Enqueue(new Received(silo, made));
+            Interlocked.Add(ref _count, delivery.Events.Count);
+            delivery.Complete();
+        }
+
+        public void Flush()
+        {
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+}
