@@ -17,7 +17,7 @@ internal sealed record EnduranceResult(string Consumer, IReadOnlyList<EnduranceM
 /// </summary>
 internal sealed class Endurance(Topics topics, Writer writer, BenchmarkOptions options)
 {
-    private const long BlocksAtOnce = 500;
+    private const long BlocksAtOnce = 20;
     private const long MostAhead = 600_000;
     private const long LeastAhead = 50_000;
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
@@ -33,8 +33,8 @@ internal sealed class Endurance(Topics topics, Writer writer, BenchmarkOptions o
         async Task<Goal> Write()
         {
             var step = new Step(
-                $"CALL workload.mix_endurance({options.Keys + 1 + (_blocks * 20)}, {BlocksAtOnce}, {options.Keys}, {Seed()})",
-                BlocksAtOnce * Table.MixChanges, BlocksAtOnce * Table.MixDeletes, BlocksAtOnce * Table.MixTransactions);
+                $"CALL workload.endure_endurance({options.Keys + 1 + (_blocks * 1000)}, {BlocksAtOnce}, {options.Keys}, {Seed()})",
+                BlocksAtOnce * Table.EndureChanges, BlocksAtOnce * Table.EndureDeletes, BlocksAtOnce * Table.EndureTransactions);
             var goal = await writer.Append(step, Table.Endurance, cancel);
             _blocks += BlocksAtOnce;
             Interlocked.Add(ref written, goal.Changes);
@@ -82,7 +82,7 @@ internal sealed class Endurance(Topics topics, Writer writer, BenchmarkOptions o
                 sizes.Add(consumer.Pids.Sum(ProcessTable.ResidentBytes));
                 var have = topics.Ends(topic).Sum() - begin.Sum();
                 // Tombstones come in proportion; the exact count is checked at the end.
-                var changes = (long)((double)have * Table.MixChanges / (Table.MixChanges + Table.MixDeletes));
+                var changes = (long)((double)have * Table.EndureChanges / (Table.EndureChanges + Table.EndureDeletes));
                 Interlocked.Exchange(ref delivered, changes);
                 least = Math.Min(least, Interlocked.Read(ref written) - changes);
             }

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using BenchmarkDotNet.Attributes;
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Grains.Interfaces.Sinks;
@@ -51,6 +52,7 @@ public class ChangeBenchmarks
             Source = "shop",
             Database = "shop",
             Topic = "shop.public.items",
+            Values = ValueOptions.Default,
             Origin = EventOrigin.Stream,
             Before = row,
             BeforeTable = table,

@@ -16,7 +16,7 @@ internal sealed record StoredSchema(
             new StoredSchema(
                 shape.Schema,
                 shape.Name,
-                [.. shape.Columns.Select(c => new StoredColumn(c.Name, c.TypeOid, c.TypeModifier, c.TypeName, c.Nullable))],
+                [.. shape.Columns.Select(c => new StoredColumn(c.Name, c.TypeOid, c.TypeModifier, c.TypeName, c.Nullable, StoredElement.Of(c.Element)))],
                 shape.Key),
             StoredSchemaJson.Default.StoredSchema);
 
@@ -32,7 +32,7 @@ internal sealed record StoredSchema(
             Name = stored.Name,
             Columns = [.. stored.Columns.Select(c => new ColumnSchema
             {
-                Name = c.Name, TypeOid = c.TypeOid, TypeModifier = c.TypeModifier, TypeName = c.TypeName, Nullable = c.Nullable,
+                Name = c.Name, TypeOid = c.TypeOid, TypeModifier = c.TypeModifier, TypeName = c.TypeName, Nullable = c.Nullable, Element = c.Element?.Schema,
             })],
             Key = stored.Key,
         };
@@ -52,7 +52,22 @@ internal sealed record StoredColumn(
     [property: JsonPropertyName("type_oid")] uint TypeOid,
     [property: JsonPropertyName("type_modifier")] int TypeModifier,
     [property: JsonPropertyName("type_name")] string TypeName,
-    [property: JsonPropertyName("nullable")] bool Nullable);
+    [property: JsonPropertyName("nullable")] bool Nullable,
+    [property: JsonPropertyName("element"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] StoredElement? Element = null);
+
+/// <summary>Type of an array's elements in a <see cref="StoredSchema"/>.</summary>
+internal sealed record StoredElement(
+    [property: JsonPropertyName("type_oid")] uint TypeOid,
+    [property: JsonPropertyName("type_modifier")] int TypeModifier,
+    [property: JsonPropertyName("type_name")] string TypeName,
+    [property: JsonPropertyName("delimiter")] char Delimiter)
+{
+    [JsonIgnore]
+    public ElementSchema Schema => new(TypeOid, TypeModifier, TypeName, Delimiter);
+
+    public static StoredElement? Of(ElementSchema? element) =>
+        element is null ? null : new StoredElement(element.TypeOid, element.TypeModifier, element.TypeName, element.Delimiter);
+}
 
 [JsonSerializable(typeof(StoredSchema))]
 internal sealed partial class StoredSchemaJson : JsonSerializerContext;

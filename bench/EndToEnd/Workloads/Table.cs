@@ -18,6 +18,9 @@ internal sealed record Table(string Name, bool Entities = true)
     /// <summary>A mix is made of blocks of ten transactions: see <c>mix_…</c> below.</summary>
     public const int MixChanges = 56, MixDeletes = 10, MixTransactions = 10;
 
+    /// <summary>The same of a block of <c>endure_…</c>.</summary>
+    public const int EndureChanges = 2500, EndureDeletes = 500, EndureTransactions = 3;
+
     public string Definition =>
         $$"""
         CREATE SCHEMA IF NOT EXISTS workload;
@@ -88,6 +91,24 @@ internal sealed record Table(string Name, bool Entities = true)
             DELETE FROM public.{{Name}} WHERE id BETWEEN next AND next + 9;
             COMMIT;
             next := next + 20;
+          END LOOP;
+        END $$;
+
+        -- Blocks that cost the server little to write: 1000 rows inserted, 1000 others updated, 500 of the inserted deleted.
+        CREATE PROCEDURE workload.endure_{{Name}}(first bigint, blocks bigint, keys bigint, seed float8) LANGUAGE plpgsql AS $$
+        DECLARE
+          next bigint := first;
+          key bigint;
+        BEGIN
+          PERFORM setseed(seed);
+          FOR block IN 1 .. blocks LOOP
+            CALL workload.insert_{{Name}}(next, 1000, 1000);
+            key := 1 + floor(random() * (keys - 1000))::bigint;
+            UPDATE public.{{Name}} SET quantity = quantity + 1, changed_at = clock_timestamp() WHERE id BETWEEN key AND key + 999;
+            COMMIT;
+            DELETE FROM public.{{Name}} WHERE id BETWEEN next AND next + 499;
+            COMMIT;
+            next := next + 1000;
           END LOOP;
         END $$;
         """;

@@ -60,8 +60,10 @@ internal sealed partial class PgOutputDecoder
         if (KeyText.Same(before, oldKey, completed, newKey))
             return Change(ChangeOperation.Update, relation, KeyText.Of(completed, newKey), position, before.ToArray(), keyOnly, completed);
 
-        var delete = Change(ChangeOperation.Delete, relation, KeyText.Of(before, oldKey), position, before.ToArray(), keyOnly, null);
-        _held = Change(ChangeOperation.Create, relation, KeyText.Of(completed, newKey), position, default, false, completed);
+        // Each side names the other's key.
+        var oldRow = before.ToArray();
+        var delete = Change(ChangeOperation.Delete, relation, KeyText.Of(before, oldKey), position, oldRow, keyOnly, null, completed);
+        _held = Change(ChangeOperation.Create, relation, KeyText.Of(completed, newKey), position, default, false, completed, oldRow);
         return delete;
     }
 
@@ -80,7 +82,8 @@ internal sealed partial class PgOutputDecoder
     }
 
     private RowChange Change(
-        ChangeOperation operation, CapturedRelation relation, string key, Lsn position, byte[]? before, bool beforeIsKeyOnly, byte[]? after)
+        ChangeOperation operation, CapturedRelation relation, string key, Lsn position, byte[]? before, bool beforeIsKeyOnly, byte[]? after,
+        byte[]? otherRow = null)
     {
         var transaction = Transaction();
         return new RowChange
@@ -94,6 +97,7 @@ internal sealed partial class PgOutputDecoder
             Before = before is null ? default : new RowImage(before),
             BeforeIsKeyOnly = beforeIsKeyOnly,
             After = after is null ? default : new RowImage(after),
+            OtherRow = otherRow is null ? default : new RowImage(otherRow),
         };
     }
 

@@ -1,3 +1,5 @@
+using CdcOrleans.Grains.Interfaces.Schemas;
+
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
 /// <summary>What the catalog knows of a relation and the log does not say. The catalog may be ahead of the log.</summary>
@@ -17,4 +19,5 @@ internal sealed record CatalogFacts
 /// <param name="Oid">Oid of the base type.</param>
 /// <param name="Modifier">Its modifier.</param>
 /// <param name="Name">Its name as <c>format_type</c> gives it.</param>
-internal readonly record struct CatalogType(uint Oid, int Modifier, string Name);
+/// <param name="Element">Type of its elements where it is an array.</param>
+internal readonly record struct CatalogType(uint Oid, int Modifier, string Name, ElementSchema? Element);

@@ -1,4 +1,5 @@
 using CdcOrleans.Capture.Postgres.Replication;
+using CdcOrleans.Grains.Interfaces.Schemas;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -18,16 +19,28 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
         ORDER BY k.place
         """;
 
-    // The modifier of a domain is that of the innermost declaration, as the server itself resolves it.
+    // The modifier of a domain is that of the innermost declaration, as the server itself resolves it. An array's modifier is that of
+    // its elements, whose type may be a domain in its turn. int2vector and oidvector are of the category, and not written as arrays.
     private const string Types = """
         WITH RECURSIVE resolved AS (
             SELECT w.place, w.type, w.modifier, 0 AS depth
             FROM unnest($1::oid[], $2::int4[]) WITH ORDINALITY AS w(type, modifier, place)
             UNION ALL
             SELECT r.place, t.typbasetype, t.typtypmod, r.depth + 1
-            FROM resolved r JOIN pg_type t ON t.oid = r.type AND t.typtype = 'd')
-        SELECT DISTINCT ON (place) type, modifier, format_type(type, modifier)
-        FROM resolved ORDER BY place, depth DESC
+            FROM resolved r JOIN pg_type t ON t.oid = r.type AND t.typtype = 'd'),
+        base AS (SELECT DISTINCT ON (place) place, type, modifier FROM resolved ORDER BY place, depth DESC),
+        elements AS (
+            SELECT b.place, t.typelem AS type, b.modifier, 0 AS depth
+            FROM base b JOIN pg_type t ON t.oid = b.type AND t.typcategory = 'A' AND t.typelem <> 0 AND t.typlen = -1
+                AND t.oid NOT IN ('int2vector'::regtype, 'oidvector'::regtype)
+            UNION ALL
+            SELECT e.place, t.typbasetype, t.typtypmod, e.depth + 1
+            FROM elements e JOIN pg_type t ON t.oid = e.type AND t.typtype = 'd'),
+        element AS (SELECT DISTINCT ON (place) place, type, modifier FROM elements ORDER BY place, depth DESC)
+        SELECT b.type, b.modifier, format_type(b.type, b.modifier),
+               e.type, e.modifier, format_type(e.type, e.modifier), (SELECT t.typdelim FROM pg_type t WHERE t.oid = e.type)
+        FROM base b LEFT JOIN element e USING (place)
+        ORDER BY b.place
         """;
 
     /// <summary>The catalog's facts of a relation.</summary>
@@ -60,7 +73,12 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
             command.Parameters.Add(new NpgsqlParameter { Value = relation.Columns.Select(c => c.TypeModifier).ToArray() });
             await using var rows = await command.ExecuteReaderAsync(cancellation);
             while (await rows.ReadAsync(cancellation))
-                types.Add(new CatalogType(rows.GetFieldValue<uint>(0), rows.GetInt32(1), rows.GetString(2)));
+            {
+                var element = rows.IsDBNull(3)
+                    ? null
+                    : new ElementSchema(rows.GetFieldValue<uint>(3), rows.GetInt32(4), rows.GetString(5), rows.GetChar(6));
+                types.Add(new CatalogType(rows.GetFieldValue<uint>(0), rows.GetInt32(1), rows.GetString(2), element));
+            }
         }
 
         return new CatalogFacts { PrimaryKey = key, NotNull = notNull, Types = types };

@@ -20,6 +20,7 @@ internal static class RelationShape
                 TypeOid = catalog.Types[i].Oid,
                 TypeModifier = catalog.Types[i].Modifier,
                 TypeName = catalog.Types[i].Name,
+                Element = catalog.Types[i].Element,
                 Nullable = !catalog.NotNull.Contains(name) && !key.Contains(i),
             };
         }

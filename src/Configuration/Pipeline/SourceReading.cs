@@ -29,7 +29,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
     {
         if (!PipelineReading.IsName(name))
             value.RefuseKey($"'{name}' is not a source name; write letters, digits, '_' and '-'");
-        if (value.AsSection("postgres", "tables", "backfill", "partitions", "window", "heartbeat") is not { } source)
+        if (value.AsSection("postgres", "tables", "backfill", "partitions", "window", "heartbeat", "values") is not { } source)
             return new SourceReading(name, value, null, null);
 
         var postgres = source.Require("postgres", "write 'postgres: { connection: … }'")?.AsSection("connection", "slot", "publication");
@@ -44,7 +44,8 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         }
 
         var publication = Publication(name, postgres);
-        var tables = ReadTables(source.Require("tables", "list at least one table or pattern, such as 'tables: [\"public.*\"]'"));
+        var values = ValueReading.Read(source.Find("values"), ValueOptions.Default) ?? ValueOptions.Default;
+        var tables = ReadTables(source.Require("tables", "list at least one table or pattern, such as 'tables: [\"public.*\"]'"), values);
         CheckBackfill(source.Find("backfill"));
         var partitions = source.Find("partitions")?.AsInteger(1, 4096);
         var window = source.Find("window")?.AsSection("changes", "bytes");
@@ -60,6 +61,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
             Partitions = partitions ?? defaults.Partitions,
             WindowChanges = changes ?? defaults.WindowChanges,
             WindowBytes = bytes ?? defaults.WindowBytes,
+            Values = values,
             HeartbeatInterval = heartbeat ?? defaults.HeartbeatInterval,
         });
     }
@@ -100,7 +102,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         return null;
     }
 
-    private static List<TableSelection>? ReadTables(Value? list)
+    private static List<TableSelection>? ReadTables(Value? list, ValueOptions values)
     {
         if (list?.AsList() is not { } items)
             return null;
@@ -109,7 +111,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         var complete = true;
         foreach (var item in items)
         {
-            if (Table(item, out var place) is not { } table)
+            if (Table(item, values, out var place) is not { } table)
             {
                 complete = false;
             }
@@ -127,14 +129,16 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         return complete ? tables : null;
     }
 
-    private static TableSelection? Table(Value item, out Value pattern)
+    private static TableSelection? Table(Value item, ValueOptions defaults, out Value pattern)
     {
         pattern = item;
         string? entities = null;
+        ValueOptions? values = null;
         if (item.IsMapping)
         {
-            var section = item.AsSection("table", "entities")!;
+            var section = item.AsSection("table", "entities", "values")!;
             entities = section.Find("entities")?.AsWord("row", "version", "off");
+            values = ValueReading.Read(section.Find("values"), defaults);
             if (section.Require("table", "write for example 'table: public.audit'") is not { } named)
                 return null;
             pattern = named;
@@ -153,6 +157,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         return new TableSelection
         {
             Pattern = text,
+            Values = values,
             Entities = entities switch { "version" => EntityMode.Version, "off" => EntityMode.Off, _ => EntityMode.Row },
         };
     }

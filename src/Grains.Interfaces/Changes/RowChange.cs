@@ -34,6 +34,12 @@ public sealed class RowChange
     /// <summary>The row after the change; absent for deletes. May have <see cref="ColumnKind.Unchanged"/> columns.</summary>
     [Id(8)] public RowImage After { get; init; }
 
+    /// <summary>
+    /// Where an update changed the key and so became the delete of one entity and the create of another: the row on the other side.
+    /// Absent otherwise.
+    /// </summary>
+    [Id(9)] public RowImage OtherRow { get; init; }
+
     /// <summary>Bytes this change keeps in memory, roughly: what windows and buffers count.</summary>
     public int Size => 160 + (2 * Entity.Key.Length) + Before.Size + After.Size;
 }

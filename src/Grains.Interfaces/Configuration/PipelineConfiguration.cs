@@ -87,6 +87,9 @@ public sealed record SourceConfiguration
     /// <summary>Time between heartbeats written into the source's log; zero switches them off. Default 10 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How values are written, where a table has no options of its own.</summary>
+    public ValueOptions Values { get; init; } = ValueOptions.Default;
+
     /// <summary>The selection that decides for a table; null when none matches.</summary>
     public TableSelection? Select(string schema, string table)
     {
@@ -129,6 +132,9 @@ public sealed record TableSelection
 
     /// <summary>What entities of these tables hold.</summary>
     public EntityMode Entities { get; init; } = EntityMode.Row;
+
+    /// <summary>How values of these tables are written; null for the source's way.</summary>
+    public ValueOptions? Values { get; init; }
 }
 
 /// <summary>A destination.</summary>

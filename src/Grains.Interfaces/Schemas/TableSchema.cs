@@ -44,4 +44,16 @@ public sealed record ColumnSchema
 
     /// <summary>Whether the column may be NULL.</summary>
     [Id(4)] public bool Nullable { get; init; } = true;
+
+    /// <summary>Type of the elements where the column's type is an array; null for all other types.</summary>
+    [Id(5)] public ElementSchema? Element { get; init; }
 }
+
+/// <summary>Type of an array's elements.</summary>
+/// <param name="TypeOid">Oid of the type; of the base type where it is a domain.</param>
+/// <param name="TypeModifier">Its modifier, −1 where none.</param>
+/// <param name="TypeName">Its name as <c>format_type</c> gives it.</param>
+/// <param name="Delimiter">What stands between elements in the array's text: a comma for all types but <c>box</c>.</param>
+[GenerateSerializer, Immutable, Alias("cdc.ElementSchema")]
+public sealed record ElementSchema(
+    [property: Id(0)] uint TypeOid, [property: Id(1)] int TypeModifier, [property: Id(2)] string TypeName, [property: Id(3)] char Delimiter);

@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 
 namespace CdcOrleans.Grains.Interfaces.Sinks;
@@ -27,6 +28,9 @@ public readonly struct CompletedChange
 
     /// <summary>Topic that the route gives it.</summary>
     public required string Topic { get; init; }
+
+    /// <summary>How values are written.</summary>
+    public required ValueOptions Values { get; init; }
 
     /// <summary>Where it comes from.</summary>
     public required EventOrigin Origin { get; init; }

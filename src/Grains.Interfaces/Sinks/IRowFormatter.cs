@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 
 namespace CdcOrleans.Grains.Interfaces.Sinks;
@@ -7,5 +8,5 @@ namespace CdcOrleans.Grains.Interfaces.Sinks;
 public interface IRowFormatter
 {
     /// <summary>The row as a JSON object, with the values that events carry.</summary>
-    string ToJson(TableSchema table, RowImage row);
+    string ToJson(TableSchema table, RowImage row, ValueOptions values);
 }

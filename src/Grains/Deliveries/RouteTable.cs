@@ -45,7 +45,8 @@ internal sealed class RouteTable
                 outputs.Add(new TableOutput(format, sinks));
         }
 
-        return new TablePlan(table.FullName, topic, _source.Select(table.Schema, table.Name)?.Entities ?? EntityMode.Row, [.. outputs]);
+        var selection = _source.Select(table.Schema, table.Name);
+        return new TablePlan(table.FullName, topic, selection?.Entities ?? EntityMode.Row, selection?.Values ?? _source.Values, [.. outputs]);
     }
 }
 
@@ -53,8 +54,9 @@ internal sealed class RouteTable
 /// <param name="Table"><c>schema.table</c>.</param>
 /// <param name="Topic">Topic of its events.</param>
 /// <param name="Mode">What its entities hold.</param>
+/// <param name="Values">How values are written.</param>
 /// <param name="Outputs">Formats and the sinks that take them; empty when no route matches.</param>
-internal sealed record TablePlan(string Table, string Topic, EntityMode Mode, TableOutput[] Outputs);
+internal sealed record TablePlan(string Table, string Topic, EntityMode Mode, ValueOptions Values, TableOutput[] Outputs);
 
 /// <summary>One event format and the sinks that take it.</summary>
 internal sealed record TableOutput(IEventFormat Format, ISink[] Sinks);

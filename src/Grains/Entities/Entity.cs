@@ -84,7 +84,7 @@ internal sealed class Entity
             }
 
             bytes += change.Size;
-            var completed = ImageCompletion.Complete(change, state, Plan.Topic, source, database);
+            var completed = ImageCompletion.Complete(change, state, Plan, source, database);
             apply.Add(in completed, Plan);
             apply.CommitMicros = change.Transaction.CommitMicros;
             var deleted = change.Operation == ChangeOperation.Delete;

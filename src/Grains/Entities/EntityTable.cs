@@ -167,8 +167,8 @@ internal sealed class EntityBudget(long limit, int partitions)
 
     public bool IsExceeded => Bytes > limit;
 
-    /// <summary>Bytes that one partition's created and since unchanged entities may hold: a thirty-second part of the whole among all partitions.</summary>
-    public long CreatedShare { get; } = limit / 32 / partitions;
+    /// <summary>Bytes that one partition's created and since unchanged entities may hold: an eighth of the whole among all partitions.</summary>
+    public long CreatedShare { get; } = limit / 8 / partitions;
 
     public void Add(int bytes, int entities)
     {

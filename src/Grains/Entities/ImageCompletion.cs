@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Schemas;
@@ -12,10 +13,10 @@ internal static class ImageCompletion
     /// <summary>A change from the log with both images completed, ready to be formatted.</summary>
     /// <param name="change">The change.</param>
     /// <param name="held">What its entity holds; null when nothing is held or known.</param>
-    /// <param name="topic">Topic of its table.</param>
+    /// <param name="plan">What happens to the changes of its table.</param>
     /// <param name="source">Name of its source.</param>
     /// <param name="database">Name of the captured database.</param>
-    public static CompletedChange Complete(RowChange change, EntityState? held, string topic, string source, string database)
+    public static CompletedChange Complete(RowChange change, EntityState? held, TablePlan plan, string source, string database)
     {
         var before = Before(change, held, out var beforeTable);
         return new CompletedChange
@@ -23,7 +24,8 @@ internal static class ImageCompletion
             Change = change,
             Source = source,
             Database = database,
-            Topic = topic,
+            Topic = plan.Topic,
+            Values = plan.Values,
             Origin = EventOrigin.Stream,
             Before = before,
             BeforeTable = beforeTable,

@@ -131,7 +131,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
             Version = state.Version,
             Deleted = state.Deleted,
             SchemaVersion = state.Table.Version,
-            Row = state.Row.IsPresent ? _source.Rows.ToJson(state.Table, state.Row) : null,
+            Row = state.Row.IsPresent ? _source.Rows.ToJson(state.Table, state.Row, _source.Routes.Plan(state.Table).Values) : null,
             Waiting = waiting,
         };
     }

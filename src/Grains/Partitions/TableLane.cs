@@ -35,7 +35,7 @@ internal sealed class TableLane(TablePlan plan)
             bytes += change.Size;
             batch.Places.Add(place);
             batch.CommitMicros = change.Transaction.CommitMicros;
-            batch.Add(ImageCompletion.Complete(change, null, Plan.Topic, source, database), Plan);
+            batch.Add(ImageCompletion.Complete(change, null, Plan, source, database), Plan);
         }
     }
 }

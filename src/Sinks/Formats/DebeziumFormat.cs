@@ -27,7 +27,7 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
     {
         ArgumentNullException.ThrowIfNull(events);
         var row = change.Change;
-        var encoding = RowEncoding.Of(row.Table);
+        var encoding = RowEncoding.Of(row.Table, change.Values);
         var source = encoding.Source(change.Source, change.Database);
         var buffer = JsonBuffer.Take();
 
@@ -40,12 +40,23 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
         }
 
         WriteEnvelope(buffer, encoding, source, change);
-        events.Add(Event(change, key, buffer.ToArray()));
+        var value = buffer.ToArray();
+        events.Add(Event(change, key, value, row.OtherRow.IsPresent ? OtherKey(buffer, encoding, row) : null));
         if (row.Operation == ChangeOperation.Delete && key is not null)
             events.Add(Event(change, key, value: null));
     }
 
-    private static SinkEvent Event(in CompletedChange change, byte[]? key, byte[]? value) => new()
+    // Where an update changed the key, the delete names the new one and the create the old one.
+    private static KeyValuePair<string, byte[]>[]? OtherKey(JsonBuffer buffer, RowEncoding encoding, RowChange row)
+    {
+        buffer.Clear();
+        return encoding.TryWriteKey(buffer, row.OtherRow)
+            ? [new(row.Operation == ChangeOperation.Delete ? "__debezium.newkey" : "__debezium.oldkey", buffer.ToArray())]
+            : null;
+    }
+
+    private static SinkEvent Event(
+        in CompletedChange change, byte[]? key, byte[]? value, KeyValuePair<string, byte[]>[]? headers = null) => new()
     {
         Topic = change.Topic,
         Entity = change.Change.Entity,
@@ -55,6 +66,7 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
         Version = change.Change.Version,
         Origin = change.Origin,
         SchemaVersion = change.Change.Table.Version,
+        Headers = headers,
     };
 
     // The log's own image first: its shape is the change's. The entity's key text has it all, should an image lack a part.

@@ -92,6 +92,14 @@ internal sealed class JsonBuffer
         _length += plain.Length + 2;
     }
 
+    /// <inheritdoc cref="Quoted(ReadOnlySpan{byte})" />
+    public void Quoted(string plain)
+    {
+        Raw((byte)'"');
+        _length += Encoding.ASCII.GetBytes(plain, Room(plain.Length));
+        Raw((byte)'"');
+    }
+
     /// <summary>A quoted JSON string of UTF-8 text; what is not UTF-8 becomes U+FFFD.</summary>
     public void String(ReadOnlySpan<byte> utf8)
     {

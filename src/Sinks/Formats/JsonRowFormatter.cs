@@ -1,5 +1,6 @@
 using System.Text;
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Grains.Interfaces.Sinks;
 
@@ -9,10 +10,10 @@ namespace CdcOrleans.Sinks.Formats;
 public sealed class JsonRowFormatter : IRowFormatter
 {
     /// <inheritdoc />
-    public string ToJson(TableSchema table, RowImage row)
+    public string ToJson(TableSchema table, RowImage row, ValueOptions values)
     {
         ArgumentNullException.ThrowIfNull(table);
-        var encoding = RowEncoding.Of(table);
+        var encoding = RowEncoding.Of(table, values);
         var buffer = JsonBuffer.Take();
         encoding.WriteRow(buffer, row);
         return Encoding.UTF8.GetString(buffer.Written);

@@ -26,6 +26,17 @@ internal readonly struct PostgresTime(long days, long micros)
     /// <summary>Reads a time of day such as <c>12:34:56.789</c> or <c>24:00:00</c>.</summary>
     public static bool TryParseTime(ReadOnlySpan<byte> text, out long micros) => TryTime(ref text, out micros) && text.IsEmpty;
 
+    /// <summary>Reads a time of day with an offset, such as <c>12:34:56.789+02</c>; the result is in UTC, within one day.</summary>
+    public static bool TryParseTimeWithOffset(ReadOnlySpan<byte> text, out long micros)
+    {
+        if (!TryTime(ref text, out micros) || !TryOffset(ref text, out var offset) || !text.IsEmpty)
+            return false;
+        if (micros == MicrosPerDay && offset == 0)
+            return true;
+        micros = (((micros - offset) % MicrosPerDay) + MicrosPerDay) % MicrosPerDay;
+        return true;
+    }
+
     /// <summary>Reads a timestamp, with an offset such as <c>+02</c>, <c>-15:59</c> or <c>+05:53:28</c> where asked; the result is in UTC then.</summary>
     public static bool TryParse(ReadOnlySpan<byte> text, bool withOffset, out PostgresTime time)
     {
@@ -66,8 +77,43 @@ internal readonly struct PostgresTime(long days, long micros)
         }
     }
 
+    /// <summary>Nanoseconds since 1970-01-01, at the ends of 64 bits where they do not fit.</summary>
+    public long EpochNanos
+    {
+        get
+        {
+            var nanos = (((Int128)Days * MicrosPerDay) + Micros) * 1000;
+            return nanos > long.MaxValue ? long.MaxValue : nanos < long.MinValue ? long.MinValue : (long)nanos;
+        }
+    }
+
     /// <summary>Writes ISO 8601 in UTC with so many digits of the second's fraction, such as <c>2024-02-29T12:34:56.789012Z</c>.</summary>
     public void WriteIso(JsonBuffer buffer, int fraction)
+    {
+        WriteIsoDate(buffer);
+        var room = buffer.Room(16);
+        var seconds = Micros / 1_000_000;
+        room[0] = (byte)'T';
+        Two(room[1..], seconds / 3600);
+        room[3] = (byte)':';
+        Two(room[4..], seconds / 60 % 60);
+        room[6] = (byte)':';
+        Two(room[7..], seconds % 60);
+        buffer.Advance(9);
+        if (fraction > 0)
+        {
+            buffer.Raw((byte)'.');
+            var part = Micros % 1_000_000;
+            for (var digit = fraction; digit < 6; digit++)
+                part /= 10;
+            buffer.Padded(part, fraction);
+        }
+
+        buffer.Raw((byte)'Z');
+    }
+
+    /// <summary>Writes the date alone, such as <c>2024-02-29</c>; years as ISO 8601 counts them, before the first with a minus.</summary>
+    public void WriteIsoDate(JsonBuffer buffer)
     {
         // Days to civil date: eras of 400 years that begin on March 1st.
         var shifted = Days + 719_468;
@@ -86,28 +132,11 @@ internal readonly struct PostgresTime(long days, long micros)
             buffer.Raw((byte)'+');
         buffer.Padded(Math.Abs(year), 4);
         var room = buffer.Room(16);
-        var seconds = Micros / 1_000_000;
         room[0] = (byte)'-';
         Two(room[1..], month);
         room[3] = (byte)'-';
         Two(room[4..], day);
-        room[6] = (byte)'T';
-        Two(room[7..], seconds / 3600);
-        room[9] = (byte)':';
-        Two(room[10..], seconds / 60 % 60);
-        room[12] = (byte)':';
-        Two(room[13..], seconds % 60);
-        buffer.Advance(15);
-        if (fraction > 0)
-        {
-            buffer.Raw((byte)'.');
-            var part = Micros % 1_000_000;
-            for (var digit = fraction; digit < 6; digit++)
-                part /= 10;
-            buffer.Padded(part, fraction);
-        }
-
-        buffer.Raw((byte)'Z');
+        buffer.Advance(6);
     }
 
     private static void Two(Span<byte> room, long value)

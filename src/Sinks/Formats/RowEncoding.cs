@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text;
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Schemas;
 
@@ -9,33 +11,35 @@ namespace CdcOrleans.Sinks.Formats;
 /// <summary>How rows and keys of one table schema are written; made once per schema and kept while the schema lives.</summary>
 internal sealed class RowEncoding
 {
-    private static readonly ConditionalWeakTable<TableSchema, RowEncoding> Known = [];
+    private static readonly ConditionalWeakTable<TableSchema, ConcurrentDictionary<ValueOptions, RowEncoding>> Known = [];
 
     [ThreadStatic]
     private static RowEncoding? _lastOfThread;
 
     private readonly TableSchema _table;
+    private readonly ValueOptions _options;
     private readonly ColumnForm[] _columns;
     private readonly ColumnForm[] _key;
     private SourceBlock? _source;
     private Mapping? _mapping;
 
-    private RowEncoding(TableSchema table)
+    private RowEncoding(TableSchema table, ValueOptions options)
     {
         _table = table;
-        _columns = [.. table.Columns.Select((c, i) => ColumnForm.Of(c, isFirst: i == 0))];
-        _key = [.. table.Key.Select((c, i) => ColumnForm.Of(table.Columns[c], isFirst: i == 0))];
+        _options = options;
+        _columns = [.. table.Columns.Select((c, i) => ColumnForm.Of(c, options, isFirst: i == 0))];
+        _key = [.. table.Key.Select((c, i) => ColumnForm.Of(table.Columns[c], options, isFirst: i == 0))];
     }
 
     /// <summary>Whether the table has a key.</summary>
     public bool HasKey => _key.Length > 0;
 
-    /// <summary>The encoding of a table schema.</summary>
-    public static RowEncoding Of(TableSchema table)
+    /// <summary>The encoding of a table schema under these options.</summary>
+    public static RowEncoding Of(TableSchema table, ValueOptions options)
     {
-        if (_lastOfThread is { } last && ReferenceEquals(last._table, table))
+        if (_lastOfThread is { } last && ReferenceEquals(last._table, table) && ReferenceEquals(last._options, options))
             return last;
-        return _lastOfThread = Known.GetValue(table, static t => new RowEncoding(t));
+        return _lastOfThread = Known.GetOrCreateValue(table).GetOrAdd(options, static (o, t) => new RowEncoding(t, o), table);
     }
 
     /// <summary>The <c>source</c> block of this table's events.</summary>
@@ -91,7 +95,7 @@ internal sealed class RowEncoding
             return;
         }
 
-        var other = Of(shape);
+        var other = Of(shape, _options);
         var mapping = _mapping is { } known && ReferenceEquals(known.From, other) ? known : _mapping = new Mapping(other, _columns);
         buffer.Raw((byte)'{');
         for (var index = 0; index < _columns.Length; index++)

@@ -1,248 +1,113 @@
 using System.Buffers;
+using System.Text;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Sinks.Formats.Values;
 
 namespace CdcOrleans.Sinks.Formats;
 
 /// <summary>
-/// Writes single values from PostgreSQL's text to what Debezium's JSON carries with <c>decimal.handling.mode=string</c>.
+/// Writes single values from PostgreSQL's text to what Debezium's JSON carries under the same options.
 /// Text that a type's form does not expect (another DateStyle, say) is written as a JSON string: every value gives valid JSON.
 /// </summary>
 internal static class ValueWriter
 {
-    // What the PostgreSQL driver under Debezium turns the infinities into.
-    private const long DateInfinity = 2146033979;
-    private const long DateMinusInfinity = -2147472691;
-    private const long MillisInfinity = 9223372036825200000;
-    private const long MillisMinusInfinity = -9223372036832400000;
-
-    private static readonly SearchValues<byte> Digits = SearchValues.Create("0123456789"u8);
-    private static readonly SearchValues<byte> Decimal = SearchValues.Create("0123456789.+-eE"u8);
-    private static readonly SearchValues<byte> FloatMarks = SearchValues.Create(".e"u8);
     private static readonly SearchValues<byte> Plain = SearchValues.Create("0123456789abcdef-"u8);
-
-    /// <summary>What stands for an out-of-line value that neither the log nor the held row has.</summary>
-    public static ReadOnlySpan<byte> Unavailable => "__debezium_unavailable_value"u8;
 
     /// <summary>Writes a value.</summary>
     public static void Write(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
-        switch (column.Form)
-        {
-            case ValueForm.PlainText when !text.ContainsAnyExcept(Plain):
-                buffer.Quoted(text);
-                break;
-            case ValueForm.Integer when IsInteger(text):
-                buffer.Raw(text);
-                break;
-            case ValueForm.Float when IsNumber(text):
-                Float(buffer, text);
-                break;
-            case ValueForm.Numeric:
-                Numeric(buffer, text);
-                break;
-            case ValueForm.Money when text.ContainsAny(Digits):
-                Money(buffer, text);
-                break;
-            case ValueForm.Boolean when text is [(byte)'t' or (byte)'f']:
-                buffer.Raw(text[0] == (byte)'t' ? "true"u8 : "false"u8);
-                break;
-            case ValueForm.Bytes:
-                Bytes(buffer, text);
-                break;
-            case ValueForm.Date or ValueForm.TimeMillis or ValueForm.TimeMicros or ValueForm.TimestampMillis or ValueForm.TimestampMicros:
-                if (TryEpoch(column.Form, text, out var number))
-                    buffer.Number(number);
-                else
-                    buffer.String(text);
-                break;
-            case ValueForm.TimestampUtc when PostgresTime.TryParse(text, withOffset: true, out var time):
-                buffer.Raw((byte)'"');
-                time.WriteIso(buffer, column.Fraction);
-                buffer.Raw((byte)'"');
-                break;
-            default:
-                buffer.String(text);
-                break;
-        }
+        if (!TryWrite(buffer, column, text))
+            buffer.String(text);
     }
 
     /// <summary>Writes the placeholder of an out-of-line value that is not known.</summary>
     public static void WriteUnavailable(JsonBuffer buffer, ColumnForm column)
     {
-        if (column.Form == ValueForm.Bytes)
-            buffer.Base64(Unavailable);
-        else
-            buffer.Quoted(Unavailable);
+        var placeholder = column.Options.Unavailable;
+        switch (column.Form)
+        {
+            case ValueForm.Bytes:
+                BinaryValue.Write(buffer, column.Options.Binary, Encoding.UTF8.GetBytes(placeholder));
+                break;
+            case ValueForm.Hstore when column.Options.Hstore == HstoreForm.Map:
+                buffer.Raw((byte)'{');
+                buffer.String(placeholder);
+                buffer.Raw((byte)':');
+                buffer.String(placeholder);
+                buffer.Raw((byte)'}');
+                break;
+            case ValueForm.Array:
+                buffer.Raw((byte)'[');
+                WriteUnavailable(buffer, column.Element!);
+                buffer.Raw((byte)']');
+                break;
+            default:
+                buffer.String(placeholder);
+                break;
+        }
     }
 
     /// <summary>Writes the zero of a column's type: what stands in a key-only image for columns that are NOT NULL.</summary>
     public static void WriteZero(JsonBuffer buffer, ColumnForm column) => buffer.Raw(column.Form switch
     {
-        ValueForm.Boolean => "false"u8,
+        ValueForm.Boolean or ValueForm.Bit => "false"u8,
         ValueForm.Float => "0.0"u8,
-        ValueForm.Numeric or ValueForm.Money => "\"0\""u8,
+        ValueForm.Numeric or ValueForm.Money => column.Options.Decimals == DecimalForm.FloatingPoint ? "0.0"u8 : "\"0\""u8,
         ValueForm.TimestampUtc => "\"1970-01-01T00:00:00Z\""u8,
-        ValueForm.Text or ValueForm.PlainText or ValueForm.Bytes => "\"\""u8,
+        ValueForm.Array => "[]"u8,
+        ValueForm.Text or ValueForm.PlainText or ValueForm.Bytes or ValueForm.Bits or ValueForm.Hstore or ValueForm.TimeUtc => "\"\""u8,
         _ => "0"u8,
     });
 
-    private static bool IsInteger(ReadOnlySpan<byte> text)
+    private static bool TryWrite(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
-        var digits = !text.IsEmpty && text[0] == (byte)'-' ? text[1..] : text;
-        return !digits.IsEmpty && !digits.ContainsAnyExcept(Digits) && (digits.Length == 1 || digits[0] != (byte)'0');
-    }
-
-    // As PostgreSQL prints floats, a subset of JSON's numbers: -?digits[.digits][e±digits].
-    private static bool IsNumber(ReadOnlySpan<byte> text)
-    {
-        var whole = !text.IsEmpty && text[0] == (byte)'-' ? text[1..] : text;
-        if (whole.ContainsAnyExcept(Decimal) || !TakeDigits(ref whole))
-            return false;
-        if (!whole.IsEmpty && whole[0] == (byte)'.')
+        switch (column.Form)
         {
-            whole = whole[1..];
-            if (!TakeDigits(ref whole))
-                return false;
-        }
-
-        if (whole.IsEmpty)
-            return true;
-        if (whole[0] is not ((byte)'e' or (byte)'E'))
-            return false;
-        whole = whole[1..];
-        if (!whole.IsEmpty && whole[0] is (byte)'+' or (byte)'-')
-            whole = whole[1..];
-        return TakeDigits(ref whole) && whole.IsEmpty;
-    }
-
-    private static bool TakeDigits(ref ReadOnlySpan<byte> text)
-    {
-        var end = text.IndexOfAnyExcept(Digits);
-        var taken = end < 0 ? text.Length : end;
-        text = text[taken..];
-        return taken > 0;
-    }
-
-    // A float stays a float for readers that tell 1 from 1.0.
-    private static void Float(JsonBuffer buffer, ReadOnlySpan<byte> text)
-    {
-        buffer.Raw(text);
-        if (!text.ContainsAny(FloatMarks))
-            buffer.Raw(".0"u8);
-    }
-
-    private static void Numeric(JsonBuffer buffer, ReadOnlySpan<byte> text)
-    {
-        if (!text.ContainsAnyExcept(Decimal))
-            buffer.Quoted(text);
-        else if (text.SequenceEqual("NaN"u8))
-            buffer.Raw("\"NAN\""u8);
-        else if (text.SequenceEqual("Infinity"u8))
-            buffer.Raw("\"POSITIVE_INFINITY\""u8);
-        else if (text.SequenceEqual("-Infinity"u8))
-            buffer.Raw("\"NEGATIVE_INFINITY\""u8);
-        else
-            buffer.String(text);
-    }
-
-    // Printed by lc_monetary: "-$1,234.50", "1.234,50 €", "($5.00)". A last separator before exactly two digits is the decimal point.
-    private static void Money(JsonBuffer buffer, ReadOnlySpan<byte> text)
-    {
-        var last = text.LastIndexOfAny(Digits);
-        var point = last >= 2 && text[last - 2] is (byte)'.' or (byte)',' ? last - 2 : text.Length;
-        buffer.Raw((byte)'"');
-        if (text.IndexOfAny((byte)'-', (byte)'(') >= 0)
-            buffer.Raw((byte)'-');
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (text[i] is >= (byte)'0' and <= (byte)'9')
-                buffer.Raw(text[i]);
-            else if (i == point)
-                buffer.Raw((byte)'.');
-        }
-
-        if (point == text.Length)
-            buffer.Raw(".00"u8);
-        buffer.Raw((byte)'"');
-    }
-
-    private static void Bytes(JsonBuffer buffer, ReadOnlySpan<byte> text)
-    {
-        var scratch = ArrayPool<byte>.Shared.Rent(text.Length + 1);
-        try
-        {
-            if (text.StartsWith("\\x"u8) && text.Length % 2 == 0
-                && Convert.FromHexString(text[2..], scratch, out _, out var written) == OperationStatus.Done)
-                buffer.Base64(scratch.AsSpan(0, written));
-            else if (TryUnescape(text, scratch, out written))
-                buffer.Base64(scratch.AsSpan(0, written));
-            else
-                buffer.String(text);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(scratch);
-        }
-    }
-
-    // bytea_output=escape: printable bytes as they are, \\ for a backslash, \ooo for the rest.
-    private static bool TryUnescape(ReadOnlySpan<byte> text, Span<byte> bytes, out int written)
-    {
-        written = 0;
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (text[i] != (byte)'\\')
-            {
-                bytes[written++] = text[i];
-            }
-            else if (i + 1 < text.Length && text[i + 1] == (byte)'\\')
-            {
-                bytes[written++] = (byte)'\\';
-                i++;
-            }
-            else if (i + 3 < text.Length && text[i + 1] is >= (byte)'0' and <= (byte)'3'
-                && text[i + 2] is >= (byte)'0' and <= (byte)'7' && text[i + 3] is >= (byte)'0' and <= (byte)'7')
-            {
-                bytes[written++] = (byte)(((text[i + 1] - '0') << 6) | ((text[i + 2] - '0') << 3) | (text[i + 3] - '0'));
-                i += 3;
-            }
-            else
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
-    private static bool TryEpoch(ValueForm form, ReadOnlySpan<byte> text, out long number)
-    {
-        number = 0;
-        switch (form)
-        {
+            case ValueForm.PlainText when !text.ContainsAnyExcept(Plain):
+                buffer.Quoted(text);
+                return true;
+            case ValueForm.Integer when NumberValue.IsInteger(text):
+                buffer.Raw(text);
+                return true;
+            case ValueForm.Boolean when text is [(byte)'t' or (byte)'f']:
+                buffer.Raw(text[0] == (byte)'t' ? "true"u8 : "false"u8);
+                return true;
+            case ValueForm.Bit when text is [(byte)'0' or (byte)'1']:
+                buffer.Raw(text[0] == (byte)'1' ? "true"u8 : "false"u8);
+                return true;
+            case ValueForm.TimestampUtc when PostgresTime.TryParse(text, withOffset: true, out var time):
+                buffer.Raw((byte)'"');
+                time.WriteIso(buffer, column.Fraction);
+                buffer.Raw((byte)'"');
+                return true;
+            case ValueForm.Float:
+                return NumberValue.TryWriteFloat(buffer, text);
+            case ValueForm.Numeric:
+                return NumberValue.TryWriteNumeric(buffer, column, text);
+            case ValueForm.Money:
+                return NumberValue.TryWriteMoney(buffer, column, text);
             case ValueForm.Date:
-                return PostgresTime.TryParseDate(text, out number) || TryInfinity(text, DateInfinity, DateMinusInfinity, out number);
-            case ValueForm.TimeMillis or ValueForm.TimeMicros:
-                if (!PostgresTime.TryParseTime(text, out number))
-                    return false;
-                number /= form == ValueForm.TimeMillis ? 1000 : 1;
-                return true;
-            case ValueForm.TimestampMillis:
-                if (!PostgresTime.TryParse(text, withOffset: false, out var coarse))
-                    return TryInfinity(text, MillisInfinity, MillisMinusInfinity, out number);
-                number = coarse.EpochMillis;
-                return true;
+                return TimeValue.TryWriteDate(buffer, column, text);
+            case ValueForm.Time:
+                return TimeValue.TryWriteTime(buffer, column, text);
+            case ValueForm.Timestamp:
+                return TimeValue.TryWriteTimestamp(buffer, column, text);
+            case ValueForm.TimeUtc:
+                return TimeValue.TryWriteTimeUtc(buffer, text);
+            case ValueForm.Interval:
+                return IntervalValue.TryWrite(buffer, column, text);
+            case ValueForm.Bytes:
+                return BinaryValue.TryWriteBytes(buffer, column, text);
+            case ValueForm.Bits:
+                return BinaryValue.TryWriteBits(buffer, column, text);
+            case ValueForm.Point:
+                return BinaryValue.TryWritePoint(buffer, text);
+            case ValueForm.Hstore:
+                return HstoreValue.TryWrite(buffer, column, text);
+            case ValueForm.Array:
+                return ArrayValue.TryWrite(buffer, column, text);
             default:
-                if (!PostgresTime.TryParse(text, withOffset: false, out var fine))
-                    return TryInfinity(text, long.MaxValue, long.MinValue, out number);
-                number = fine.EpochMicros;
-                return true;
+                return false;
         }
-    }
-
-    private static bool TryInfinity(ReadOnlySpan<byte> text, long positive, long negative, out long number)
-    {
-        var isPositive = text.SequenceEqual("infinity"u8);
-        number = isPositive ? positive : negative;
-        return isPositive || text.SequenceEqual("-infinity"u8);
     }
 }

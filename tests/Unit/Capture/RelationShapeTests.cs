@@ -46,6 +46,6 @@ public sealed class RelationShapeTests
 
     private static CatalogFacts Catalog(params string[] key) => new()
     {
-        PrimaryKey = key, NotNull = key.ToHashSet(), Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer"), 3)],
+        PrimaryKey = key, NotNull = key.ToHashSet(), Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 3)],
     };
 }

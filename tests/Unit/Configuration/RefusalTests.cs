@@ -58,6 +58,8 @@ public sealed class RefusalTests
     [InlineData(Tables, "tables: [public.a, public.]", "6:24: sources.shop.tables[1]: 'public.' is not a table; write schema.table, with '*' for any text")]
     [InlineData(Tables, "tables: [public.a, { table: public.a }]", "6:33: sources.shop.tables[1].table: 'public.a' is given twice, first at line 6; remove one")]
     [InlineData(Tables, "tables: [{ entities: off }]", "6:14: sources.shop.tables[0].table: is missing; write for example 'table: public.audit'")]
+    [InlineData(Tables, "tables: [{ table: public.a, values: { decimals: exact } }]", "6:53: sources.shop.tables[0].values.decimals: 'exact' is not known here; write 'string' or 'precise' or 'double'")]
+    [InlineData(Tables, "tables: [{ table: public.a, values: { money_digits: 19 } }]", "6:57: sources.shop.tables[0].values.money_digits: '19' is out of range; write a whole number from 0 to 18")]
     [InlineData(Tables, "tables: [{ table: public.a, entities: versoin }]", "6:43: sources.shop.tables[0].entities: 'versoin' is not known here; did you mean 'version'? write 'row' or 'version' or 'off'")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    backfill: initial", "7:15: sources.shop.backfill: 'initial' is not in this version, which captures changes from its first start on and does not read rows that exist already; write 'never'")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    backfill: when_needed", "7:15: sources.shop.backfill: 'when_needed' is not in this version, which captures changes from its first start on and does not read rows that exist already; write 'never'")]

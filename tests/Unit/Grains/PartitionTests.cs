@@ -389,6 +389,6 @@ public sealed class PartitionTests
 
     private sealed class Rows : IRowFormatter
     {
-        public string ToJson(CdcOrleans.Grains.Interfaces.Schemas.TableSchema table, RowImage row) => "{}";
+        public string ToJson(CdcOrleans.Grains.Interfaces.Schemas.TableSchema table, RowImage row, ValueOptions values) => "{}";
     }
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Grains.Interfaces.Sinks;
 using CdcOrleans.Sinks.Formats;
@@ -164,7 +165,7 @@ public sealed class DebeziumFormatTests
 
     [Fact]
     public void Row_formatter_writes_the_values_of_events() =>
-        Assert.Equal("{\"id\":1,\"status\":\"né\\\"w\",\"total\":null}", new JsonRowFormatter().ToJson(Orders, Rows.Image("1", "né\"w", null)));
+        Assert.Equal("{\"id\":1,\"status\":\"né\\\"w\",\"total\":null}", new JsonRowFormatter().ToJson(Orders, Rows.Image("1", "né\"w", null), ValueOptions.Default));
 
     [Theory]
     [InlineData("shop", "public", "orders", "shop.public.orders")]

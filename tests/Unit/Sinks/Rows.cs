@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Grains.Interfaces.Sinks;
@@ -82,6 +83,7 @@ internal static class Rows
         Source = "shop",
         Database = "shopdb",
         Topic = "shop.public.orders",
+        Values = ValueOptions.Default,
         Origin = EventOrigin.Stream,
         Before = before ?? change.Before,
         BeforeTable = beforeTable ?? ((before ?? change.Before).IsPresent ? change.Table : null),

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Sinks.Formats;
 using CsCheck;
 using Xunit;
@@ -155,7 +156,7 @@ public sealed class ValueTests
 
     private static string Write(uint oid, int modifier, byte[] text)
     {
-        var json = new JsonRowFormatter().ToJson(Rows.Table(("c", oid, modifier)), Rows.Image(text));
+        var json = new JsonRowFormatter().ToJson(Rows.Table(("c", oid, modifier)), Rows.Image(text), ValueOptions.Default);
         Assert.StartsWith("{\"c\":", json, StringComparison.Ordinal);
         return json[5..^1];
     }

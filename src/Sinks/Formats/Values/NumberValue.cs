@@ -1,0 +1,185 @@
+using System.Buffers;
+using System.Globalization;
+using System.Numerics;
+using System.Text;
+using CdcOrleans.Grains.Interfaces.Configuration;
+
+namespace CdcOrleans.Sinks.Formats.Values;
+
+/// <summary>Integers, floats, decimals and amounts.</summary>
+internal static class NumberValue
+{
+    private static readonly SearchValues<byte> Digits = SearchValues.Create("0123456789"u8);
+    private static readonly SearchValues<byte> Decimal = SearchValues.Create("0123456789.+-eE"u8);
+    private static readonly SearchValues<byte> FloatMarks = SearchValues.Create(".e"u8);
+
+    /// <summary>Whether it is a whole number as PostgreSQL prints it.</summary>
+    public static bool IsInteger(ReadOnlySpan<byte> text)
+    {
+        var digits = !text.IsEmpty && text[0] == (byte)'-' ? text[1..] : text;
+        return !digits.IsEmpty && !digits.ContainsAnyExcept(Digits) && (digits.Length == 1 || digits[0] != (byte)'0');
+    }
+
+    /// <summary>Writes a float as it is printed; a float stays one for readers that tell 1 from 1.0. False where the text is no number.</summary>
+    public static bool TryWriteFloat(JsonBuffer buffer, ReadOnlySpan<byte> text)
+    {
+        if (!IsNumber(text))
+            return false;
+        buffer.Raw(text);
+        if (!text.ContainsAny(FloatMarks))
+            buffer.Raw(".0"u8);
+        return true;
+    }
+
+    /// <summary>Writes a double: NaN and infinities as strings.</summary>
+    public static void WriteDouble(JsonBuffer buffer, double value)
+    {
+        if (!double.IsFinite(value))
+        {
+            buffer.Quoted(double.IsNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+            return;
+        }
+
+        var room = buffer.Room(32);
+        value.TryFormat(room, out var written, "R", CultureInfo.InvariantCulture);
+        var isFloat = room[..written].ContainsAny((byte)'.', (byte)'E');
+        buffer.Advance(written);
+        if (!isFloat)
+            buffer.Raw(".0"u8);
+    }
+
+    /// <summary>Writes a decimal number by the options; false where the text is none.</summary>
+    public static bool TryWriteNumeric(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
+    {
+        var isNumber = IsNumber(text);
+        switch (column.Options.Decimals)
+        {
+            case DecimalForm.FloatingPoint:
+                if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number))
+                    WriteDouble(buffer, number);
+                else
+                    return false;
+                return true;
+            case DecimalForm.Precise when isNumber && TryUnscaled(text, out var unscaled, out var scale):
+                // The modifier holds precision and scale; without one each value has a scale of its own.
+                if (column.Modifier >= 4)
+                    buffer.Base64(unscaled.ToByteArray(isBigEndian: true));
+                else
+                    Variable(buffer, unscaled, scale);
+                return true;
+        }
+
+        if (isNumber)
+            buffer.Quoted(text);
+        else if (text.SequenceEqual("NaN"u8))
+            buffer.Raw("\"NAN\""u8);
+        else if (text.SequenceEqual("Infinity"u8))
+            buffer.Raw("\"POSITIVE_INFINITY\""u8);
+        else if (text.SequenceEqual("-Infinity"u8))
+            buffer.Raw("\"NEGATIVE_INFINITY\""u8);
+        else
+            return false;
+        return true;
+    }
+
+    /// <summary>
+    /// Writes an amount that was printed by <c>lc_monetary</c> ("-$1,234.50", "1.234,50 €", "($5.00)") by the options. A last separator
+    /// before exactly two digits is the decimal point. False where the text has no digits.
+    /// </summary>
+    public static bool TryWriteMoney(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
+    {
+        if (!text.ContainsAny(Digits))
+            return false;
+        var last = text.LastIndexOfAny(Digits);
+        var point = last >= 2 && text[last - 2] is (byte)'.' or (byte)',' ? last - 2 : text.Length;
+        var cents = BigInteger.Zero;
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (text[i] is >= (byte)'0' and <= (byte)'9')
+                cents = (cents * 10) + (text[i] - '0');
+        }
+
+        if (point == text.Length)
+            cents *= 100;
+        if (text.IndexOfAny((byte)'-', (byte)'(') >= 0)
+            cents = -cents;
+        Amount(buffer, column.Options, cents);
+        return true;
+    }
+
+    private static void Amount(JsonBuffer buffer, ValueOptions options, BigInteger cents)
+    {
+        var digits = options.MoneyDigits;
+        var unscaled = digits >= 2 ? cents * BigInteger.Pow(10, digits - 2) : Rounded(cents, BigInteger.Pow(10, 2 - digits));
+        switch (options.Decimals)
+        {
+            case DecimalForm.Precise:
+                buffer.Base64(unscaled.ToByteArray(isBigEndian: true));
+                return;
+            case DecimalForm.FloatingPoint:
+                WriteDouble(buffer, (double)cents / 100);
+                return;
+        }
+
+        var text = BigInteger.Abs(unscaled).ToString(CultureInfo.InvariantCulture).PadLeft(digits + 1, '0');
+        buffer.Raw((byte)'"');
+        if (unscaled.Sign < 0)
+            buffer.Raw((byte)'-');
+        buffer.Raw(Encoding.ASCII.GetBytes(digits == 0 ? text : $"{text[..^digits]}.{text[^digits..]}"));
+        buffer.Raw((byte)'"');
+    }
+
+    // Half up, away from zero.
+    private static BigInteger Rounded(BigInteger value, BigInteger by) =>
+        (BigInteger.Abs(value) + (by / 2)) / by * value.Sign;
+
+    private static void Variable(JsonBuffer buffer, BigInteger unscaled, int scale)
+    {
+        buffer.Raw("{\"scale\":"u8);
+        buffer.Number((long)scale);
+        buffer.Raw(",\"value\":"u8);
+        buffer.Base64(unscaled.ToByteArray(isBigEndian: true));
+        buffer.Raw((byte)'}');
+    }
+
+    // As PostgreSQL prints numeric: digits with a point, no exponent.
+    private static bool TryUnscaled(ReadOnlySpan<byte> text, out BigInteger unscaled, out int scale)
+    {
+        var point = text.IndexOf((byte)'.');
+        scale = point < 0 ? 0 : text.Length - point - 1;
+        var digits = Encoding.ASCII.GetString(text);
+        return BigInteger.TryParse(
+            point < 0 ? digits : digits.Remove(point, 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out unscaled);
+    }
+
+    // As PostgreSQL prints numbers, a subset of JSON's: -?digits[.digits][e±digits].
+    private static bool IsNumber(ReadOnlySpan<byte> text)
+    {
+        var whole = !text.IsEmpty && text[0] == (byte)'-' ? text[1..] : text;
+        if (whole.ContainsAnyExcept(Decimal) || !TakeDigits(ref whole))
+            return false;
+        if (!whole.IsEmpty && whole[0] == (byte)'.')
+        {
+            whole = whole[1..];
+            if (!TakeDigits(ref whole))
+                return false;
+        }
+
+        if (whole.IsEmpty)
+            return true;
+        if (whole[0] is not ((byte)'e' or (byte)'E'))
+            return false;
+        whole = whole[1..];
+        if (!whole.IsEmpty && whole[0] is (byte)'+' or (byte)'-')
+            whole = whole[1..];
+        return TakeDigits(ref whole) && whole.IsEmpty;
+    }
+
+    private static bool TakeDigits(ref ReadOnlySpan<byte> text)
+    {
+        var end = text.IndexOfAnyExcept(Digits);
+        var taken = end < 0 ? text.Length : end;
+        text = text[taken..];
+        return taken > 0;
+    }
+}

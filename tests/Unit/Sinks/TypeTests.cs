@@ -1,0 +1,162 @@
+using System.Text;
+using System.Text.Json;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Sinks.Formats;
+using CsCheck;
+using Xunit;
+
+namespace CdcOrleans.Unit.Sinks;
+
+/// <summary>Types beyond the common ones, arrays, and the options.</summary>
+public sealed class TypeTests
+{
+    [Theory]
+    [InlineData(1186, -1, "1 year 2 mons 3 days 04:05:06.789", "37091106789000")]
+    [InlineData(1186, -1, "00:00:00", "0")]
+    [InlineData(1186, -1, "-1 days +02:03:04", "-79016000000")]
+    [InlineData(1186, -1, "-00:00:00.000001", "-1")]
+    [InlineData(1186, -1, "178000000 years", "5617252800000000000000", true)]
+    [InlineData(1266, -1, "12:34:56.789+02", "\"10:34:56.789Z\"")]
+    [InlineData(1266, -1, "00:30:00+05:30", "\"19:00:00Z\"")]
+    [InlineData(1266, -1, "24:00:00+00", "\"24:00:00Z\"")]
+    [InlineData(1560, 1, "1", "true")]
+    [InlineData(1560, 1, "0", "false")]
+    [InlineData(1560, 10, "1000000001", "\"AQI=\"")]
+    [InlineData(1562, 16, "101", "\"BQA=\"")]
+    [InlineData(1562, -1, "", "\"\"")]
+    [InlineData(600, -1, "(1,-2.5)", "{\"x\":1.0,\"y\":-2.5,\"wkb\":\"AQEAAAAAAAAAAADwPwAAAAAAAATA\",\"srid\":null}")]
+    [InlineData(601, -1, "[(1,2),(3,4)]", "\"[(1,2),(3,4)]\"")]
+    [InlineData(718, -1, "<(1,2),3>", "\"<(1,2),3>\"")]
+    [InlineData(3904, -1, "[1,10)", "\"[1,10)\"")]
+    [InlineData(3614, -1, "'a':1 'b':2", "\"'a':1 'b':2\"")]
+    [InlineData(3220, -1, "16/B374D848", "\"16/B374D848\"")]
+    public void Values_of_further_types(int oid, int modifier, string text, string json, bool clamped = false) =>
+        Assert.Equal(clamped ? long.MaxValue.ToString(System.Globalization.CultureInfo.InvariantCulture) : json, Write(Column((uint)oid, modifier), text));
+
+    [Theory]
+    [InlineData(23, "{1,NULL,-3}", "[1,null,-3]")]
+    [InlineData(23, "{}", "[]")]
+    [InlineData(23, "{{1,2},{3,4}}", "[[1,2],[3,4]]")]
+    [InlineData(23, "[0:1]={7,8}", "[7,8]")]
+    [InlineData(23, "[-1:0][2:3]={{1,2},{3,4}}", "[[1,2],[3,4]]")]
+    [InlineData(25, "{plain,\"with \\\"quotes\\\", comma and \\\\\",\"NULL\",NULL,\"\",\"né\"}", "[\"plain\",\"with \\\"quotes\\\", comma and \\\\\",\"NULL\",null,\"\",\"né\"]")]
+    [InlineData(16, "{t,f,NULL}", "[true,false,null]")]
+    [InlineData(1700, "{1.10,NaN}", "[\"1.10\",\"NAN\"]")]
+    [InlineData(1082, "{2024-02-29,infinity}", "[19782,2146033979]")]
+    [InlineData(17, "{\"\\\\xdead\"}", "[\"3q0=\"]")]
+    [InlineData(1184, "{\"2024-02-29 12:34:56+00\"}", "[\"2024-02-29T12:34:56.000000Z\"]")]
+    [InlineData(3802, "{\"{\\\"a\\\": 1}\"}", "[\"{\\\"a\\\": 1}\"]")]
+    [InlineData(23, "{1,2", "\"{1,2\"")]
+    [InlineData(23, "1,2", "\"1,2\"")]
+    public void Arrays_are_json_arrays(int oid, string text, string json) => Assert.Equal(json, Write(Array((uint)oid), text));
+
+    [Fact]
+    public void Boxes_stand_between_semicolons() =>
+        Assert.Equal("[\"(2,2),(1,1)\",\"(4,4),(3,3)\"]", Write(Array(603, ';'), "{(2,2),(1,1);(4,4),(3,3)}"));
+
+    [Theory]
+    [InlineData("decimals", 1700, (3 << 16 | 2) + 4, "1.10", "\"bg==\"")]
+    [InlineData("decimals", 1700, (3 << 16 | 2) + 4, "-1.10", "\"kg==\"")]
+    [InlineData("decimals", 1700, -1, "123.4567", "{\"scale\":4,\"value\":\"EtaH\"}")]
+    [InlineData("decimals", 1700, -1, "NaN", "\"NAN\"")]
+    [InlineData("decimals", 790, -1, "$12.34", "\"BNI=\"")]
+    [InlineData("double", 1700, -1, "1.10", "1.1")]
+    [InlineData("double", 1700, -1, "-Infinity", "\"-Infinity\"")]
+    [InlineData("double", 790, -1, "-$12.34", "-12.34")]
+    [InlineData("iso", 1082, -1, "2024-02-29", "\"2024-02-29Z\"")]
+    [InlineData("iso", 1083, -1, "12:34:56.7", "\"12:34:56.7Z\"")]
+    [InlineData("iso", 1114, -1, "2024-02-29 12:34:56.789012", "\"2024-02-29T12:34:56.789012Z\"")]
+    [InlineData("nanos", 1083, 3, "00:00:00.001", "1000000")]
+    [InlineData("nanos", 1114, 3, "1970-01-01 00:00:00.001", "1000000")]
+    [InlineData("connect", 1083, 6, "00:00:00.001", "1")]
+    [InlineData("micros", 1114, 0, "1970-01-01 00:00:01", "1000000")]
+    [InlineData("hex", 17, -1, "\\xDEADBEEF", "\"deadbeef\"")]
+    [InlineData("url", 17, -1, "\\xfbefff01", "\"--__AQ==\"")]
+    [InlineData("span", 1186, -1, "1 year 2 mons 3 days 04:05:06.789", "\"P1Y2M3DT4H5M6.789S\"")]
+    [InlineData("span", 1186, -1, "-00:00:00.5", "\"P0Y0M0DT0H0M-0.5S\"")]
+    [InlineData("money", 790, -1, "$12.34", "\"12.3400\"")]
+    [InlineData("money0", 790, -1, "-$12.50", "\"-13\"")]
+    public void Options_change_what_is_written(string option, int oid, int modifier, string text, string json)
+    {
+        var values = option switch
+        {
+            "decimals" => new ValueOptions { Decimals = DecimalForm.Precise },
+            "double" => new ValueOptions { Decimals = DecimalForm.FloatingPoint },
+            "iso" => new ValueOptions { Times = TimeForm.IsoString },
+            "nanos" => new ValueOptions { Times = TimeForm.Nanoseconds },
+            "connect" => new ValueOptions { Times = TimeForm.Connect },
+            "micros" => new ValueOptions { Times = TimeForm.Microseconds },
+            "hex" => new ValueOptions { Binary = BinaryForm.Hex },
+            "url" => new ValueOptions { Binary = BinaryForm.Base64Url },
+            "span" => new ValueOptions { Intervals = IntervalForm.Text },
+            "money" => new ValueOptions { MoneyDigits = 4 },
+            "money0" => new ValueOptions { MoneyDigits = 0 },
+            _ => throw new ArgumentOutOfRangeException(nameof(option)),
+        };
+        Assert.Equal(json, Write(Column((uint)oid, modifier), text, values));
+    }
+
+    [Theory]
+    [InlineData("", "{}")]
+    [InlineData("\"a\"=>\"1\", \"b\"=>NULL", "{\"a\":\"1\",\"b\":null}")]
+    [InlineData("\"q\\\"\"=>\"x, y\", \"\"=>\"\\\\\"", "{\"q\\\"\":\"x, y\",\"\":\"\\\\\"}")]
+    public void Hstore_is_an_object_or_its_text(string text, string json)
+    {
+        var column = Column(99999, -1) with { TypeName = "public.hstore" };
+        Assert.Equal(json, Write(column, text, new ValueOptions { Hstore = HstoreForm.Map }));
+        Assert.Equal(json, JsonSerializer.Deserialize<string>(Write(column, text)));
+    }
+
+    [Fact]
+    public void The_placeholder_has_the_columns_form()
+    {
+        var values = new ValueOptions { Unavailable = "gone" };
+        Assert.Equal("\"gone\"", Write(Column(25, -1), Rows.Unchanged, values));
+        Assert.Equal("[\"gone\"]", Write(Array(25), Rows.Unchanged, values));
+        Assert.Equal("\"Z29uZQ==\"", Write(Column(17, -1), Rows.Unchanged, values));
+    }
+
+    [Fact]
+    public void Any_bytes_in_any_form_give_valid_json()
+    {
+        var oid = Gen.OneOf<uint>(600, 1186, 1266, 1560, 1562, 1700, 790, 17, 1082, 1083, 1114);
+        var text = Gen.OneOf(
+            Gen.Byte.Array[0, 40],
+            Gen.Int[0, 30].SelectMany(n => Gen.OneOf("0123456789-+:. ,(){}\"\\NULabyemons".ToCharArray()).Array[n]).Select(c => Encoding.ASCII.GetBytes(c)));
+        var options = Gen.Select(
+            Gen.Enum<DecimalForm>(), Gen.Enum<TimeForm>(), Gen.Enum<BinaryForm>(), Gen.Enum<IntervalForm>(),
+            (d, t, b, i) => new ValueOptions { Decimals = d, Times = t, Binary = b, Intervals = i });
+        Gen.Select(oid, Gen.Bool, text, options).Sample((type, isArray, bytes, values) =>
+        {
+            var column = isArray ? Array(type) : Column(type, -1);
+            using var parsed = JsonDocument.Parse(new JsonRowFormatter().ToJson(Table(column), Rows.Image([bytes]), values));
+        });
+    }
+
+    [Fact]
+    public void Any_array_of_text_comes_back_equal()
+    {
+        var item = Gen.OneOf(Gen.Const((string?)null), Gen.String[Gen.OneOf(Gen.Char['a', 'c'], Gen.OneOf('"', '\\', ',', '{', '}', ' ', 'é')), 0, 8]!);
+        item.Array[0, 8].Sample(items =>
+        {
+            var text = $"{{{string.Join(',', items.Select(i => i is null ? "NULL" : $"\"{i.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\""))}}}";
+            return items.SequenceEqual(JsonSerializer.Deserialize<string?[]>(Write(Array(25), text))!);
+        });
+    }
+
+    private static string Write(ColumnSchema column, string text, ValueOptions? values = null)
+    {
+        var json = new JsonRowFormatter().ToJson(Table(column), Rows.Image(text), values ?? ValueOptions.Default);
+        return json["{\"c\":".Length..^1];
+    }
+
+    private static TableSchema Table(ColumnSchema column) => new()
+    {
+        TableId = 7, Version = 1, Schema = "public", Name = "t", Columns = [column], Key = [],
+    };
+
+    private static ColumnSchema Column(uint oid, int modifier) => new() { Name = "c", TypeOid = oid, TypeModifier = modifier, TypeName = "t" };
+
+    private static ColumnSchema Array(uint element, char delimiter = ',') => Column(1007, -1) with { Element = new ElementSchema(element, -1, "t", delimiter) };
+}
