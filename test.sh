@@ -12,6 +12,7 @@ usage() {
 Suites: unit         no servers, no files
         integration  each part against real servers
         cluster      real processes that are stopped and killed
+        conformance  the same workload told by a real Debezium, where there is one, or as it told it before
         shop         ./run.sh for ten seconds, as a user would start it
 Without a name: all of them. E.g.  ./test.sh unit -- -class '*KeyText*'
 
@@ -27,7 +28,7 @@ while [ $# -gt 0 ]; do
     --help | -h) usage; exit 0 ;;
     --no-build) skip_build=1 ;;
     --) shift; options=("$@"); break ;;
-    unit | integration | cluster | shop) suites+=("$1") ;;
+    unit | integration | cluster | conformance | shop) suites+=("$1") ;;
     *) die "unknown suite or option '$1' (see --help)" ;;
   esac
   shift
@@ -125,6 +126,7 @@ for suite in "${suites[@]}"; do
     unit) run_suite unit Unit ;;
     integration) run_suite integration Integration ;;
     cluster) run_suite cluster Cluster ;;
+    conformance) run_suite conformance Conformance ;;
     shop) run_shop ;;
   esac
 done

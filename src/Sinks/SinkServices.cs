@@ -18,9 +18,17 @@ public static class SinkServices
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<ISinkFactory, SinkFactory>();
         services.TryAddSingleton<IRowFormatter, JsonRowFormatter>();
-        services.TryAddSingleton<DebeziumFormat>();
-        services.AddSingleton<IEventFormat>(s => s.GetRequiredService<DebeziumFormat>());
-        services.AddKeyedSingleton<IEventFormat>("debezium", (s, _) => s.GetRequiredService<DebeziumFormat>());
+        AddFormat<DebeziumFormat>(services, "debezium");
+        AddFormat<FlatFormat>(services, "flat");
+        AddFormat<CloudEventsFormat>(services, "cloudevents");
         return services;
+    }
+
+    private static void AddFormat<T>(IServiceCollection services, string name)
+        where T : class, IEventFormat
+    {
+        services.TryAddSingleton<T>();
+        services.AddSingleton<IEventFormat>(s => s.GetRequiredService<T>());
+        services.AddKeyedSingleton<IEventFormat>(name, (s, _) => s.GetRequiredService<T>());
     }
 }

@@ -7,7 +7,7 @@ namespace CdcOrleans.Configuration.Pipeline;
 /// <summary>The routes of the file, and whether they fit its sources and sinks.</summary>
 internal sealed class RouteReading
 {
-    private static readonly string[] LaterFormats = ["flat", "cloudevents"];
+    private static readonly string[] Formats = ["debezium", "flat", "cloudevents"];
 
     private readonly IReadOnlyList<SourceReading> _sources;
     private readonly IReadOnlyList<SinkReading> _sinks;
@@ -58,11 +58,11 @@ internal sealed class RouteReading
 
         var from = route.Require("from", "write source.schema.table with '*' for any text, such as \"shop.public.*\"");
         var to = route.Require("to", "name a sink, or a list of sinks");
-        CheckFormat(route.Find("format"));
+        var format = Format(route.Find("format"));
         var pattern = From(from);
         var sinks = To(to);
-        if (from is not null && pattern is not null && sinks is not null)
-            _routes.Add((new RouteConfiguration { From = pattern, To = sinks }, from));
+        if (from is not null && pattern is not null && sinks is not null && format is not null)
+            _routes.Add((new RouteConfiguration { From = pattern, To = sinks, Format = format }, from));
         else
             _allRead = false;
     }
@@ -127,14 +127,15 @@ internal sealed class RouteReading
         return complete ? sinks : null;
     }
 
-    private static void CheckFormat(Value? format)
+    // Null where it cannot be read.
+    private static string? Format(Value? format)
     {
-        if (format?.AsText() is not { } text || text == "debezium")
-            return;
-        var hint = Spelling.Hint(text, ["debezium"]);
-        format.Refuse(LaterFormats.Contains(text)
-            ? $"{format.Shown} is not in this version; this version has debezium"
-            : $"{format.Shown} is not an event format{hint} this version has debezium");
+        if (format is null)
+            return Formats[0];
+        if (format.AsText() is not { } text || Formats.Contains(text))
+            return format.AsText();
+        format.Refuse($"{format.Shown} is not an event format{Spelling.Hint(text, Formats)} write {string.Join(" or ", Formats.Select(f => $"'{f}'"))}");
+        return null;
     }
 
     private void RefuseOverlaps()

@@ -37,8 +37,8 @@ public sealed record ClusterConfiguration
     /// <summary>Port for clients such as the gateway; 0 takes a free one.</summary>
     public int ClientPort { get; init; } = 30000;
 
-    /// <summary>Bytes that live entities may keep in a silo before idle ones are let go. Default 96 MiB.</summary>
-    public long EntityCacheBytes { get; init; } = 96L << 20;
+    /// <summary>Bytes that live entities may keep in a silo before idle ones are let go. Default 64 MiB.</summary>
+    public long EntityCacheBytes { get; init; } = 64L << 20;
 }
 
 /// <summary>The control database.</summary>
@@ -78,8 +78,8 @@ public sealed record SourceConfiguration
     /// <summary>Number of partitions; fixed at the source's first start. Default 32, 1 to 4096.</summary>
     public int Partitions { get; init; } = 32;
 
-    /// <summary>Changes that may be on their way (read, not yet durable) before reading pauses. Default 25,000.</summary>
-    public int WindowChanges { get; init; } = 25_000;
+    /// <summary>Changes that may be on their way (read, not yet durable) before reading pauses. Default 15,000.</summary>
+    public int WindowChanges { get; init; } = 15_000;
 
     /// <summary>The same in bytes. Default 32 MiB.</summary>
     public long WindowBytes { get; init; } = 32L << 20;

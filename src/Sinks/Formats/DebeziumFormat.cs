@@ -31,19 +31,13 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
         var source = encoding.Source(change.Source, change.Database);
         var buffer = JsonBuffer.Take();
 
-        byte[]? key = null;
-        if (encoding.HasKey)
-        {
-            WriteKey(buffer, encoding, change);
-            key = buffer.ToArray();
-            buffer.Clear();
-        }
-
+        var key = EventParts.Key(buffer, encoding, change);
         WriteEnvelope(buffer, encoding, source, change);
         var value = buffer.ToArray();
-        events.Add(Event(change, key, value, row.OtherRow.IsPresent ? OtherKey(buffer, encoding, row) : null));
+        var headers = row.OtherRow.IsPresent ? OtherKey(buffer, encoding, row) : null;
+        events.Add(EventParts.Event(change, key, value, headers));
         if (row.Operation == ChangeOperation.Delete && key is not null)
-            events.Add(Event(change, key, value: null));
+            events.Add(EventParts.Event(change, key, value: null, headers));
     }
 
     // Where an update changed the key, the delete names the new one and the create the old one.
@@ -55,39 +49,13 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
             : null;
     }
 
-    private static SinkEvent Event(
-        in CompletedChange change, byte[]? key, byte[]? value, KeyValuePair<string, byte[]>[]? headers = null) => new()
-    {
-        Topic = change.Topic,
-        Entity = change.Change.Entity,
-        Key = key,
-        Value = value,
-        Source = change.Source,
-        Version = change.Change.Version,
-        Origin = change.Origin,
-        SchemaVersion = change.Change.Table.Version,
-        Headers = headers,
-    };
-
-    // The log's own image first: its shape is the change's. The entity's key text has it all, should an image lack a part.
-    private static void WriteKey(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
-    {
-        var row = change.Change;
-        if (encoding.TryWriteKey(buffer, row.Operation == ChangeOperation.Delete ? row.Before : row.After))
-            return;
-        encoding.WriteKey(buffer, row.Entity.Key);
-    }
-
     private void WriteEnvelope(JsonBuffer buffer, RowEncoding encoding, SourceBlock source, in CompletedChange change)
     {
         var row = change.Change;
         buffer.Raw("{\"before\":"u8);
-        WriteBefore(buffer, encoding, change);
+        EventParts.WriteBefore(buffer, encoding, change);
         buffer.Raw(",\"after\":"u8);
-        if (row.Operation != ChangeOperation.Delete && change.After.IsPresent)
-            encoding.WriteRow(buffer, change.After);
-        else
-            buffer.Raw("null"u8);
+        EventParts.WriteAfter(buffer, encoding, change);
         buffer.Raw(",\"source\":"u8);
         source.Write(buffer, row);
         buffer.Raw(row.Operation switch
@@ -104,23 +72,5 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
         buffer.Raw(",\"ts_ns\":"u8);
         buffer.Number(ticks);
         buffer.Raw("00}"u8);
-    }
-
-    private static void WriteBefore(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
-    {
-        var row = change.Change;
-        if (row.Operation is ChangeOperation.Create or ChangeOperation.Read || !change.Before.IsPresent)
-        {
-            buffer.Raw("null"u8);
-            return;
-        }
-
-        var isKeyOnly = row.BeforeIsKeyOnly && ReferenceEquals(change.Before.ToStorage(), row.Before.ToStorage());
-        if (!isKeyOnly)
-            encoding.WriteRowOf(buffer, change.BeforeTable ?? row.Table, change.Before);
-        else if (row.Operation == ChangeOperation.Delete)
-            encoding.WriteRow(buffer, change.Before, isKeyOnly: true);
-        else
-            buffer.Raw("null"u8);
     }
 }

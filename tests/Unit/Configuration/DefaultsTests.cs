@@ -59,11 +59,11 @@ public sealed class DefaultsTests
         var read = Reader.Read(Reader.Fine);
 
         Assert.Equal(new ClusterConfiguration { Id = "shop" }, read.Cluster);
-        Assert.Equal(("127.0.0.1", 11111, 30000, 96L << 20), (read.Cluster.Address, read.Cluster.SiloPort, read.Cluster.ClientPort, read.Cluster.EntityCacheBytes));
+        Assert.Equal(("127.0.0.1", 11111, 30000, 64L << 20), (read.Cluster.Address, read.Cluster.SiloPort, read.Cluster.ClientPort, read.Cluster.EntityCacheBytes));
         Assert.Equal((TimeSpan.FromMilliseconds(200), 8L << 20), (read.Control.CheckpointInterval, read.Control.CheckpointBytes));
         var source = read.Sources["shop"];
         Assert.Equal(("cdc_shop", "cdc_shop", BackfillMode.Never), (source.Slot, source.Publication, source.Backfill));
-        Assert.Equal((32, 25_000, 32L << 20, TimeSpan.FromSeconds(10)), (source.Partitions, source.WindowChanges, source.WindowBytes, source.HeartbeatInterval));
+        Assert.Equal((32, 15_000, 32L << 20, TimeSpan.FromSeconds(10)), (source.Partitions, source.WindowChanges, source.WindowBytes, source.HeartbeatInterval));
         Assert.Empty(Assert.IsType<KafkaSinkConfiguration>(read.Sinks["events"]).Options);
         Assert.Equal("debezium", read.Routes[0].Format);
         Assert.Equal(new Uri("http://127.0.0.1:8080"), read.Gateway.Listen);

@@ -1,0 +1,24 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace CdcOrleans.Conformance;
+
+/// <summary>One record of a topic, its JSON parsed.</summary>
+/// <param name="Topic">Topic without its prefix.</param>
+/// <param name="Key">The key as JSON text; null where there is none.</param>
+/// <param name="Value">The value; null for a tombstone.</param>
+/// <param name="Headers">Headers of Debezium's own that consumers may depend on.</param>
+internal sealed record TopicRecord(string Topic, string? Key, JsonNode? Value, SortedDictionary<string, string> Headers);
+
+/// <summary>What the peer wrote for a script, kept for machines that cannot run it.</summary>
+internal sealed record Recording(string Peer, IReadOnlyList<TopicRecord> Records)
+{
+    private static readonly JsonSerializerOptions Options = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private static string PathOf(string folder, string script) => Path.Combine(folder, $"{script}.json");
+
+    public static Recording Read(string script) =>
+        JsonSerializer.Deserialize<Recording>(File.ReadAllText(PathOf(Path.Combine(AppContext.BaseDirectory, "Recorded"), script)), Options)!;
+
+    public void Write(string folder, string script) => File.WriteAllText(PathOf(folder, script), JsonSerializer.Serialize(this, Options) + "\n");
+}

@@ -1,0 +1,35 @@
+using CdcOrleans.Conformance;
+using CdcOrleans.Testing;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(Servers))]
+
+namespace CdcOrleans.Conformance;
+
+/// <summary>One database server, one broker and, where it can run, one Kafka Connect for all scripts.</summary>
+public sealed class Servers : IAsyncLifetime
+{
+    private ConnectPeer? _peer;
+
+    public PostgresServer Postgres { get; private set; } = null!;
+
+    public KafkaBroker Kafka { get; private set; } = null!;
+
+    internal ConnectPeer? Peer => _peer;
+
+    public async ValueTask InitializeAsync()
+    {
+        Postgres = await PostgresServer.Start("max_replication_slots=40", "max_wal_senders=40");
+        Kafka = await KafkaBroker.Start();
+        if (Kafka.IsReal && ConnectPeer.FindScript() is { } script)
+            _peer = await ConnectPeer.Start(script, Kafka.Bootstrap);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_peer is not null)
+            await _peer.DisposeAsync();
+        await Kafka.DisposeAsync();
+        await Postgres.DisposeAsync();
+    }
+}

@@ -1,0 +1,75 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Confluent.Kafka;
+
+namespace CdcOrleans.Conformance;
+
+/// <summary>Reads what was written under a prefix.</summary>
+internal static class Topics
+{
+    /// <summary>The last table that a script writes; its event says that the others are there, or almost.</summary>
+    public const string Finish = "public.finish";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(2);
+
+    /// <summary>Waits for the last table's event, and then until nothing more comes; returns all other records.</summary>
+    public static async Task<IReadOnlyList<TopicRecord>> Read(string bootstrap, string prefix, CancellationToken cancel)
+    {
+        var before = -1;
+        var since = DateTime.UtcNow;
+        for (var deadline = DateTime.UtcNow + Patience; ; await Task.Delay(500, cancel))
+        {
+            var records = ReadAll(bootstrap, prefix);
+            var isComplete = records.Any(r => r.Topic == Finish);
+            if (records.Count != before)
+                (before, since) = (records.Count, DateTime.UtcNow);
+            if (isComplete && DateTime.UtcNow - since >= Quiet)
+                return [.. records.Where(r => r.Topic != Finish)];
+            if (DateTime.UtcNow > deadline)
+                throw new TimeoutException($"{prefix}: {records.Count} records came in {Patience.TotalSeconds:0} s, and the last is not among them: {string.Join(", ", records.GroupBy(r => r.Topic).Select(g => $"{g.Key} {g.Count()}"))}");
+        }
+    }
+
+    private static List<TopicRecord> ReadAll(string bootstrap, string prefix)
+    {
+        using var consumer = new ConsumerBuilder<byte[]?, byte[]?>(new ConsumerConfig
+        {
+            BootstrapServers = bootstrap, GroupId = $"read-{Guid.NewGuid():N}", EnableAutoCommit = false, EnablePartitionEof = true, AutoOffsetReset = AutoOffsetReset.Earliest,
+        }).SetLogHandler((_, _) => { }).Build();
+        using var admin = new DependentAdminClientBuilder(consumer.Handle).Build();
+        var partitions = admin.GetMetadata(TimeSpan.FromSeconds(10)).Topics
+            .Where(t => t.Topic.StartsWith(prefix + ".", StringComparison.Ordinal))
+            .SelectMany(t => t.Partitions.Select(p => new TopicPartitionOffset(t.Topic, p.PartitionId, Offset.Beginning)))
+            .ToList();
+        var records = new List<TopicRecord>();
+        if (partitions.Count == 0)
+            return records;
+        consumer.Assign(partitions);
+        for (var ended = 0; ended < partitions.Count;)
+        {
+            var result = consumer.Consume(TimeSpan.FromSeconds(10)) ?? throw new TimeoutException("The broker gave nothing for 10 s.");
+            if (result.IsPartitionEOF)
+            {
+                ended++;
+                continue;
+            }
+
+            records.Add(new TopicRecord(
+                result.Topic[(prefix.Length + 1)..],
+                result.Message.Key is { } key ? JsonNode.Parse(key)?.ToJsonString() : null,
+                result.Message.Value is { } value ? JsonNode.Parse(value) : null,
+                Headers(result.Message.Headers)));
+        }
+
+        return records;
+    }
+
+    private static SortedDictionary<string, string> Headers(Headers headers)
+    {
+        var kept = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var header in headers.Where(h => h.Key is "__debezium.newkey" or "__debezium.oldkey"))
+            kept[header.Key] = JsonNode.Parse(Encoding.UTF8.GetString(header.GetValueBytes()))!.ToJsonString();
+        return kept;
+    }
+}
