@@ -33,7 +33,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ ${#suites[@]} -gt 0 ] || suites=(unit integration cluster shop)
+[ ${#suites[@]} -gt 0 ] || suites=(unit integration cluster conformance shop)
 
 LOCAL=$ROOT/.local/tests
 rm -rf "$LOCAL"

@@ -15,7 +15,7 @@ internal sealed class Comparison(bool isRecorded)
 
     // Types that Debezium leaves out of its events unless told otherwise, or gets wrong; columns of them are named after them.
     private static readonly HashSet<string> OnlyOurs =
-        ["c_line", "c_lseg", "c_box", "c_path", "c_polygon", "c_circle", "c_pg_lsn", "c_txid_snapshot", "c_tsquery", "c_composite", "c_name", "c_box_array", "c_point_array"];
+        ["c_pg_lsn", "c_txid_snapshot", "c_tsquery", "c_composite", "c_name"];
 
     private readonly List<string> _found = [];
 
@@ -132,6 +132,9 @@ internal sealed class Comparison(bool isRecorded)
             if (OnlyOurs.Contains(name) && theirs[name] is null)
                 continue;
             if (theirs[name] is JsonValue value && value.TryGetValue<string>(out var text) && text == Placeholder)
+                continue;
+            // A timestamp beyond 64 bits of microseconds: theirs becomes that of infinity, ours stays below it.
+            if (theirs[name]?.ToJsonString() == "9223372036854775807" && ours[name]?.ToJsonString() == "9223372036854775806")
                 continue;
             if (theirs.AsObject().ContainsKey(name) != ours.AsObject().ContainsKey(name) || !Equal(theirs[name], ours[name]))
                 _found.Add($"{at}.{name}: {Shown(theirs[name])} there, {Shown(ours[name])} here");

@@ -1,5 +1,6 @@
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Sinks.Formats.Values;
 
 namespace CdcOrleans.Sinks.Formats;
 
@@ -16,6 +17,16 @@ internal sealed class ColumnForm
         Fraction = modifier is >= 0 and <= 6 ? modifier : 6;
         Form = FormOf(oid, modifier, typeName);
         Unit = UnitOf(Form, Fraction, options.Times);
+        Geometry = oid switch
+        {
+            601 => GeometryKind.Segment,
+            602 => GeometryKind.Path,
+            603 => GeometryKind.Box,
+            604 => GeometryKind.Polygon,
+            628 => GeometryKind.Line,
+            718 => GeometryKind.Circle,
+            _ => GeometryKind.Point,
+        };
         if (element is null)
             return;
         Form = ValueForm.Array;
@@ -44,6 +55,9 @@ internal sealed class ColumnForm
     /// <summary>In which unit times are written.</summary>
     public TimeUnit Unit { get; }
 
+    /// <summary>Which geometric type it is, where it is one.</summary>
+    public GeometryKind Geometry { get; }
+
     /// <summary>Choices where there are any.</summary>
     public ValueOptions Options { get; }
 
@@ -71,7 +85,7 @@ internal sealed class ColumnForm
         16 => ValueForm.Boolean,
         17 => ValueForm.Bytes,
         20 or 21 or 23 or 26 => ValueForm.Integer,
-        600 => ValueForm.Point,
+        600 or 601 or 602 or 603 or 604 or 628 or 718 => ValueForm.Geometry,
         700 or 701 => ValueForm.Float,
         790 => ValueForm.Money,
         1082 => ValueForm.Date,

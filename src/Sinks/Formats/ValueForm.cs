@@ -51,8 +51,8 @@ internal enum ValueForm : byte
     /// <summary>A single bit as a JSON boolean.</summary>
     Bit,
 
-    /// <summary>A point as <c>{"x", "y", "wkb", "srid"}</c>.</summary>
-    Point,
+    /// <summary>A geometric value as an object.</summary>
+    Geometry,
 
     /// <summary>Pairs of text, by the options.</summary>
     Hstore,

@@ -99,9 +99,9 @@ internal static class ValueWriter
             case ValueForm.Bytes:
                 return BinaryValue.TryWriteBytes(buffer, column, text);
             case ValueForm.Bits:
-                return BinaryValue.TryWriteBits(buffer, column, text);
-            case ValueForm.Point:
-                return BinaryValue.TryWritePoint(buffer, text);
+                return BinaryValue.TryWriteBits(buffer, text);
+            case ValueForm.Geometry:
+                return GeometryValue.TryWrite(buffer, column.Geometry, text);
             case ValueForm.Hstore:
                 return HstoreValue.TryWrite(buffer, column, text);
             case ValueForm.Array:

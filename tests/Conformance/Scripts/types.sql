@@ -52,6 +52,8 @@ INSERT INTO others VALUES (2, '::1', '::/0', 'ff:ff:ff:ff:ff:ff', 'ff:ff:ff:ff:f
 
 INSERT INTO others VALUES (3)
 
+INSERT INTO others (id, c_bit, c_varbit, c_varbit_any, c_line, c_path, c_box, c_circle, c_point) VALUES (4, B'000000010000', B'00000001', B'1', '{0,-1.5,0}', '((0,0),(1,0),(1,1))', '(-1,-1),(0.5,0.5)', '<(0,0),0>', '(NaN,Infinity)')
+
 INSERT INTO arrays VALUES (1, '{1,NULL,-3}', '{9223372036854775807}', '{1,2}', ARRAY['plain', 'with "quotes", comma and \', 'NULL', NULL, '', 'é'], '{a,b}', '{1.10,-2.5}', '{t,f,NULL}', '{1.5,-0,1e300}', '{2024-02-29,1970-01-01}', '{6ba7b810-9dad-11d1-80b4-00c04fd430c8}', '{2024-02-29 12:34:56.789012}', '{2024-02-29 12:34:56.789012+02}', ARRAY['{"a": 1}'::jsonb], '{10.0.0.1/24}', '{sad,"it''s \"fine\""}', '{A,b}')
 
 INSERT INTO arrays VALUES (2, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')

@@ -1,12 +1,10 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using System.Buffers.Text;
-using System.Globalization;
 using CdcOrleans.Grains.Interfaces.Configuration;
 
 namespace CdcOrleans.Sinks.Formats.Values;
 
-/// <summary>Bytes, bits and points.</summary>
+/// <summary>Bytes and bits.</summary>
 internal static class BinaryValue
 {
     /// <summary>Writes a <c>bytea</c>; false, and nothing written, where the text is none.</summary>
@@ -49,14 +47,14 @@ internal static class BinaryValue
         }
     }
 
-    /// <summary>Writes a <c>bit</c> or <c>varbit</c> as little-endian bytes, as many as its column is wide; false where the text is none.</summary>
-    public static bool TryWriteBits(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
+    /// <summary>Writes a <c>bit</c> or <c>varbit</c> as little-endian bytes, as many as hold its highest one; false where the text is none.</summary>
+    public static bool TryWriteBits(JsonBuffer buffer, ReadOnlySpan<byte> text)
     {
         if (text.ContainsAnyExcept((byte)'0', (byte)'1'))
             return false;
-        var width = Math.Max(text.Length, column.Modifier);
-        var bytes = new byte[(width + 7) / 8];
-        for (var i = 0; i < text.Length; i++)
+        var first = text.IndexOf((byte)'1');
+        var bytes = new byte[first < 0 ? 0 : (text.Length - first + 7) / 8];
+        for (var i = int.Max(first, 0); i < text.Length; i++)
         {
             var bit = text.Length - 1 - i;
             if (text[i] == (byte)'1')
@@ -64,28 +62,6 @@ internal static class BinaryValue
         }
 
         buffer.Base64(bytes);
-        return true;
-    }
-
-    /// <summary>Writes a point with its form in well-known binary; false where the text is none.</summary>
-    public static bool TryWritePoint(JsonBuffer buffer, ReadOnlySpan<byte> text)
-    {
-        if (text is not [(byte)'(', .. var inner, (byte)')'] || inner.IndexOf((byte)',') is not (> 0 and var comma)
-            || !double.TryParse(inner[..comma], NumberStyles.Float, CultureInfo.InvariantCulture, out var x)
-            || !double.TryParse(inner[(comma + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out var y))
-            return false;
-        Span<byte> wkb = stackalloc byte[21];
-        wkb[0] = 1;
-        BinaryPrimitives.WriteInt32LittleEndian(wkb[1..], 1);
-        BinaryPrimitives.WriteDoubleLittleEndian(wkb[5..], x);
-        BinaryPrimitives.WriteDoubleLittleEndian(wkb[13..], y);
-        buffer.Raw("{\"x\":"u8);
-        NumberValue.WriteDouble(buffer, x);
-        buffer.Raw(",\"y\":"u8);
-        NumberValue.WriteDouble(buffer, y);
-        buffer.Raw(",\"wkb\":"u8);
-        buffer.Base64(wkb);
-        buffer.Raw(",\"srid\":null}"u8);
         return true;
     }
 
