@@ -11,14 +11,15 @@ namespace CdcOrleans.Conformance;
 /// </summary>
 public sealed class ConformanceTests(Servers servers)
 {
-    public static TheoryData<string> Scripts => [.. Script.All];
+    public static TheoryData<string, string> Runs => [.. Variant.Runs];
 
     [Theory]
-    [MemberData(nameof(Scripts))]
-    public async Task Events_are_those_of_debezium(string name)
+    [MemberData(nameof(Runs))]
+    public async Task Events_are_those_of_debezium(string name, string options)
     {
         var cancel = TestContext.Current.CancellationToken;
         var script = Script.Read(name);
+        var variant = Variant.Named(options);
         var database = $"{name.Replace('-', '_')}_{Guid.NewGuid():N}"[..30];
         var connection = await servers.Postgres.CreateDatabase(database);
         foreach (var block in script.Prepare)
@@ -32,18 +33,18 @@ public sealed class ConformanceTests(Servers servers)
         {
             var gateway = new Uri($"http://127.0.0.1:{PostgresServer.FreePort()}");
             var configuration = Path.Combine(folder, "cdc.yaml");
-            await File.WriteAllTextAsync(configuration, Configuration(ours, connection, servers.Postgres.Connection(database + "_control"), gateway), cancel);
+            await File.WriteAllTextAsync(configuration, Configuration(ours, connection, servers.Postgres.Connection(database + "_control"), gateway, variant), cancel);
             await using var silo = SiloProcess.Launch(gateway, "run", "--config", configuration);
             await silo.Ready();
             if (servers.Peer is { } peer)
-                await peer.Capture(theirs, servers.Postgres.Port, database);
+                await peer.Capture(theirs, servers.Postgres.Port, database, variant.Settings);
 
             foreach (var block in script.Run)
                 await PostgresServer.Execute(connection, block);
             await PostgresServer.Execute(connection, "INSERT INTO public.finish VALUES (1)");
 
             var written = await Topics.Read(servers.Kafka.Bootstrap, ours, cancel);
-            var expected = await Expected(script, theirs, cancel);
+            var expected = await Expected($"{script.Name}.{variant.Name}", theirs, cancel);
             var differences = Comparison.Of(expected.Records, written, isRecorded: servers.Peer is null);
             Assert.True(differences.Count == 0, $"{expected.Peer}: {differences.Count} differences.\n{string.Join('\n', differences)}");
             Assert.NotEmpty(written);
@@ -54,18 +55,18 @@ public sealed class ConformanceTests(Servers servers)
         }
     }
 
-    private async Task<Recording> Expected(Script script, string prefix, CancellationToken cancel)
+    private async Task<Recording> Expected(string run, string prefix, CancellationToken cancel)
     {
         if (servers.Peer is not { } peer)
-            return Recording.Read(script.Name);
+            return Recording.Read(run);
         var recording = new Recording(peer.Version, await Topics.Read(servers.Kafka.Bootstrap, prefix, cancel));
         await peer.Remove(prefix);
         if (Environment.GetEnvironmentVariable("CDC_CONFORMANCE_RECORD") is { Length: > 0 } folder)
-            recording.Write(folder, script.Name);
+            recording.Write(folder, run);
         return recording;
     }
 
-    private string Configuration(string source, string connection, string control, Uri gateway) => $$"""
+    private string Configuration(string source, string connection, string control, Uri gateway, Variant variant) => $$"""
         cluster: { id: {{source.Replace('_', '-')}}, silo_port: 0, client_port: 0 }
         control:
           connection: {{control}}
@@ -74,6 +75,7 @@ public sealed class ConformanceTests(Servers servers)
             postgres: { connection: "{{connection}}", slot: ours_{{source[5..]}}, publication: ours }
             tables: ["*.*"]
             heartbeat: 0
+            values: {{variant.Values}}
         sinks:
           out: { type: kafka, bootstrap: "{{servers.Kafka.Bootstrap}}" }
         routes:

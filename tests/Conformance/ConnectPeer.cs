@@ -45,7 +45,7 @@ internal sealed class ConnectPeer : IAsyncDisposable
     }
 
     /// <summary>Runs a connector and returns when its task runs.</summary>
-    public async Task Capture(string name, int port, string database)
+    public async Task Capture(string name, int port, string database, IReadOnlyDictionary<string, string> options)
     {
         var settings = new Dictionary<string, string>
         {
@@ -61,8 +61,9 @@ internal sealed class ConnectPeer : IAsyncDisposable
             ["publication.name"] = "theirs",
             ["publication.autocreate.mode"] = "disabled",
             ["snapshot.mode"] = "no_data",
-            ["decimal.handling.mode"] = "string",
         };
+        foreach (var (option, value) in options)
+            settings[option] = value;
         using (var answer = await _http.PutAsJsonAsync($"connectors/{name}/config", settings))
             answer.EnsureSuccessStatusCode();
         for (var deadline = DateTime.UtcNow.AddSeconds(60); ; await Task.Delay(100))

@@ -15,10 +15,10 @@ internal sealed record Recording(string Peer, IReadOnlyList<TopicRecord> Records
 {
     private static readonly JsonSerializerOptions Options = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private static string PathOf(string folder, string script) => Path.Combine(folder, $"{script}.json");
+    private static string PathOf(string folder, string run) => Path.Combine(folder, $"{run}.json");
 
-    public static Recording Read(string script) =>
-        JsonSerializer.Deserialize<Recording>(File.ReadAllText(PathOf(Path.Combine(AppContext.BaseDirectory, "Recorded"), script)), Options)!;
+    public static Recording Read(string run) =>
+        JsonSerializer.Deserialize<Recording>(File.ReadAllText(PathOf(Path.Combine(AppContext.BaseDirectory, "Recorded"), run)), Options)!;
 
-    public void Write(string folder, string script) => File.WriteAllText(PathOf(folder, script), JsonSerializer.Serialize(this, Options) + "\n");
+    public void Write(string folder, string run) => File.WriteAllText(PathOf(folder, run), JsonSerializer.Serialize(this, Options) + "\n");
 }

@@ -30,7 +30,7 @@ internal sealed partial class PgOutputDecoder(Acknowledgement acknowledgement, I
     private bool _inTransaction;
     private string? _origin;
     private SourceTransaction? _transaction;
-    private Lsn _previousCommit;
+    private Lsn _previousEnd;
     private long _ordinal;
     private RowChange? _held;
 
@@ -117,7 +117,7 @@ internal sealed partial class PgOutputDecoder(Acknowledgement acknowledgement, I
         var transaction = Transaction();
         if (commit.CommitLsn != transaction.CommitLsn)
             throw new InvalidDataException($"The log ends transaction {_begin.Xid} at {commit.CommitLsn} and began it for {transaction.CommitLsn}.");
-        _previousCommit = transaction.CommitLsn;
+        _previousEnd = commit.EndLsn;
         _transaction = null;
         _inTransaction = false;
         acknowledgement.End(commit.EndLsn);
@@ -164,7 +164,7 @@ internal sealed partial class PgOutputDecoder(Acknowledgement acknowledgement, I
         return _transaction = new SourceTransaction
         {
             CommitLsn = _begin.CommitLsn,
-            PreviousCommitLsn = _previousCommit,
+            PreviousCommitEnd = _previousEnd,
             Xid = _begin.Xid,
             CommitMicros = _begin.CommitMicros,
             Origin = _origin,

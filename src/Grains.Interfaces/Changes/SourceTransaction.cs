@@ -7,8 +7,8 @@ public sealed class SourceTransaction
     /// <summary>Position of the commit record.</summary>
     [Id(0)] public required Lsn CommitLsn { get; init; }
 
-    /// <summary>Position of the commit record of the transaction before it in this stream; <see cref="Lsn.None"/> for the first.</summary>
-    [Id(1)] public Lsn PreviousCommitLsn { get; init; }
+    /// <summary>Position right after the commit record of the transaction before it in this stream; <see cref="Lsn.None"/> for the first.</summary>
+    [Id(1)] public Lsn PreviousCommitEnd { get; init; }
 
     /// <summary>The transaction's 32-bit id at the server.</summary>
     [Id(2)] public required uint Xid { get; init; }

@@ -77,13 +77,25 @@ internal readonly struct PostgresTime(long days, long micros)
         }
     }
 
-    /// <summary>Nanoseconds since 1970-01-01, at the ends of 64 bits where they do not fit.</summary>
-    public long EpochNanos
+    /// <summary>Nanoseconds since 1970-01-01; null where 64 bits do not hold them, before 1677 and after 2262.</summary>
+    public long? EpochNanos
     {
         get
         {
             var nanos = (((Int128)Days * MicrosPerDay) + Micros) * 1000;
-            return nanos > long.MaxValue ? long.MaxValue : nanos < long.MinValue ? long.MinValue : (long)nanos;
+            return nanos > long.MaxValue || nanos < long.MinValue ? null : (long)nanos;
+        }
+    }
+
+    /// <summary>Digits of the second's fraction without zeros at its end, 0 to 6.</summary>
+    public int Digits
+    {
+        get
+        {
+            var digits = 6;
+            for (var fraction = Micros % 1_000_000; digits > 0 && fraction % 10 == 0; fraction /= 10)
+                digits--;
+            return digits;
         }
     }
 

@@ -47,14 +47,14 @@ internal sealed class SourceBlock
         buffer.Raw(_beforeTime);
         buffer.Number(transaction.CommitMicros / 1000);
         buffer.Raw(change.Operation == ChangeOperation.Read ? _read : _streamed);
-        if (transaction.PreviousCommitLsn.IsNone)
+        if (transaction.PreviousCommitEnd.IsNone)
         {
             buffer.Raw("null"u8);
         }
         else
         {
             buffer.Raw("\\\""u8);
-            buffer.Number(transaction.PreviousCommitLsn.Value);
+            buffer.Number(transaction.PreviousCommitEnd.Value);
             buffer.Raw("\\\""u8);
         }
 

@@ -157,7 +157,7 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
         Assert.Equal(["2"], early.Select(c => c.Entity.Key));
         Assert.Equal(["1", "3"], late.Select(c => c.Entity.Key));
         Assert.True(early[0].Version < late[0].Version);
-        Assert.Equal(earlyCommit.Transaction!.CommitLsn, lateCommit.Transaction!.PreviousCommitLsn);
+        Assert.Equal(earlyCommit.EndLsn, lateCommit.Transaction!.PreviousCommitEnd);
 
         static async Task Run(NpgsqlConnection connection, string sql)
         {

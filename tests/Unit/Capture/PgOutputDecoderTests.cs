@@ -50,7 +50,7 @@ public sealed class PgOutputDecoderTests
         log.Transaction(3000, LogWriter.Insert(Orders, LogWriter.Row("2", "", "", "")));
 
         var commits = log.Items.Where(i => i.Kind == WalItemKind.Commit).Select(i => i.Transaction!).ToList();
-        Assert.Equal([Lsn.None, new Lsn(1000), new Lsn(2000)], commits.Select(c => c.PreviousCommitLsn));
+        Assert.Equal([Lsn.None, new Lsn(1005), new Lsn(2005)], commits.Select(c => c.PreviousCommitEnd));
         Assert.Equal([1L, 1L], log.Changes.Select(c => c.Version.Ordinal));
     }
 

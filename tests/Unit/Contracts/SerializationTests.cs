@@ -22,7 +22,7 @@ public sealed class SerializationTests
             Columns = [new ColumnSchema { Name = "id", TypeOid = 20, TypeModifier = -1, TypeName = "bigint", Nullable = false }],
             Key = [0],
         };
-        var transaction = new SourceTransaction { CommitLsn = new Lsn(200), PreviousCommitLsn = new Lsn(100), Xid = 7, CommitMicros = 8, Origin = "o" };
+        var transaction = new SourceTransaction { CommitLsn = new Lsn(200), PreviousCommitEnd = new Lsn(100), Xid = 7, CommitMicros = 8, Origin = "o" };
         RowChange Change(string key, long ordinal) => new()
         {
             Operation = ChangeOperation.Update,
@@ -52,7 +52,7 @@ public sealed class SerializationTests
         Assert.Equal(table.Columns, first.Table.Columns);
         Assert.Equal(table.Key, first.Table.Key);
         Assert.Equal((new Lsn(200), new Lsn(100), 7u, 8L, "o"),
-            (first.Transaction.CommitLsn, first.Transaction.PreviousCommitLsn, first.Transaction.Xid, first.Transaction.CommitMicros, first.Transaction.Origin));
+            (first.Transaction.CommitLsn, first.Transaction.PreviousCommitEnd, first.Transaction.Xid, first.Transaction.CommitMicros, first.Transaction.Origin));
         Assert.Same(first.Table, second.Table);
         Assert.Same(first.Transaction, second.Transaction);
     }

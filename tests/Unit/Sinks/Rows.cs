@@ -67,7 +67,7 @@ internal static class Rows
             Transaction = new SourceTransaction
             {
                 CommitLsn = new Lsn(0x16_B374D848),
-                PreviousCommitLsn = new Lsn(previousCommit),
+                PreviousCommitEnd = new Lsn(previousCommit),
                 Xid = 763,
                 CommitMicros = 1795383974335174,
                 Origin = origin,

@@ -11,7 +11,7 @@ internal static class NumberValue
 {
     private static readonly SearchValues<byte> Digits = SearchValues.Create("0123456789"u8);
     private static readonly SearchValues<byte> Decimal = SearchValues.Create("0123456789.+-eE"u8);
-    private static readonly SearchValues<byte> FloatMarks = SearchValues.Create(".e"u8);
+    private static readonly SearchValues<byte> FloatMarks = SearchValues.Create(".eE"u8);
 
     /// <summary>Whether it is a whole number as PostgreSQL prints it.</summary>
     public static bool IsInteger(ReadOnlySpan<byte> text)
@@ -117,7 +117,7 @@ internal static class NumberValue
                 buffer.Base64(unscaled.ToByteArray(isBigEndian: true));
                 return;
             case DecimalForm.FloatingPoint:
-                WriteDouble(buffer, (double)cents / 100);
+                WriteDouble(buffer, (double)((decimal)cents / 100));
                 return;
         }
 

@@ -70,11 +70,13 @@ internal static class TimeValue
                     buffer.Number(time.EpochMicros);
                     break;
                 case TimeUnit.Nanoseconds:
-                    buffer.Number(time.EpochNanos);
+                    if (time.EpochNanos is not { } nanos)
+                        return false;
+                    buffer.Number(nanos);
                     break;
                 default:
                     buffer.Raw((byte)'"');
-                    time.WriteIso(buffer, column.Fraction);
+                    time.WriteIso(buffer, time.Digits);
                     buffer.Raw((byte)'"');
                     break;
             }
