@@ -53,6 +53,7 @@ public class ChangeBenchmarks
             Database = "shop",
             Topic = "shop.public.items",
             Values = ValueOptions.Default,
+            Tombstones = true,
             Origin = EventOrigin.Stream,
             Before = row,
             BeforeTable = table,

@@ -30,9 +30,23 @@ internal static partial class CaptureLog
     public static partial void RelationAnnounced(this ILogger logger, string source, string table, int version, int columns);
 
     [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Source {Source}: the publication carries table {Table}, which the configuration does not select; its changes are only counted.")]
+    public static partial void RelationNotSelected(this ILogger logger, string source, string table);
+
+    [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Source {Source}: table {Table} was truncated; truncate is not captured yet, so consumers keep its rows. Further truncations of it are only counted.")]
-    public static partial void TruncateNotCaptured(this ILogger logger, string source, string table);
+        Message = "Source {Source}: nothing identifies rows of table {Table} in the log, so it carries inserts alone, and no entity of it is held. "
+            + "A primary key, or REPLICA IDENTITY FULL, adds updates and deletes.")]
+    public static partial void InsertsOnly(this ILogger logger, string source, string table);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Source {Source}: table {Table} joined publication {Publication} while streaming; rows written before are not captured.")]
+    public static partial void TableJoined(this ILogger logger, string source, string table, string publication);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: {Words}")]
+    public static partial void TableNotCaptured(this ILogger logger, string source, string words);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: the replication connection did not close in time and was abandoned.")]
     public static partial void ConnectionAbandoned(this ILogger logger, string source);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using CdcOrleans.Capture.Postgres.Checks;
 using CdcOrleans.Capture.Postgres.Schemas;
 using CdcOrleans.Grains.Interfaces.Capture;
@@ -28,6 +29,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly NpgsqlDataSource _database;
+    private readonly ConcurrentDictionary<string, byte> _said = new();
 
     public PostgresSourceCapture(SourceConfiguration source, ISchemaStore schemas, TimeProvider time, ILogger logger)
     {
@@ -44,7 +46,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     {
         try
         {
-            return (await Ask((connection, token) => SourceChecks.Run(connection, _source, _place, token), "checking", cancellation)).Findings;
+            return (await Ask((connection, token) => SourceChecks.Run(connection, _source, _place, _schemas, token), "checking", cancellation)).Findings;
         }
         catch (CaptureException exception)
         {
@@ -56,19 +58,32 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         Ask(
             async (connection, token) =>
             {
-                var checks = await SourceChecks.Run(connection, _source, _place, token);
-                if (checks.Findings.Count > 0)
-                    throw new CaptureException(string.Join(Environment.NewLine, checks.Findings), transient: false);
-
+                var checks = await Passed(connection, token);
+                foreach (var table in checks.Tables.NotLogged)
+                    SayOnce(PublicationCheck.NotLogged(_source, table));
                 await EnsurePublication(connection, checks, token);
                 // The slot comes after the publication: the log is decoded with the catalog as of each change, and a slot that
                 // began before its publication could never be read.
                 var confirmed = checks.Slot?.Confirmed ?? await CreateSlot(connection, token);
                 return new CaptureFacts(
                     checks.Server.Database, checks.Server.SystemIdentifier, checks.Server.Version, checks.Slot is null, confirmed,
-                    [.. checks.Tables.Select(t => t.FullName)]);
+                    [.. checks.Tables.All.Select(t => t.FullName)]);
             },
             "preparing", cancellation);
+
+    public Task<IReadOnlyList<string>> Watch(CancellationToken cancellation) =>
+        Ask<IReadOnlyList<string>>(
+            async (connection, token) =>
+            {
+                var checks = await Passed(connection, token);
+                if (checks.Publication is null)
+                    throw new CaptureException(PublicationCheck.Dropped(_source), transient: false);
+                var joined = await EnsurePublication(connection, checks, token);
+                foreach (var table in joined)
+                    _logger.TableJoined(_source.Name, table, _source.Publication);
+                return joined;
+            },
+            "watching", cancellation);
 
     public async Task<IWalStream> Stream(CancellationToken cancellation)
     {
@@ -138,28 +153,40 @@ internal sealed class PostgresSourceCapture : ISourceCapture
 
     public ValueTask DisposeAsync() => _database.DisposeAsync();
 
-    private async Task EnsurePublication(NpgsqlConnection connection, SourceChecks checks, CancellationToken cancellation)
+    private async Task<SourceChecks> Passed(NpgsqlConnection connection, CancellationToken cancellation)
     {
-        string statement;
-        List<TableFacts> missing = [];
-        if (checks.Publication is { } publication)
+        var checks = await SourceChecks.Run(connection, _source, _place, _schemas, cancellation);
+        foreach (var words in checks.Gone.Concat(checks.LeftOut))
+            SayOnce(words);
+        return checks.Findings.Count == 0
+            ? checks
+            : throw new CaptureException(string.Join(Environment.NewLine, checks.Findings), transient: false);
+    }
+
+    private void SayOnce(string words)
+    {
+        if (_said.TryAdd(words, 0))
+            _logger.TableNotCaptured(_source.Name, words);
+    }
+
+    // Returns the tables that joined a publication that was there.
+    private async Task<IReadOnlyList<string>> EnsurePublication(NpgsqlConnection connection, SourceChecks checks, CancellationToken cancellation)
+    {
+        var isThere = checks.Publication is not null;
+        if (isThere && checks.Joining.Count == 0)
+            return [];
+        await using var command = new NpgsqlCommand(
+            isThere ? PublicationCheck.AddStatement(_source.Publication, checks.Joining) : PublicationCheck.CreateStatement(_source, checks.Joining),
+            connection);
+        await command.ExecuteNonQueryAsync(cancellation);
+        if (!isThere)
         {
-            missing = PublicationCheck.Missing(publication, checks.Tables);
-            if (missing.Count == 0)
-                return;
-            statement = PublicationCheck.AddStatement(_source.Publication, missing);
-        }
-        else
-        {
-            statement = PublicationCheck.CreateStatement(_source.Publication, checks.Tables);
+            _logger.PublicationCreated(_source.Name, _source.Publication, checks.Joining.Count);
+            return [];
         }
 
-        await using var command = new NpgsqlCommand(statement, connection);
-        await command.ExecuteNonQueryAsync(cancellation);
-        if (missing.Count > 0)
-            _logger.PublicationExtended(_source.Name, _source.Publication, missing.Count);
-        else
-            _logger.PublicationCreated(_source.Name, _source.Publication, checks.Tables.Count);
+        _logger.PublicationExtended(_source.Name, _source.Publication, checks.Joining.Count);
+        return [.. checks.Joining.Select(t => t.FullName)];
     }
 
     private async Task<Lsn> CreateSlot(NpgsqlConnection connection, CancellationToken cancellation)

@@ -37,7 +37,7 @@ internal sealed partial class PostgresWalStream : IWalStream
         _moving = moving;
         _stop = stop;
         _pace = new ArrivalPace(settings.Time);
-        _decoder = new PgOutputDecoder(_acknowledgement, new CaptureObserver(settings.Source.Name, settings.Logger));
+        _decoder = new PgOutputDecoder(settings.Source, _acknowledgement, new CaptureObserver(settings.Source.Name));
         _feedback = GiveFeedback();
     }
 
@@ -73,7 +73,7 @@ internal sealed partial class PostgresWalStream : IWalStream
                     return ValueTask.FromException<WalItem>(Fail(Ended()));
                 if (!ReceiveBuffered(waited: false))
                     return ReadOn(Step.Receive, cancellation);
-                switch (_decoder.Decode(_buffer.AsSpan(0, _length), Position, out var item))
+                switch (_decoder.Decode(_buffer.AsSpan(0, _length), Position, _messages.Current.ServerClock, out var item))
                 {
                     case Decoded.Item:
                         return new ValueTask<WalItem>(item);
@@ -126,7 +126,7 @@ internal sealed partial class PostgresWalStream : IWalStream
                         step = Step.Decode;
                         break;
                     case Step.Decode:
-                        switch (_decoder.Decode(_buffer.AsSpan(0, _length), Position, out var item))
+                        switch (_decoder.Decode(_buffer.AsSpan(0, _length), Position, _messages.Current.ServerClock, out var item))
                         {
                             case Decoded.Item:
                                 return item;

@@ -17,6 +17,9 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
     // Raised by cdc.fence.
     private const string StaleOwner = "CDC01";
 
+    // States forgotten in one statement.
+    private const int TruncateSlice = 20_000;
+
     public async Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation)
     {
         await using var command = control.CreateCommand("SELECT cdc.raise_epoch($1, $2, $3)");
@@ -79,6 +82,36 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
         catch (PostgresException trouble) when (trouble.SqlState == StaleOwner)
         {
             throw await Refusal(checkpoint, cancellation) ?? (Exception)trouble;
+        }
+    }
+
+    public async Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation)
+    {
+        // In slices, so that none holds its locks, or the server's attention, for long.
+        await using var command = control.CreateCommand(
+            """
+            WITH current AS (SELECT FROM cdc.sources WHERE source = $1 AND epoch = $2 FOR SHARE),
+            slice AS MATERIALIZED (
+                SELECT table_id, key FROM cdc.entity_states
+                WHERE table_id = $3 AND (commit_lsn, ordinal) <= ($4, $5) AND EXISTS (SELECT FROM current) LIMIT $6),
+            gone AS (
+                DELETE FROM cdc.entity_states AS held USING slice
+                WHERE held.table_id = slice.table_id AND held.key = slice.key AND (held.commit_lsn, held.ordinal) <= ($4, $5)
+                RETURNING 1)
+            SELECT CASE WHEN EXISTS (SELECT FROM current) THEN (SELECT count(*) FROM gone) END
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = epoch });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = tableId });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = checked((long)version.CommitLsn.Value) });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = version.Ordinal });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = TruncateSlice });
+        while (true)
+        {
+            if (await command.ExecuteScalarAsync(cancellation) is not long gone)
+                throw new StaleOwnerException($"Source '{source}' has a newer reader than that of epoch {epoch}.", epochIsStale: true, []);
+            if (gone < TruncateSlice)
+                return;
         }
     }
 

@@ -46,6 +46,17 @@ internal sealed class PostgresSchemaStore(NpgsqlDataSource control) : ISchemaSto
         return found;
     }
 
+    public async Task<TableSchema?> FindLatest(string source, string table, CancellationToken cancellation)
+    {
+        if (_latest.TryGetValue((source, table), out var known))
+            return known;
+        if (await FindTable(source, table, cancellation) is not { } tableId)
+            return null;
+        await using var connection = await control.OpenConnectionAsync(cancellation);
+        var versions = await ReadVersions(connection, tableId, cancellation);
+        return versions.Count == 0 ? null : _byNumber.GetOrAdd((tableId, versions[^1].Version), versions[^1]);
+    }
+
     private async Task<TableSchema> RegisterInStore(string source, TableSchema shape, CancellationToken cancellation)
     {
         await using var connection = await control.OpenConnectionAsync(cancellation);
@@ -112,5 +123,6 @@ internal sealed class PostgresSchemaStore(NpgsqlDataSource control) : ISchemaSto
         Name = shape.Name,
         Columns = shape.Columns,
         Key = shape.Key,
+        InsertsOnly = shape.InsertsOnly,
     };
 }

@@ -9,15 +9,17 @@ internal sealed record StoredSchema(
     [property: JsonPropertyName("schema")] string Schema,
     [property: JsonPropertyName("name")] string Name,
     [property: JsonPropertyName("columns")] StoredColumn[] Columns,
-    [property: JsonPropertyName("key")] int[] Key)
+    [property: JsonPropertyName("key")] int[] Key,
+    [property: JsonPropertyName("inserts_only"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool InsertsOnly = false)
 {
     public static string Write(TableSchema shape) =>
         JsonSerializer.Serialize(
             new StoredSchema(
                 shape.Schema,
                 shape.Name,
-                [.. shape.Columns.Select(c => new StoredColumn(c.Name, c.TypeOid, c.TypeModifier, c.TypeName, c.Nullable, StoredElement.Of(c.Element)))],
-                shape.Key),
+                [.. shape.Columns.Select(c => new StoredColumn(c.Name, c.TypeOid, c.TypeModifier, c.TypeName, c.Nullable, StoredElement.Of(c.Element), c.Default))],
+                shape.Key,
+                shape.InsertsOnly),
             StoredSchemaJson.Default.StoredSchema);
 
     public static TableSchema Read(int tableId, int version, string content)
@@ -33,8 +35,10 @@ internal sealed record StoredSchema(
             Columns = [.. stored.Columns.Select(c => new ColumnSchema
             {
                 Name = c.Name, TypeOid = c.TypeOid, TypeModifier = c.TypeModifier, TypeName = c.TypeName, Nullable = c.Nullable, Element = c.Element?.Schema,
+                Default = c.Default,
             })],
             Key = stored.Key,
+            InsertsOnly = stored.InsertsOnly,
         };
     }
 
@@ -43,7 +47,8 @@ internal sealed record StoredSchema(
         left.Schema == right.Schema
         && left.Name == right.Name
         && left.Columns.AsSpan().SequenceEqual(right.Columns)
-        && left.Key.AsSpan().SequenceEqual(right.Key);
+        && left.Key.AsSpan().SequenceEqual(right.Key)
+        && left.InsertsOnly == right.InsertsOnly;
 }
 
 /// <summary>A column of a <see cref="StoredSchema"/>.</summary>
@@ -53,7 +58,8 @@ internal sealed record StoredColumn(
     [property: JsonPropertyName("type_modifier")] int TypeModifier,
     [property: JsonPropertyName("type_name")] string TypeName,
     [property: JsonPropertyName("nullable")] bool Nullable,
-    [property: JsonPropertyName("element"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] StoredElement? Element = null);
+    [property: JsonPropertyName("element"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] StoredElement? Element = null,
+    [property: JsonPropertyName("default"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Default = null);
 
 /// <summary>Type of an array's elements in a <see cref="StoredSchema"/>.</summary>
 internal sealed record StoredElement(

@@ -5,38 +5,79 @@ namespace CdcOrleans.Capture.Postgres.Checks;
 /// <summary>Whether the publication can be created, or adopted as it is.</summary>
 internal static class PublicationCheck
 {
+    /// <summary>What is wrong.</summary>
+    /// <param name="source">The source.</param>
+    /// <param name="server">The server and our role.</param>
+    /// <param name="publication">The publication, if it exists.</param>
+    /// <param name="tables">What is selected.</param>
+    /// <param name="joining">Tables that it has to name and does not.</param>
     public static IEnumerable<string> Findings(
-        SourceConfiguration source, ServerFacts server, PublicationFacts? publication, IReadOnlyList<TableFacts> tables)
+        SourceConfiguration source, ServerFacts server, PublicationFacts? publication, SelectedTables tables, IReadOnlyList<TableFacts> joining)
     {
         var place = $"sources.{source.Name}.postgres.publication";
-        return publication is null ? Creating(place, source, server, tables) : Adopting(place, source, server, publication, tables);
+        var unidentified = joining.Where(t => !MayPublish(t)).ToList();
+        if (unidentified.Count > 0)
+            yield return Unidentified(source, publication, joining, unidentified);
+        var findings = publication is null
+            ? Creating(place, source, server, joining)
+            : Adopting(place, source, server, publication, tables, [.. joining.Except(unidentified)]);
+        foreach (var finding in findings)
+            yield return finding;
     }
 
-    /// <summary>Selected tables that the publication lacks.</summary>
-    public static List<TableFacts> Missing(PublicationFacts publication, IReadOnlyList<TableFacts> tables) =>
-        [.. tables.Where(t => !publication.Tables.Contains((t.Schema, t.Name)))];
+    /// <summary>
+    /// Whether the table can be added without harm: where nothing identifies its rows, the server would refuse the application's
+    /// updates and deletes from then on.
+    /// </summary>
+    public static bool MayPublish(TableFacts table) => table.IsIdentified || table.IsPartitioned;
+
+    /// <summary>Whether our role can add the table.</summary>
+    public static bool CanAdd(PublicationFacts? publication, TableFacts table) => table.IsOurs && publication is not { IsOurs: false };
+
+    /// <summary>Tables that the publication has to name for the selected ones to be in it, and does not.</summary>
+    public static List<TableFacts> Missing(PublicationFacts publication, SelectedTables tables) =>
+        [.. tables.Members.Where(t => !publication.Tables.Contains((t.Schema, t.Name)))];
+
+    /// <summary>What is said of a table that the log does not carry.</summary>
+    public static string NotLogged(SourceConfiguration source, TableFacts table) =>
+        $"table {table.FullName} fits sources.{source.Name}.tables and is not captured: it is unlogged or temporary, so the log does not carry it.";
+
+    /// <summary>What is said of a new table that cannot be captured.</summary>
+    public static string LeftOut(SourceConfiguration source, TableFacts table) => MayPublish(table)
+        ? $"table {table.FullName} fits sources.{source.Name}.tables and is not captured, because it, or the publication, belongs to another role. "
+            + $"As owner of both, run {AddStatement(source.Publication, [table])};"
+        : $"table {table.FullName} fits sources.{source.Name}.tables and is not captured: nothing identifies its rows in the log, and once it is "
+            + "published the server refuses to update or delete them. Give it a primary key or REPLICA IDENTITY FULL, or, if rows are only ever "
+            + $"inserted, run {AddStatement(source.Publication, [table])};";
+
+    /// <summary>What is said when it is gone while streaming.</summary>
+    public static string Dropped(SourceConfiguration source) =>
+        $"sources.{source.Name}.postgres.publication: publication {source.Publication} was dropped while its changes were streamed. "
+        + "Changes since then cannot be read from this slot. It is created again as soon as the source starts; then drop the slot "
+        + $"(SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});), start the source again, and backfill its tables.";
 
     /// <summary>The statement that creates the publication.</summary>
-    public static string CreateStatement(string publication, IEnumerable<TableFacts> tables) =>
-        $"CREATE PUBLICATION {Sql.Name(publication)} FOR TABLE {List(tables)} WITH (publish_via_partition_root = true)";
+    public static string CreateStatement(SourceConfiguration source, IReadOnlyList<TableFacts> tables) =>
+        $"CREATE PUBLICATION {Sql.Name(source.Publication)}{(tables.Count == 0 ? "" : $" FOR TABLE {List(tables)}")}"
+        + $" WITH (publish_via_partition_root = {(source.ViaPartitionRoot ? "true" : "false")})";
 
     /// <summary>The statement that adds tables to the publication.</summary>
     public static string AddStatement(string publication, IEnumerable<TableFacts> tables) =>
         $"ALTER PUBLICATION {Sql.Name(publication)} ADD TABLE {List(tables)}";
 
-    private static IEnumerable<string> Creating(string place, SourceConfiguration source, ServerFacts server, IReadOnlyList<TableFacts> tables)
+    private static IEnumerable<string> Creating(string place, SourceConfiguration source, ServerFacts server, IReadOnlyList<TableFacts> joining)
     {
-        var foreign = tables.Where(t => !t.IsOurs).ToList();
-        if (tables.Count == 0 || (server.MayCreate && foreign.Count == 0))
+        var foreign = joining.Where(t => !t.IsOurs).ToList();
+        if (joining.Count == 0 || (server.MayCreate && foreign.Count == 0))
             yield break;
         var why = server.MayCreate ? $"does not own {Names(foreign)}" : $"may not create objects in database {server.Database}";
         yield return $"{place}: publication {source.Publication} does not exist, and role {server.Role} {why}. "
-            + $"As the tables' owner, run {CreateStatement(source.Publication, tables)};"
+            + $"As the tables' owner, run {CreateStatement(source, joining)};"
             + (server.MayCreate ? "" : $" or GRANT CREATE ON DATABASE {Sql.Name(server.Database)} TO {Sql.Name(server.Role)};");
     }
 
     private static IEnumerable<string> Adopting(
-        string place, SourceConfiguration source, ServerFacts server, PublicationFacts publication, IReadOnlyList<TableFacts> tables)
+        string place, SourceConfiguration source, ServerFacts server, PublicationFacts publication, SelectedTables tables, IReadOnlyList<TableFacts> missing)
     {
         var name = Sql.Name(source.Publication);
         if (!publication.PublishesRows)
@@ -45,22 +86,41 @@ internal static class PublicationCheck
                 + $"Run ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate');";
         }
 
-        var partitioned = tables.Where(t => t.IsPartitioned).ToList();
-        if (partitioned.Count > 0 && !publication.ViaRoot)
+        if (publication.ViaRoot != source.ViaPartitionRoot && tables.Members.FirstOrDefault(t => t.IsPartitioned) is { } partitioned)
         {
-            yield return $"{place}: publication {source.Publication} publishes changes of {Names(partitioned)} under the names of partitions. "
-                + $"Run ALTER PUBLICATION {name} SET (publish_via_partition_root = true);";
-            tables = [.. tables.Where(t => !t.IsPartitioned)];
+            yield return $"{place}: publication {source.Publication} publishes changes of {partitioned.FullName} "
+                + (publication.ViaRoot ? "under its own name" : "under the names of its partitions")
+                + $", and sources.{source.Name}.postgres.publish_via_partition_root says {(source.ViaPartitionRoot ? "true" : "false")}. "
+                + $"Run ALTER PUBLICATION {name} SET (publish_via_partition_root = {(source.ViaPartitionRoot ? "true" : "false")}); or change the configuration.";
+            yield break;
         }
 
-        var missing = Missing(publication, tables);
-        if (missing.Count == 0 || (publication.IsOurs && missing.All(t => t.IsOurs)))
+        if (tables.PartitionsLeftOut.Count > 0)
+        {
+            yield return $"sources.{source.Name}.tables: changes of {Names(tables.PartitionsLeftOut)} are published under those names, "
+                + "and only the partitioned table is selected. Select the partitions too, with '*' for any text.";
+        }
+
+        if (missing.All(t => CanAdd(publication, t)))
             yield break;
         var why = publication.IsOurs
             ? $"role {server.Role} does not own {Names(missing.Where(t => !t.IsOurs))}"
             : $"it belongs to role {publication.Owner}";
         yield return $"{place}: publication {source.Publication} lacks {Names(missing)}, and {why}. "
             + $"As owner of both, run {AddStatement(source.Publication, missing)};";
+    }
+
+    private static string Unidentified(
+        SourceConfiguration source, PublicationFacts? publication, IReadOnlyList<TableFacts> joining, List<TableFacts> unidentified)
+    {
+        var (first, many) = (unidentified[0].SqlName, unidentified.Count > 1);
+        return $"sources.{source.Name}.tables selects {Names(unidentified)}, and nothing identifies {(many ? "their" : "its")} rows in the log: "
+            + $"once published, the server refuses to update or delete {(many ? "them" : "such rows")}. "
+            + $"Add a primary key (ALTER TABLE {first} ADD PRIMARY KEY (…);), name a unique index on NOT NULL columns "
+            + $"(ALTER TABLE {first} REPLICA IDENTITY USING INDEX …;), or log whole rows (ALTER TABLE {first} REPLICA IDENTITY FULL;). "
+            + $"If rows are only ever inserted, publish {(many ? "them" : "it")} yourself: "
+            + (publication is null ? CreateStatement(source, joining) : AddStatement(source.Publication, unidentified))
+            + $"; or list the tables under sources.{source.Name}.tables explicitly, without {(many ? "these" : "it")}.";
     }
 
     private static string List(IEnumerable<TableFacts> tables) => string.Join(", ", tables.Select(t => t.SqlName));

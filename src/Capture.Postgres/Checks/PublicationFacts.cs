@@ -10,7 +10,19 @@ internal sealed record PublicationFacts
         FROM pg_publication WHERE pubname = $1
         """;
 
-    private const string Members = "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = $1";
+    // Named ones, and those that follow from them or from FOR ALL TABLES.
+    private const string Members = """
+        SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = $1
+        UNION
+        SELECT n.nspname, c.relname
+        FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+        JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE p.pubname = $1
+        UNION
+        SELECT n.nspname, c.relname
+        FROM pg_publication p CROSS JOIN pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE p.pubname = $1 AND p.puballtables AND c.relkind = 'p'
+        """;
 
     /// <summary>Whether it publishes inserts, updates and deletes.</summary>
     public required bool PublishesRows { get; init; }

@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Schemas;
 using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
@@ -9,24 +10,65 @@ namespace CdcOrleans.Capture.Postgres.Checks;
 /// <param name="Tables">The selected tables.</param>
 /// <param name="Publication">The publication, if it exists.</param>
 /// <param name="Slot">The slot, if it exists.</param>
+/// <param name="Joining">Tables that the publication has to name and does not.</param>
+/// <param name="LeftOut">What is said of tables that appeared since the first start, fit a pattern, and cannot be captured.</param>
+/// <param name="Gone">What is said of selected tables that were captured before and are not there any more.</param>
 internal sealed record SourceChecks(
-    IReadOnlyList<string> Findings, ServerFacts Server, IReadOnlyList<TableFacts> Tables, PublicationFacts? Publication, SlotFacts? Slot)
+    IReadOnlyList<string> Findings, ServerFacts Server, SelectedTables Tables, PublicationFacts? Publication, SlotFacts? Slot,
+    IReadOnlyList<TableFacts> Joining, IReadOnlyList<string> LeftOut, IReadOnlyList<string> Gone)
 {
     /// <summary>Runs them all. Only reads.</summary>
     public static async Task<SourceChecks> Run(
-        NpgsqlConnection connection, SourceConfiguration source, SourceConnection place, CancellationToken cancellation)
+        NpgsqlConnection connection, SourceConfiguration source, SourceConnection place, ISchemaStore schemas, CancellationToken cancellation)
     {
         var server = await ServerFacts.Read(connection, cancellation);
-        var tables = await TableFacts.ReadSelected(connection, source, cancellation);
         var publication = await PublicationFacts.Read(connection, source.Publication, cancellation);
+        var tables = await SelectedTables.Read(connection, source, publication?.ViaRoot ?? source.ViaPartitionRoot, cancellation);
         var slot = await SlotFacts.Read(connection, source.Slot, cancellation);
+        var gone = await FindGone(source, tables, slot, schemas, cancellation);
+        var missing = publication is null ? tables.Members : PublicationCheck.Missing(publication, tables);
+        var leftOut = slot is null ? [] : await FindLeftOut(source, publication, missing, schemas, cancellation);
+        IReadOnlyList<TableFacts> joining = [.. missing.Except(leftOut)];
         return new SourceChecks(
             [
                 .. ServerCheck.Findings(source, place.Description, server, slot),
-                .. TableCheck.Findings(source, server, tables),
-                .. PublicationCheck.Findings(source, server, publication, tables),
+                .. TableCheck.Findings(source, server, tables, gone),
+                .. PublicationCheck.Findings(source, server, publication, tables, joining),
                 .. SlotCheck.Findings(source, place.ReaderName, server, slot),
             ],
-            server, tables, publication, slot);
+            server, tables, publication, slot, joining,
+            [.. leftOut.Select(t => PublicationCheck.LeftOut(source, t))],
+            [.. gone.Order().Select(t => $"sources.{source.Name}.tables: '{t}' selects no table any more; the one captured before was dropped or renamed.")]);
+    }
+
+    // A table that nobody asked for by name, and that never was captured, must not stop the others.
+    private static async Task<List<TableFacts>> FindLeftOut(
+        SourceConfiguration source, PublicationFacts? publication, IReadOnlyList<TableFacts> missing, ISchemaStore schemas, CancellationToken cancellation)
+    {
+        var leftOut = new List<TableFacts>();
+        foreach (var table in missing.Where(t => !PublicationCheck.MayPublish(t) || !PublicationCheck.CanAdd(publication, t)))
+        {
+            if (source.Select(table.Schema, table.Name)!.Pattern != table.FullName
+                && await schemas.FindTable(source.Name, table.FullName, cancellation) is null)
+                leftOut.Add(table);
+        }
+
+        return leftOut;
+    }
+
+    // Where the slot is from before, the log may still hold changes of a table that was dropped since.
+    private static async Task<HashSet<string>> FindGone(
+        SourceConfiguration source, SelectedTables tables, SlotFacts? slot, ISchemaStore schemas, CancellationToken cancellation)
+    {
+        var gone = new HashSet<string>();
+        if (slot is null)
+            return gone;
+        foreach (var selection in TableCheck.Unmatched(source, tables))
+        {
+            if (selection.Pattern.Contains('*', StringComparison.Ordinal) || await schemas.FindTable(source.Name, selection.Pattern, cancellation) is not null)
+                gone.Add(selection.Pattern);
+        }
+
+        return gone;
     }
 }

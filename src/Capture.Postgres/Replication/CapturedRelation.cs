@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
@@ -6,13 +7,14 @@ namespace CdcOrleans.Capture.Postgres.Replication;
 internal sealed class CapturedRelation
 {
     /// <summary>A table whose changes are captured.</summary>
-    public CapturedRelation(byte[] announcement, TableSchema table)
+    public CapturedRelation(byte[] announcement, TableSchema table, EventOptions events)
     {
         Announcement = announcement;
         Name = table.FullName;
         Table = table;
+        Events = events;
         KeyColumns = table.Key.Length;
-        KeyOfColumn = new int[table.Key.Max() + 1];
+        KeyOfColumn = new int[table.Key.Length == 0 ? 0 : table.Key.Max() + 1];
         Array.Fill(KeyOfColumn, -1);
         for (var i = 0; i < table.Key.Length; i++)
             KeyOfColumn[table.Key[i]] = i;
@@ -23,6 +25,7 @@ internal sealed class CapturedRelation
     {
         Announcement = announcement;
         Name = name;
+        Events = EventOptions.Default;
         KeyOfColumn = [];
     }
 
@@ -35,12 +38,12 @@ internal sealed class CapturedRelation
     /// <summary>The numbered schema; null when the table is not selected.</summary>
     public TableSchema? Table { get; }
 
-    /// <summary>Number of the key's columns.</summary>
+    /// <summary>Which of its changes make events.</summary>
+    public EventOptions Events { get; }
+
+    /// <summary>Number of the key's columns; 0 where it has none.</summary>
     public int KeyColumns { get; }
 
     /// <summary>Per column up to the last of the key: its place in the key, or −1.</summary>
     public int[] KeyOfColumn { get; }
-
-    /// <summary>Whether somebody was told that its truncation is not captured.</summary>
-    public bool TruncateReported { get; set; }
 }

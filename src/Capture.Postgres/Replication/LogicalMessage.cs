@@ -2,14 +2,15 @@ using CdcOrleans.Grains.Interfaces.Changes;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 
-/// <summary>A message written with <c>pg_logical_emit_message</c>, without its content.</summary>
+/// <summary>A message written with <c>pg_logical_emit_message</c>.</summary>
 internal readonly ref struct LogicalMessage
 {
-    private LogicalMessage(bool transactional, Lsn lsn, ReadOnlySpan<byte> prefix)
+    private LogicalMessage(bool transactional, Lsn lsn, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> content)
     {
         Transactional = transactional;
         Lsn = lsn;
         Prefix = prefix;
+        Content = content;
     }
 
     /// <summary>Whether it belongs to a transaction; others come as soon as the server reads them, outside transactions.</summary>
@@ -20,6 +21,8 @@ internal readonly ref struct LogicalMessage
 
     public ReadOnlySpan<byte> Prefix { get; }
 
+    public ReadOnlySpan<byte> Content { get; }
+
     public static LogicalMessage Read(ref WireReader reader) =>
-        new((reader.Byte() & 1) != 0, new Lsn(reader.UInt64()), reader.TextBytes());
+        new((reader.Byte() & 1) != 0, new Lsn(reader.UInt64()), reader.TextBytes(), reader.Bytes(reader.Int32()));
 }

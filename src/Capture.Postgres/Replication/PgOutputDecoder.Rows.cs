@@ -16,7 +16,7 @@ internal sealed partial class PgOutputDecoder
         var after = reader.Rest;
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(after, relation.KeyOfColumn, key);
-        item = Item(Change(ChangeOperation.Create, relation, KeyText.Of(after, key), position, default, false, after.ToArray()));
+        item = First(Change(ChangeOperation.Create, relation, KeyText.Of(after, key), position, default, false, after.ToArray()));
         return true;
     }
 
@@ -28,7 +28,7 @@ internal sealed partial class PgOutputDecoder
         var kind = reader.Byte();
         if (kind != (byte)'N')
         {
-            item = Item(UpdateWithOldRow(ref reader, kind, relation, position));
+            item = UpdateWithOldRow(ref reader, kind, relation, position);
             return true;
         }
 
@@ -36,11 +36,11 @@ internal sealed partial class PgOutputDecoder
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(after, relation.KeyOfColumn, key);
         RequireKey(relation, key);
-        item = Item(Change(ChangeOperation.Update, relation, KeyText.Of(after, key), position, default, false, after.ToArray()));
+        item = First(Change(ChangeOperation.Update, relation, KeyText.Of(after, key), position, default, false, after.ToArray()));
         return true;
     }
 
-    private RowChange UpdateWithOldRow(ref WireReader reader, byte kind, CapturedRelation relation, Lsn position)
+    private WalItem UpdateWithOldRow(ref WireReader reader, byte kind, CapturedRelation relation, Lsn position)
     {
         var keyOnly = KeyOnly(kind);
         var before = reader.Bytes(TupleData.LengthOf(reader.Rest));
@@ -58,12 +58,12 @@ internal sealed partial class PgOutputDecoder
         TupleData.Locate(completed, relation.KeyOfColumn, newKey);
         RequireKey(relation, newKey);
         if (KeyText.Same(before, oldKey, completed, newKey))
-            return Change(ChangeOperation.Update, relation, KeyText.Of(completed, newKey), position, before.ToArray(), keyOnly, completed);
+            return First(Change(ChangeOperation.Update, relation, KeyText.Of(completed, newKey), position, before.ToArray(), keyOnly, completed));
 
         // Each side names the other's key.
         var oldRow = before.ToArray();
-        var delete = Change(ChangeOperation.Delete, relation, KeyText.Of(before, oldKey), position, oldRow, keyOnly, null, completed);
-        _held = Change(ChangeOperation.Create, relation, KeyText.Of(completed, newKey), position, default, false, completed, oldRow);
+        var delete = First(Change(ChangeOperation.Delete, relation, KeyText.Of(before, oldKey), position, oldRow, keyOnly, null, completed));
+        _held.Enqueue(Item(Change(ChangeOperation.Create, relation, KeyText.Of(completed, newKey), position, default, false, completed, oldRow)));
         return delete;
     }
 
@@ -77,7 +77,7 @@ internal sealed partial class PgOutputDecoder
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(before, relation.KeyOfColumn, key);
         RequireKey(relation, key);
-        item = Item(Change(ChangeOperation.Delete, relation, KeyText.Of(before, key), position, before.ToArray(), keyOnly, null));
+        item = First(Change(ChangeOperation.Delete, relation, KeyText.Of(before, key), position, before.ToArray(), keyOnly, null));
         return true;
     }
 
@@ -86,6 +86,7 @@ internal sealed partial class PgOutputDecoder
         byte[]? otherRow = null)
     {
         var transaction = Transaction();
+        var (total, ofTable) = _tally is { } tally && !relation.Events.Skips(operation, otherRow is not null) ? tally.Count(relation.Name) : default;
         return new RowChange
         {
             Operation = operation,
@@ -98,7 +99,25 @@ internal sealed partial class PgOutputDecoder
             BeforeIsKeyOnly = beforeIsKeyOnly,
             After = after is null ? default : new RowImage(after),
             OtherRow = otherRow is null ? default : new RowImage(otherRow),
+            TotalOrder = total,
+            TableOrder = ofTable,
         };
+    }
+
+    // The first event of a transaction comes after that of its begin.
+    private WalItem First(RowChange change)
+    {
+        if (change.TotalOrder != 1)
+            return Item(change);
+        Hold(change);
+        return _held.Dequeue();
+    }
+
+    private void Hold(RowChange change)
+    {
+        if (change.TotalOrder == 1)
+            _held.Enqueue(Item(Begun(change)));
+        _held.Enqueue(Item(change));
     }
 
     private static WalItem Item(RowChange change) => new(WalItemKind.Change, change, null, Lsn.None);

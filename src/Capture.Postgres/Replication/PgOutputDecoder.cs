@@ -1,5 +1,6 @@
 using CdcOrleans.Grains.Interfaces.Capture;
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 
@@ -18,44 +19,32 @@ internal enum Decoded
 
 /// <summary>
 /// Turns pgoutput messages (protocol 1, text) into items. It does no I/O and keeps the state that the protocol spreads over
-/// messages: the transaction and the announced relations.
+/// messages: the transaction and the announced relations. One message may come to several items.
 /// </summary>
-internal sealed partial class PgOutputDecoder(Acknowledgement acknowledgement, ICaptureObserver observer)
+internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknowledgement acknowledgement, ICaptureObserver observer)
 {
-    /// <summary>Prefix of the messages that are our own heartbeats.</summary>
-    public const string HeartbeatPrefix = "cdc.heartbeat";
-
     private readonly Dictionary<uint, CapturedRelation> _relations = [];
     private BeginMessage _begin;
     private bool _inTransaction;
     private string? _origin;
     private SourceTransaction? _transaction;
     private Lsn _previousEnd;
+    private Lsn _originLsn;
     private long _ordinal;
-    private RowChange? _held;
 
-    private static ReadOnlySpan<byte> HeartbeatPrefixBytes => "cdc.heartbeat"u8;
+    // Further items of the message at hand.
+    private readonly Queue<WalItem> _held = new();
 
-    /// <summary>The second change of a message that made two: to be taken before the next message.</summary>
-    public bool TryTakeHeld(out WalItem item)
-    {
-        if (_held is null)
-        {
-            item = default;
-            return false;
-        }
-
-        item = new WalItem(WalItemKind.Change, _held, null, Lsn.None);
-        _held = null;
-        return true;
-    }
+    /// <summary>A further item of the last message: to be taken, until there is none, before the next message.</summary>
+    public bool TryTakeHeld(out WalItem item) => _held.TryDequeue(out item);
 
     /// <summary>Decodes one message.</summary>
     /// <param name="message">The message, valid during the call only.</param>
     /// <param name="position">Position that the server gave with it.</param>
-    /// <param name="item">The item, where there is one.</param>
+    /// <param name="clock">The server's time when it sent it, UTC.</param>
+    /// <param name="item">The item, where there is one; the first where there are several.</param>
     /// <exception cref="InvalidDataException">The message is not of the protocol asked for.</exception>
-    public Decoded Decode(ReadOnlySpan<byte> message, Lsn position, out WalItem item)
+    public Decoded Decode(ReadOnlySpan<byte> message, Lsn position, DateTime clock, out WalItem item)
     {
         item = default;
         var reader = new WireReader(message);
@@ -76,14 +65,13 @@ internal sealed partial class PgOutputDecoder(Acknowledgement acknowledgement, I
             case (byte)'R':
                 return IsKnown(message) ? Decoded.Nothing : Decoded.Relation;
             case (byte)'M':
-                return Message(LogicalMessage.Read(ref reader), out item) ? Decoded.Item : Decoded.Nothing;
+                return Message(LogicalMessage.Read(ref reader), clock, out item) ? Decoded.Item : Decoded.Nothing;
             case (byte)'O':
-                reader.UInt64(); // The commit's position at the origin.
+                _originLsn = new Lsn(reader.UInt64());
                 _origin = reader.Text();
                 return Decoded.Nothing;
             case (byte)'T':
-                Truncate(ref reader);
-                return Decoded.Nothing;
+                return Truncate(ref reader, position, out item) ? Decoded.Item : Decoded.Nothing;
             case (byte)'Y': // Names of types come from the catalog.
                 return Decoded.Nothing;
             default:
@@ -108,8 +96,10 @@ internal sealed partial class PgOutputDecoder(Acknowledgement acknowledgement, I
         _inTransaction = true;
         _begin = begin;
         _origin = null;
+        _originLsn = Lsn.None;
         _transaction = null;
         _ordinal = 0;
+        _tally?.Clear();
     }
 
     private WalItem Commit(CommitMessage commit)
@@ -121,37 +111,11 @@ internal sealed partial class PgOutputDecoder(Acknowledgement acknowledgement, I
         _transaction = null;
         _inTransaction = false;
         acknowledgement.End(commit.EndLsn);
-        return new WalItem(WalItemKind.Commit, null, transaction, commit.EndLsn);
-    }
-
-    private bool Message(LogicalMessage message, out WalItem item)
-    {
-        item = default;
-        if (message.Transactional || !message.Prefix.SequenceEqual(HeartbeatPrefixBytes))
-        {
-            observer.MessageIgnored();
-            return false;
-        }
-
-        // Everything that committed before this record has been read. Told this position, the server repeats the heartbeat at
-        // most.
-        acknowledgement.End(message.Lsn);
-        item = new WalItem(WalItemKind.Position, null, null, message.Lsn);
-        return true;
-    }
-
-    private void Truncate(ref WireReader reader)
-    {
-        var tables = reader.Int32();
-        reader.Byte(); // CASCADE, RESTART IDENTITY.
-        for (var i = 0; i < tables; i++)
-        {
-            var relation = Relation(reader.UInt32());
-            if (relation.Table is null)
-                continue;
-            observer.TruncateIgnored(relation.Name, first: !relation.TruncateReported);
-            relation.TruncateReported = true;
-        }
+        var end = new WalItem(WalItemKind.Commit, null, transaction, commit.EndLsn);
+        if (_tally is not { Total: > 0 } tally)
+            return end;
+        _held.Enqueue(end);
+        return Item(Ended(transaction, tally, commit));
     }
 
     // Made with the first change, because the origin's message follows the begin.
@@ -168,6 +132,7 @@ internal sealed partial class PgOutputDecoder(Acknowledgement acknowledgement, I
             Xid = _begin.Xid,
             CommitMicros = _begin.CommitMicros,
             Origin = _origin,
+            OriginLsn = _originLsn,
         };
     }
 

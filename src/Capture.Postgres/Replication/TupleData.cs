@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text;
 using CdcOrleans.Grains.Interfaces.Changes;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
@@ -75,6 +76,29 @@ internal static class TupleData
         }
 
         return completed.ToArray();
+    }
+
+    /// <summary>A tuple of these values; null stands for SQL NULL.</summary>
+    public static byte[] Of(params ReadOnlySpan<string?> values)
+    {
+        var size = 2;
+        foreach (var value in values)
+            size += value is null ? 1 : 5 + Encoding.UTF8.GetByteCount(value);
+        var tuple = new byte[size];
+        BinaryPrimitives.WriteInt16BigEndian(tuple, (short)values.Length);
+        var rest = tuple.AsSpan(2);
+        foreach (var value in values)
+        {
+            rest[0] = (byte)(value is null ? ColumnKind.Null : ColumnKind.Text);
+            rest = rest[1..];
+            if (value is null)
+                continue;
+            var length = Encoding.UTF8.GetBytes(value, rest[4..]);
+            BinaryPrimitives.WriteInt32BigEndian(rest, length);
+            rest = rest[(4 + length)..];
+        }
+
+        return tuple;
     }
 
     private static int Columns(ReadOnlySpan<byte> tuple)

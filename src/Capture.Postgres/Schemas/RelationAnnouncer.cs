@@ -10,18 +10,30 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCatalog catalog, ISchemaStore schemas, ILogger logger)
 {
     /// <summary>Numbers a relation's shape.</summary>
-    /// <exception cref="CaptureException">The table is selected and has no key.</exception>
     public async Task<CapturedRelation> Announce(RelationMessage relation, byte[] announcement, CancellationToken cancellation)
     {
-        if (source.Select(relation.Schema, relation.Name) is null)
-            return new CapturedRelation(announcement, $"{relation.Schema}.{relation.Name}");
+        var name = $"{relation.Schema}.{relation.Name}";
+        if (source.Select(relation.Schema, relation.Name) is not { } selection)
+        {
+            logger.RelationNotSelected(source.Name, name);
+            return new CapturedRelation(announcement, name);
+        }
 
-        var shape = RelationShape.Of(relation, await catalog.Describe(relation, cancellation));
-        if (shape.Key.Length == 0)
-            throw new CaptureException(TablesWithoutKey.Finding(source.Name, [(relation.Schema, relation.Name)]), transient: false);
-        var table = await Number(shape, cancellation);
+        var table = await Shape(relation, cancellation);
         logger.RelationAnnounced(source.Name, table.FullName, table.Version, table.Columns.Length);
-        return new CapturedRelation(announcement, table);
+        if (table.InsertsOnly)
+            logger.InsertsOnly(source.Name, table.FullName);
+        return new CapturedRelation(announcement, table, selection.Events ?? source.Events);
+    }
+
+    // A table that was dropped since has left nothing in the catalog: its last shape stands in the store.
+    private async Task<TableSchema> Shape(RelationMessage relation, CancellationToken cancellation)
+    {
+        var facts = await catalog.Describe(relation, cancellation);
+        if (!facts.Exists && await schemas.FindLatest(source.Name, $"{relation.Schema}.{relation.Name}", cancellation) is { } known
+            && RelationShape.Fits(known, relation))
+            return known;
+        return await Number(RelationShape.Of(relation, facts), cancellation);
     }
 
     private async Task<TableSchema> Number(TableSchema shape, CancellationToken cancellation)

@@ -8,15 +8,27 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 /// <summary>Asks the source's catalog for what relation messages lack.</summary>
 internal sealed class RelationCatalog(NpgsqlDataSource database)
 {
-    private const string KeyAndNullability = """
-        SELECT a.attname, a.attnotnull, k.place
-        FROM pg_attribute a
-        LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
-        LEFT JOIN LATERAL (
-            SELECT u.place FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, place)
-            WHERE u.attnum = a.attnum AND u.place <= i.indnkeyatts) k ON true
+    private const string Columns = """
+        SELECT a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
+        FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = ''
         WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
-        ORDER BY k.place
+        """;
+
+    // The primary key, or what can stand for it: a whole unique index on columns that are NOT NULL, the first by name.
+    private const string Key = """
+        SELECT a.attname, i.indisprimary
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, place)
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
+        WHERE u.place <= i.indnkeyatts AND i.indexrelid = (
+            SELECT k.indexrelid FROM pg_index k JOIN pg_class n ON n.oid = k.indexrelid
+            WHERE k.indrelid = $1 AND k.indisunique AND k.indisvalid AND k.indpred IS NULL AND k.indexprs IS NULL
+              AND (k.indisprimary OR (k.indimmediate AND NOT EXISTS (
+                SELECT FROM unnest(k.indkey::int2[]) WITH ORDINALITY AS o(attnum, place)
+                JOIN pg_attribute b ON b.attrelid = k.indrelid AND b.attnum = o.attnum
+                WHERE o.place <= k.indnkeyatts AND NOT b.attnotnull)))
+            ORDER BY k.indisprimary DESC, n.relname LIMIT 1)
+        ORDER BY u.place
         """;
 
     // The modifier of a domain is that of the innermost declaration, as the server itself resolves it. An array's modifier is that of
@@ -47,20 +59,27 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
     public async Task<CatalogFacts> Describe(RelationMessage relation, CancellationToken cancellation)
     {
         await using var connection = await database.OpenConnectionAsync(cancellation);
-        var key = new List<string>();
+        var exists = false;
         var notNull = new HashSet<string>(StringComparer.Ordinal);
-        await using (var command = new NpgsqlCommand(KeyAndNullability, connection))
+        var defaults = new Dictionary<string, string>(StringComparer.Ordinal);
+        await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation))
         {
-            command.Parameters.Add(new NpgsqlParameter { Value = relation.Oid, NpgsqlDbType = NpgsqlDbType.Oid });
-            await using var rows = await command.ExecuteReaderAsync(cancellation);
             while (await rows.ReadAsync(cancellation))
             {
+                exists = true;
                 var column = rows.GetString(0);
                 if (rows.GetBoolean(1))
                     notNull.Add(column);
-                if (!rows.IsDBNull(2))
-                    key.Add(column);
+                if (!rows.IsDBNull(2) && ConstantExpression.TextOf(rows.GetString(2)) is { } constant)
+                    defaults.Add(column, constant);
             }
+        }
+
+        List<string> primaryKey = [], uniqueIndex = [];
+        await using (var rows = await Ask(connection, Key, relation.Oid, cancellation))
+        {
+            while (await rows.ReadAsync(cancellation))
+                (rows.GetBoolean(1) ? primaryKey : uniqueIndex).Add(rows.GetString(0));
         }
 
         var types = new List<CatalogType>(relation.Columns.Count);
@@ -81,6 +100,16 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
             }
         }
 
-        return new CatalogFacts { PrimaryKey = key, NotNull = notNull, Types = types };
+        return new CatalogFacts
+        {
+            Exists = exists, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex, NotNull = notNull, Defaults = defaults, Types = types,
+        };
+    }
+
+    private static async Task<NpgsqlDataReader> Ask(NpgsqlConnection connection, string query, uint relation, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(query, connection);
+        command.Parameters.Add(new NpgsqlParameter { Value = relation, NpgsqlDbType = NpgsqlDbType.Oid });
+        return await command.ExecuteReaderAsync(cancellation);
     }
 }

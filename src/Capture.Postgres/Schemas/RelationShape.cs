@@ -6,10 +6,10 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 /// <summary>The shape of a table: columns as the log announces them, completed from the catalog.</summary>
 internal static class RelationShape
 {
-    /// <summary>The shape, not numbered yet. Its key is empty when the table has none that identifies its rows in the log.</summary>
+    /// <summary>The shape, not numbered yet. Its key is empty when nothing can stand for one.</summary>
     public static TableSchema Of(RelationMessage relation, CatalogFacts catalog)
     {
-        var key = Key(relation, catalog.PrimaryKey);
+        var key = Key(relation, catalog);
         var columns = new ColumnSchema[relation.Columns.Count];
         for (var i = 0; i < columns.Length; i++)
         {
@@ -22,35 +22,52 @@ internal static class RelationShape
                 TypeName = catalog.Types[i].Name,
                 Element = catalog.Types[i].Element,
                 Nullable = !catalog.NotNull.Contains(name) && !key.Contains(i),
+                Default = catalog.Defaults.GetValueOrDefault(name),
             };
         }
 
-        return new TableSchema { TableId = 0, Version = 0, Schema = relation.Schema, Name = relation.Name, Columns = columns, Key = key };
+        return new TableSchema
+        {
+            TableId = 0, Version = 0, Schema = relation.Schema, Name = relation.Name, Columns = columns, Key = key,
+            InsertsOnly = relation.Identity != ReplicaIdentity.Full && !relation.Columns.Any(c => c.InIdentity),
+        };
     }
 
+    /// <summary>Whether a shape that is known has the columns and the identity of a relation that the catalog has no more.</summary>
+    public static bool Fits(TableSchema known, RelationMessage relation) =>
+        known.Columns.Select(c => c.Name).SequenceEqual(relation.Columns.Select(c => c.Name))
+        && (relation.Identity == ReplicaIdentity.Full || known.Key.Order().SequenceEqual(Identity(relation)));
+
     // The log says which columns identify a row; only the catalog knows their declared order, and it may be ahead of the log.
-    private static int[] Key(RelationMessage relation, IReadOnlyList<string> primaryKey)
+    private static int[] Key(RelationMessage relation, CatalogFacts catalog)
     {
-        var identity = new List<int>();
-        for (var i = 0; i < relation.Columns.Count; i++)
-        {
-            if (relation.Columns[i].InIdentity)
-                identity.Add(i);
-        }
+        var primaryKey = Places(relation, catalog.PrimaryKey);
+        var identity = Identity(relation);
+        if (identity.Length > 0 && relation.Identity != ReplicaIdentity.Full)
+            return primaryKey.Order().SequenceEqual(identity) ? primaryKey : identity;
+        return primaryKey.Length > 0 ? primaryKey : Places(relation, catalog.UniqueIndex);
+    }
 
-        var declared = new List<int>(primaryKey.Count);
-        foreach (var name in primaryKey)
+    private static int[] Identity(RelationMessage relation) =>
+        [.. Enumerable.Range(0, relation.Columns.Count).Where(i => relation.Columns[i].InIdentity)];
+
+    // Empty unless the relation has all of them.
+    private static int[] Places(RelationMessage relation, IReadOnlyList<string> columns)
+    {
+        var places = new int[columns.Count];
+        for (var i = 0; i < places.Length; i++)
         {
-            for (var i = 0; i < relation.Columns.Count; i++)
+            places[i] = -1;
+            for (var c = 0; c < relation.Columns.Count; c++)
             {
-                if (relation.Columns[i].Name == name)
-                    declared.Add(i);
+                if (relation.Columns[c].Name == columns[i])
+                    places[i] = c;
             }
+
+            if (places[i] < 0)
+                return [];
         }
 
-        var wholePrimaryKey = declared.Count > 0 && declared.Count == primaryKey.Count;
-        if (relation.Identity == ReplicaIdentity.Full)
-            return wholePrimaryKey ? [.. declared] : [];
-        return wholePrimaryKey && declared.Count == identity.Count && declared.Order().SequenceEqual(identity) ? [.. declared] : [.. identity];
+        return places;
     }
 }

@@ -41,6 +41,7 @@ internal sealed class RouteReading
         if (reading._allRead)
         {
             reading.RefuseSourcesWithoutRoute();
+            reading.RefuseStreamsWithoutRoute();
             foreach (var sink in reading._sinks.Where(s => !reading._used.Contains(s.Name)))
                 findings.Warn(sink.Value.KeyPlace, sink.Value.Path, "no route uses this sink; remove it or route to it");
         }
@@ -155,6 +156,15 @@ internal sealed class RouteReading
         }
     }
 
+    private void RefuseStreamsWithoutRoute()
+    {
+        foreach (var (source, stream, value) in _sources.SelectMany(s => s.Asked.Select(a => (s.Name, a.Stream, a.Value))))
+        {
+            if (!_routes.Exists(r => NamePattern.Matches(r.Route.From, $"{source}.{stream}")))
+                value.Refuse($"no route takes these events; add one such as - {{ from: \"{source}.{stream}\", to: … }}, or leave this out");
+        }
+    }
+
     private void RefuseSourcesWithoutRoute()
     {
         foreach (var source in _sources.Where(s => !_routes.Exists(r => Selects(r.Route.From, s))))
@@ -163,6 +173,6 @@ internal sealed class RouteReading
 
     private static bool Selects(string pattern, SourceReading source) =>
         source.Tables is { } tables
-            ? tables.Any(t => PatternOverlap.Exists(pattern, $"{source.Name}.{t.Pattern}"))
+            ? tables.Any(t => PatternOverlap.Exists(pattern, $"{source.Name}.{t.Pattern}")) || source.Streams.Any(s => NamePattern.Matches(pattern, $"{source.Name}.{s}"))
             : PatternOverlap.Exists(pattern, source.Name + ".*");
 }

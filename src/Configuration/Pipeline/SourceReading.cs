@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using CdcOrleans.Configuration.Reading;
 using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Schemas;
 
 namespace CdcOrleans.Configuration.Pipeline;
 
@@ -13,6 +14,12 @@ namespace CdcOrleans.Configuration.Pipeline;
 internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<TableSelection>? Tables, SourceConfiguration? Configuration)
 {
     private const int LongestIdentifier = 63;
+
+    /// <summary>Names of what it tells besides its tables, which routes select as <c>source.name</c>.</summary>
+    public IReadOnlyList<string> Streams { get; private init; } = [];
+
+    /// <summary>Those that the file asks for, and where: they must have a route.</summary>
+    public IReadOnlyList<(string Stream, Value Value)> Asked { get; private init; } = [];
 
     /// <summary>Reads all sources.</summary>
     public static IReadOnlyList<SourceReading>? All(Section? sources)
@@ -29,10 +36,10 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
     {
         if (!PipelineReading.IsName(name))
             value.RefuseKey($"'{name}' is not a source name; write letters, digits, '_' and '-'");
-        if (value.AsSection("postgres", "tables", "backfill", "partitions", "window", "heartbeat", "values") is not { } source)
+        if (value.AsSection("postgres", "tables", "backfill", "partitions", "window", "heartbeat", "values", "events") is not { } source)
             return new SourceReading(name, value, null, null);
 
-        var postgres = source.Require("postgres", "write 'postgres: { connection: … }'")?.AsSection("connection", "slot", "publication");
+        var postgres = source.Require("postgres", "write 'postgres: { connection: … }'")?.AsSection("connection", "slot", "publication", "publish_via_partition_root");
         var connection = postgres?.Require("connection", $"write for example 'connection: {ConnectionText.Example}'");
         ConnectionText.Check(connection);
         var slot = Slot(name, postgres);
@@ -45,7 +52,11 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
 
         var publication = Publication(name, postgres);
         var values = ValueReading.Read(source.Find("values"), ValueOptions.Default) ?? ValueOptions.Default;
-        var tables = ReadTables(source.Require("tables", "list at least one table or pattern, such as 'tables: [\"public.*\"]'"), values);
+        var events = EventReading.Section(source.Find("events"));
+        var options = EventReading.Options(events);
+        var viaRoot = EventReading.Flag(postgres?.Find("publish_via_partition_root"));
+        var tables = ReadTables(
+            source.Require("tables", "list at least one table or pattern, such as 'tables: [\"public.*\"]'"), values, options);
         CheckBackfill(source.Find("backfill"));
         var partitions = source.Find("partitions")?.AsInteger(1, 4096);
         var window = source.Find("window")?.AsSection("changes", "bytes");
@@ -56,14 +67,43 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
             return new SourceReading(name, value, tables, null);
 
         var defaults = new SourceConfiguration { Name = name, Connection = connection.AsText()!, Slot = slot, Publication = publication, Tables = tables };
-        return new SourceReading(name, value, tables, defaults with
+        var read = EventReading.OfSource(events, options, defaults) with
         {
+            ViaPartitionRoot = viaRoot ?? defaults.ViaPartitionRoot,
             Partitions = partitions ?? defaults.Partitions,
             WindowChanges = changes ?? defaults.WindowChanges,
             WindowBytes = bytes ?? defaults.WindowBytes,
             Values = values,
             HeartbeatInterval = heartbeat ?? defaults.HeartbeatInterval,
-        });
+        };
+        if (read.HeartbeatEvents && read.HeartbeatInterval == TimeSpan.Zero)
+            events!.Refuse("heartbeats", "there are none: 'heartbeat' is 0; give it an interval, or leave this out");
+        return new SourceReading(name, value, tables, read)
+        {
+            Streams = [.. StreamsOf(read)],
+            Asked = [.. events is null ? [] : AskedOf(events, read)],
+        };
+    }
+
+    // What the source tells besides its tables.
+    private static IEnumerable<string> StreamsOf(SourceConfiguration source)
+    {
+        if (source.Messages.Count > 0)
+            yield return SourceStreams.Messages.Name;
+        if (source.Transactions)
+            yield return SourceStreams.Transactions.Name;
+        if (source.HeartbeatEvents)
+            yield return SourceStreams.Heartbeats.Name;
+    }
+
+    private static IEnumerable<(string Stream, Value Value)> AskedOf(Section events, SourceConfiguration source)
+    {
+        if (source.Messages.Count > 0 && events.Find("messages") is { } messages)
+            yield return (SourceStreams.Messages.Name, messages);
+        if (source.Transactions)
+            yield return (SourceStreams.Transactions.Name, events.Find("transactions")!);
+        if (source.HeartbeatEvents)
+            yield return (SourceStreams.Heartbeats.Name, events.Find("heartbeats")!);
     }
 
     private static string? Slot(string name, Section? postgres)
@@ -102,7 +142,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         return null;
     }
 
-    private static List<TableSelection>? ReadTables(Value? list, ValueOptions values)
+    private static List<TableSelection>? ReadTables(Value? list, ValueOptions values, EventOptions events)
     {
         if (list?.AsList() is not { } items)
             return null;
@@ -111,7 +151,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         var complete = true;
         foreach (var item in items)
         {
-            if (Table(item, values, out var place) is not { } table)
+            if (Table(item, values, events, out var place) is not { } table)
             {
                 complete = false;
             }
@@ -129,16 +169,18 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         return complete ? tables : null;
     }
 
-    private static TableSelection? Table(Value item, ValueOptions defaults, out Value pattern)
+    private static TableSelection? Table(Value item, ValueOptions defaults, EventOptions defaultEvents, out Value pattern)
     {
         pattern = item;
         string? entities = null;
         ValueOptions? values = null;
+        EventOptions? events = null;
         if (item.IsMapping)
         {
-            var section = item.AsSection("table", "entities", "values")!;
+            var section = item.AsSection("table", "entities", "values", "events")!;
             entities = section.Find("entities")?.AsWord("row", "version", "off");
             values = ValueReading.Read(section.Find("values"), defaults);
+            events = EventReading.OfTable(section.Find("events"), defaultEvents);
             if (section.Require("table", "write for example 'table: public.audit'") is not { } named)
                 return null;
             pattern = named;
@@ -158,6 +200,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         {
             Pattern = text,
             Values = values,
+            Events = events,
             Entities = entities switch { "version" => EntityMode.Version, "off" => EntityMode.Off, _ => EntityMode.Row },
         };
     }

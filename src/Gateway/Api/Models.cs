@@ -187,6 +187,9 @@ public sealed record SiloDetail
     /// <summary>Changes that no route takes, counted and let go.</summary>
     public required long Unrouted { get; init; }
 
+    /// <summary>Changes that made no event because their operation is skipped.</summary>
+    public required long Skipped { get; init; }
+
     /// <summary>Entities held in memory now.</summary>
     public required long LiveEntities { get; init; }
 

@@ -67,6 +67,7 @@ internal static class Reporting
         Duplicates = figures.Duplicates,
         DeadLetters = figures.DeadLetters,
         Unrouted = figures.Unrouted,
+        Skipped = figures.Skipped,
         LiveEntities = figures.LiveEntities,
         LiveEntityBytes = figures.LiveEntityBytes,
         StateReads = figures.StateReads,

@@ -41,6 +41,7 @@ internal sealed class SourceFigures
         SiloCounter("cdc.changes.finished", "{change}", "Changes delivered to every route or dead-lettered.", f => f.Finished);
         SiloCounter("cdc.changes.duplicates", "{change}", "Changes skipped because they had been applied before.", f => f.Duplicates);
         SiloCounter("cdc.changes.unrouted", "{change}", "Changes that no route takes.", f => f.Unrouted);
+        SiloCounter("cdc.changes.skipped", "{change}", "Changes that made no event because their operation is skipped.", f => f.Skipped);
         SiloCounter("cdc.dead_letters", "{event}", "Events dead-lettered.", f => f.DeadLetters);
         SiloCounter("cdc.states.read", "{state}", "Entity states read from the store at first touch.", f => f.StateReads);
         SiloCounter("cdc.states.written", "{state}", "Entity states written by checkpoints.", f => f.StatesWritten);

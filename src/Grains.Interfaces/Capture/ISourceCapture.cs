@@ -23,6 +23,14 @@ public interface ISourceCapture : IAsyncDisposable
     /// <summary>The checks of <see cref="Prepare"/> alone: changes nothing, and returns every finding.</summary>
     Task<IReadOnlyList<string>> Check(CancellationToken cancellation);
 
+    /// <summary>
+    /// The checks again while streaming: adds tables that came to exist, or were taken out, to the publication. What they wrote before
+    /// is not captured.
+    /// </summary>
+    /// <returns>The tables that joined, as <c>schema.table</c>.</returns>
+    /// <exception cref="CaptureException">A check failed, or the publication is gone; the message names the place and the remedy.</exception>
+    Task<IReadOnlyList<string>> Watch(CancellationToken cancellation);
+
     /// <summary>Starts streaming at the slot's confirmed position.</summary>
     /// <exception cref="CaptureException">The slot is gone, in use, or refused; the message names the remedy.</exception>
     Task<IWalStream> Stream(CancellationToken cancellation);

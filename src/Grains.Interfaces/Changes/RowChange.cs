@@ -40,6 +40,12 @@ public sealed class RowChange
     /// </summary>
     [Id(9)] public RowImage OtherRow { get; init; }
 
+    /// <summary>Place among the events of its transaction, from 1; 0 where transactions are not told of.</summary>
+    [Id(10)] public int TotalOrder { get; init; }
+
+    /// <summary>The same among those of its table.</summary>
+    [Id(11)] public int TableOrder { get; init; }
+
     /// <summary>Bytes this change keeps in memory, roughly: what windows and buffers count.</summary>
     public int Size => 160 + (2 * Entity.Key.Length) + Before.Size + After.Size;
 }

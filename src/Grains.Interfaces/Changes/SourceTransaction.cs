@@ -10,7 +10,7 @@ public sealed class SourceTransaction
     /// <summary>Position right after the commit record of the transaction before it in this stream; <see cref="Lsn.None"/> for the first.</summary>
     [Id(1)] public Lsn PreviousCommitEnd { get; init; }
 
-    /// <summary>The transaction's 32-bit id at the server.</summary>
+    /// <summary>The transaction's 32-bit id at the server; 0 for what is in no transaction (a message that does not wait for a commit).</summary>
     [Id(2)] public required uint Xid { get; init; }
 
     /// <summary>Commit time in microseconds since 1970-01-01 UTC, by the server's clock.</summary>
@@ -18,4 +18,7 @@ public sealed class SourceTransaction
 
     /// <summary>The replication origin's name; null for changes made at the source itself.</summary>
     [Id(4)] public string? Origin { get; init; }
+
+    /// <summary>Position of the commit at the replication origin; <see cref="Lsn.None"/> where that is not known.</summary>
+    [Id(5)] public Lsn OriginLsn { get; init; }
 }

@@ -90,6 +90,23 @@ public sealed record SourceConfiguration
     /// <summary>How values are written, where a table has no options of its own.</summary>
     public ValueOptions Values { get; init; } = ValueOptions.Default;
 
+    /// <summary>Which events changes make, where a table has no options of its own.</summary>
+    public EventOptions Events { get; init; } = EventOptions.Default;
+
+    /// <summary>Prefixes of the logical messages that are captured; <c>*</c> stands for any text. Default: all.</summary>
+    public IReadOnlyList<string> Messages { get; init; } = ["*"];
+
+    /// <summary>Whether events tell their transaction, and its begin and end are events of their own. Default: no.</summary>
+    public bool Transactions { get; init; }
+
+    /// <summary>Whether heartbeats are events. Default: no.</summary>
+    public bool HeartbeatEvents { get; init; }
+
+    /// <summary>
+    /// Whether a publication that is created here publishes changes of partitions as those of their partitioned table. Default: yes.
+    /// </summary>
+    public bool ViaPartitionRoot { get; init; } = true;
+
     /// <summary>The selection that decides for a table; null when none matches.</summary>
     public TableSelection? Select(string schema, string table)
     {
@@ -135,6 +152,9 @@ public sealed record TableSelection
 
     /// <summary>How values of these tables are written; null for the source's way.</summary>
     public ValueOptions? Values { get; init; }
+
+    /// <summary>Which events changes of these tables make; null for the source's.</summary>
+    public EventOptions? Events { get; init; }
 }
 
 /// <summary>A destination.</summary>

@@ -13,6 +13,9 @@ public interface ISchemaStore
     /// <exception cref="KeyNotFoundException">The store has no such schema.</exception>
     ValueTask<TableSchema> Get(int tableId, int version, CancellationToken cancellation);
 
+    /// <summary>The newest schema of a table; null when nothing of it was ever captured.</summary>
+    Task<TableSchema?> FindLatest(string source, string table, CancellationToken cancellation);
+
     /// <summary>The number of a table; null when nothing of it was ever captured.</summary>
     ValueTask<int?> FindTable(string source, string table, CancellationToken cancellation);
 }

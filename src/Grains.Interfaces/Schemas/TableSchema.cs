@@ -22,8 +22,14 @@ public sealed class TableSchema
     /// <summary>Indexes into <see cref="Columns"/> of the key, in the key's declared order; empty without a key.</summary>
     [Id(5)] public required int[] Key { get; init; }
 
-    /// <summary><c>schema.table</c>, unquoted.</summary>
-    public string FullName => field ??= $"{Schema}.{Name}";
+    /// <summary>
+    /// Whether the log carries the table's inserts alone, because nothing identifies its old rows: no entity of it can hold a row that
+    /// stays true.
+    /// </summary>
+    [Id(6)] public bool InsertsOnly { get; init; }
+
+    /// <summary><c>schema.table</c>, unquoted; the name alone where there is no schema (<see cref="SourceStreams"/>).</summary>
+    public string FullName => field ??= Schema.Length == 0 ? Name : $"{Schema}.{Name}";
 }
 
 /// <summary>One column of a table.</summary>
@@ -47,6 +53,9 @@ public sealed record ColumnSchema
 
     /// <summary>Type of the elements where the column's type is an array; null for all other types.</summary>
     [Id(5)] public ElementSchema? Element { get; init; }
+
+    /// <summary>The column's default in PostgreSQL's text form, where it is a constant; null otherwise.</summary>
+    [Id(6)] public string? Default { get; init; }
 }
 
 /// <summary>Type of an array's elements.</summary>

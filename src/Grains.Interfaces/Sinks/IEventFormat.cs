@@ -32,6 +32,9 @@ public readonly struct CompletedChange
     /// <summary>How values are written.</summary>
     public required ValueOptions Values { get; init; }
 
+    /// <summary>Whether a delete is followed by a tombstone.</summary>
+    public required bool Tombstones { get; init; }
+
     /// <summary>Where it comes from.</summary>
     public required EventOrigin Origin { get; init; }
 

@@ -73,4 +73,7 @@ public sealed record SiloFigures
 
     /// <summary>Why the last checkpoint failed; null when it did not.</summary>
     [Id(14)] public string? CheckpointError { get; init; }
+
+    /// <summary>Changes that made no event because their operation is skipped.</summary>
+    [Id(15)] public long Skipped { get; init; }
 }

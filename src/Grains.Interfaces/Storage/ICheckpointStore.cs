@@ -27,6 +27,13 @@ public interface ICheckpointStore
     /// <exception cref="StaleOwnerException">The epoch or a generation is not the store's current one; nothing was written.</exception>
     Task Commit(Checkpoint checkpoint, CancellationToken cancellation);
 
+    /// <summary>
+    /// Forgets the states of a table up to a version: it was truncated. The caller has made sure that everything before is durable.
+    /// Doing it again is harmless.
+    /// </summary>
+    /// <exception cref="StaleOwnerException">The epoch is not the store's current one.</exception>
+    Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation);
+
     /// <summary>Reads states in one round trip; the answer has the order of the question, null where nothing is stored.</summary>
     Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation);
 

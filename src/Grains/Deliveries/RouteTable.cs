@@ -27,7 +27,7 @@ internal sealed class RouteTable
     /// <summary>The plan of a table; the same object as long as the table keeps its name.</summary>
     public TablePlan Plan(TableSchema table)
     {
-        if (_plans.TryGetValue(table.TableId, out var plan) && plan.Table == table.FullName)
+        if (_plans.TryGetValue(table.TableId, out var plan) && plan.Table == table.FullName && plan.InsertsOnly == table.InsertsOnly)
             return plan;
         plan = Build(table);
         _plans[table.TableId] = plan;
@@ -37,7 +37,8 @@ internal sealed class RouteTable
     private TablePlan Build(TableSchema table)
     {
         var name = $"{_source.Name}.{table.FullName}";
-        var topic = TopicName.For(_source.Name, table.Schema, table.Name);
+        var isStream = table.Schema.Length == 0;
+        var topic = isStream ? TopicName.ForStream(_source.Name, table) : TopicName.For(_source.Name, table.Schema, table.Name);
         var outputs = new List<TableOutput>();
         foreach (var (route, format, sinks) in _routes)
         {
@@ -45,18 +46,37 @@ internal sealed class RouteTable
                 outputs.Add(new TableOutput(format, sinks));
         }
 
-        var selection = _source.Select(table.Schema, table.Name);
-        return new TablePlan(table.FullName, topic, selection?.Entities ?? EntityMode.Row, selection?.Values ?? _source.Values, [.. outputs]);
+        var selection = isStream ? null : _source.Select(table.Schema, table.Name);
+        // What is only ever inserted, or cannot be told from its like, leaves nothing to hold.
+        var holdsNothing = isStream || table.InsertsOnly || table.Key.Length == 0;
+        return new TablePlan(table.FullName, topic, [.. outputs])
+        {
+            Mode = holdsNothing ? EntityMode.Off : selection?.Entities ?? EntityMode.Row,
+            InsertsOnly = table.InsertsOnly,
+            Values = selection?.Values ?? _source.Values,
+            Events = selection?.Events ?? _source.Events,
+        };
     }
 }
 
 /// <summary>What happens to the changes of one table.</summary>
 /// <param name="Table"><c>schema.table</c>.</param>
 /// <param name="Topic">Topic of its events.</param>
-/// <param name="Mode">What its entities hold.</param>
-/// <param name="Values">How values are written.</param>
 /// <param name="Outputs">Formats and the sinks that take them; empty when no route matches.</param>
-internal sealed record TablePlan(string Table, string Topic, EntityMode Mode, ValueOptions Values, TableOutput[] Outputs);
+internal sealed record TablePlan(string Table, string Topic, TableOutput[] Outputs)
+{
+    /// <summary>What its entities hold.</summary>
+    public EntityMode Mode { get; init; }
+
+    /// <summary>Whether the log carries its inserts alone.</summary>
+    public bool InsertsOnly { get; init; }
+
+    /// <summary>How values are written.</summary>
+    public ValueOptions Values { get; init; } = ValueOptions.Default;
+
+    /// <summary>Which changes make events.</summary>
+    public EventOptions Events { get; init; } = EventOptions.Default;
+}
 
 /// <summary>One event format and the sinks that take it.</summary>
 internal sealed record TableOutput(IEventFormat Format, ISink[] Sinks);

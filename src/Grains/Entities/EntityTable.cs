@@ -72,6 +72,13 @@ internal sealed class EntityTable(EntityBudget budget)
         }
     }
 
+    /// <summary>Lets all idle entities of a table go.</summary>
+    public void Remove(string table)
+    {
+        foreach (var entity in _entities.Values.Where(e => e.Key.Table == table && e.IsIdle).ToList())
+            Remove(entity.IsCreated ? _created : _used, entity);
+    }
+
     /// <summary>Lets all of them go: the partition ends.</summary>
     public void Clear()
     {
@@ -91,10 +98,7 @@ internal sealed class EntityTable(EntityBudget budget)
             var next = entity.Newer;
             if (entity.IsIdle)
             {
-                uses.Unlink(entity);
-                uses.Bytes -= entity.Counted;
-                _entities.Remove(entity.Key);
-                budget.Add(-entity.Counted, -1);
+                Remove(uses, entity);
             }
             else
             {
@@ -103,6 +107,14 @@ internal sealed class EntityTable(EntityBudget budget)
 
             entity = next;
         }
+    }
+
+    private void Remove(Uses uses, Entity entity)
+    {
+        uses.Unlink(entity);
+        uses.Bytes -= entity.Counted;
+        _entities.Remove(entity.Key);
+        budget.Add(-entity.Counted, -1);
     }
 
     /// <summary>Entities in the order of their last use, linked through themselves.</summary>

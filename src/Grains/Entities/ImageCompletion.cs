@@ -26,6 +26,7 @@ internal static class ImageCompletion
             Database = database,
             Topic = plan.Topic,
             Values = plan.Values,
+            Tombstones = plan.Events.Tombstones,
             Origin = EventOrigin.Stream,
             Before = before,
             BeforeTable = beforeTable,

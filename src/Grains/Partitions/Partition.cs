@@ -135,15 +135,19 @@ internal sealed class Partition
         }
 
         var plan = _source.Routes.Plan(change.Table);
+        if (change.Operation == ChangeOperation.Truncate && !TakeTruncate(change, place))
+            return;
         if (plan.Outputs.Length == 0)
             _source.Figures.Unrouted();
+        if (plan.Events.Skips(change.Operation, change.OtherRow.IsPresent))
+            _source.Figures.Skipped();
         foreach (var output in plan.Outputs)
         {
             foreach (var sink in output.Sinks)
                 _toFlush.Add(sink);
         }
 
-        if (plan.Mode == EntityMode.Off)
+        if (plan.Mode == EntityMode.Off || change.Operation == ChangeOperation.Truncate)
         {
             TakeByLane(change, plan, place);
             return;
@@ -165,6 +169,17 @@ internal sealed class Partition
             Load(entity, change);
         else if (!entity.IsApplying)
             Dispatch(entity);
+    }
+
+    // The reader has waited until nothing of the table is under way, and no state of it is left in the store. Every partition lets go
+    // of its entities; one of them tells.
+    private bool TakeTruncate(RowChange change, long place)
+    {
+        _entities.Remove(change.Entity.Table);
+        if (change.Entity.Partition(_source.Configuration.Partitions) == Index)
+            return true;
+        _sequence.Finish(place);
+        return false;
     }
 
     private void Load(Entity entity, RowChange change)

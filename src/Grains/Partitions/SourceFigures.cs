@@ -33,6 +33,7 @@ internal sealed class SourceFigures
     private long _deadLetters;
     private long _stateReads;
     private long _unrouted;
+    private long _skipped;
     private long _checkpoints;
     private long _statesWritten;
     private int _partitions;
@@ -57,6 +58,8 @@ internal sealed class SourceFigures
     }
 
     public void Unrouted() => Interlocked.Increment(ref _unrouted);
+
+    public void Skipped() => Interlocked.Increment(ref _skipped);
 
     public void DeadLetters(int events) => Interlocked.Add(ref _deadLetters, events);
 
@@ -101,6 +104,7 @@ internal sealed class SourceFigures
             Sinks = [.. _sinks.Select(s => s.Status)],
             Partitions = Volatile.Read(ref _partitions),
             Unrouted = Interlocked.Read(ref _unrouted),
+            Skipped = Interlocked.Read(ref _skipped),
             CheckpointError = _checkpointError,
         };
     }

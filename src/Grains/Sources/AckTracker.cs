@@ -75,6 +75,13 @@ internal sealed class AckTracker
     /// <summary>A position outside transactions was reached: a heartbeat.</summary>
     public void Reached(Lsn position)
     {
+        if (_open is not null)
+        {
+            // What stood there was itself a change: a message outside transactions.
+            Committed(position);
+            return;
+        }
+
         if (_transactions.Count == 0)
         {
             if (position > Confirmed)

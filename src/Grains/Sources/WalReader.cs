@@ -22,6 +22,9 @@ internal sealed partial class WalReader : IAsyncDisposable
 
     private static readonly TimeSpan PositionsInterval = TimeSpan.FromSeconds(2);
 
+    /// <summary>Time between looks at publication and tables: how long the changes of a new table are missed at most.</summary>
+    private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(5);
+
     private readonly SourceConfiguration _configuration;
     private readonly ISourceCapture _capture;
     private readonly ICheckpointStore _store;
@@ -198,7 +201,7 @@ internal sealed partial class WalReader : IAsyncDisposable
             LogEndedStale(_logger, _configuration.Name);
         var stream = await _capture.Stream(token);
         await using var session = new WalSession(
-            _configuration, stream, _epoch.Value, facts.ConfirmedLsn, _grains, _time, _logger, token);
+            _configuration, stream, _store, _epoch.Value, facts.ConfirmedLsn, _grains, _time, _logger, token);
         session.Start();
         _session = session;
         SetState(SourceState.Streaming, null);
@@ -223,10 +226,12 @@ internal sealed partial class WalReader : IAsyncDisposable
         }
     }
 
-    // Heartbeats and positions; never completes by itself. Their failure alone ends nothing: the stream tells when the server is gone.
+    // Heartbeats, positions, and a look at publication and tables; never completes by itself. Trouble that may pass ends nothing: the
+    // stream tells when the server is gone. Trouble that does not, such as a publication that lacks a table, does.
     private async Task Beat(CancellationToken cancellation)
     {
         var beaten = _time.GetTimestamp();
+        var watched = beaten;
         using var timer = new PeriodicTimer(PositionsInterval, _time);
         do
         {
@@ -239,9 +244,14 @@ internal sealed partial class WalReader : IAsyncDisposable
                 }
 
                 _positions = await _capture.Positions(cancellation);
+                if (_time.GetElapsedTime(watched) >= WatchInterval)
+                {
+                    watched = _time.GetTimestamp();
+                    await _capture.Watch(cancellation);
+                }
             }
 #pragma warning disable CA1031 // See above.
-            catch (Exception exception) when (!cancellation.IsCancellationRequested)
+            catch (Exception exception) when (!cancellation.IsCancellationRequested && exception is not CaptureException { Transient: false })
 #pragma warning restore CA1031
             {
                 LogNoBeat(_logger, _configuration.Name, exception.Message);

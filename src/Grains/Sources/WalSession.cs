@@ -3,6 +3,7 @@ using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Partitions;
 using Microsoft.Extensions.Logging;
 
@@ -24,6 +25,7 @@ internal sealed class WalSession : IAsyncDisposable
 
     private readonly SourceConfiguration _configuration;
     private readonly IWalStream _stream;
+    private readonly ICheckpointStore _store;
     private readonly AckTracker _tracker;
     private readonly PartitionLink[] _links;
     private readonly SessionWindow _window;
@@ -37,13 +39,15 @@ internal sealed class WalSession : IAsyncDisposable
     private int _pending;
     private long _flushedAt;
     private bool _timerIsSet;
+    private bool _afterTruncate;
 
     public WalSession(
-        SourceConfiguration configuration, IWalStream stream, long epoch, Lsn confirmed, IGrainFactory grains, TimeProvider time,
+        SourceConfiguration configuration, IWalStream stream, ICheckpointStore store, long epoch, Lsn confirmed, IGrainFactory grains, TimeProvider time,
         ILogger logger, CancellationToken stopping)
     {
         _configuration = configuration;
         _stream = stream;
+        _store = store;
         _time = time;
         Epoch = epoch;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
@@ -124,9 +128,17 @@ internal sealed class WalSession : IAsyncDisposable
             {
                 case WalItemKind.Change:
                     var change = item.Change!;
+                    if (_afterTruncate || change.Operation == ChangeOperation.Truncate)
+                        await Barrier(change, cancellation);
+                    if (change.Operation == ChangeOperation.Truncate)
+                    {
+                        await Truncate(change, cancellation);
+                        break;
+                    }
+
                     if (!_window.TryEnter(change.Size))
                         await Hold(change.Size, cancellation);
-                    Dispatch(change);
+                    Dispatch(change, change.Entity.Partition(_links.Length));
                     break;
                 case WalItemKind.Commit:
                     Transactions++;
@@ -182,9 +194,33 @@ internal sealed class WalSession : IAsyncDisposable
         await _stream.DisposeAsync();
     }
 
-    private void Dispatch(RowChange change)
+    // A truncation stands between what came before it, in whichever partition, and what comes after: nothing overtakes it. Several in
+    // a row need no barrier between them.
+    private async ValueTask Barrier(RowChange next, CancellationToken cancellation)
     {
-        var partition = change.Entity.Partition(_links.Length);
+        if (_afterTruncate && next.Operation == ChangeOperation.Truncate)
+            return;
+        FlushNow();
+        await _window.WhenEmpty(cancellation);
+        _afterTruncate = false;
+    }
+
+    // Everything before it is durable: what is stored of the table's entities goes, then what partitions hold of them.
+    private async Task Truncate(RowChange change, CancellationToken cancellation)
+    {
+        await _store.Truncate(Source, Epoch, change.Table.TableId, change.Version, cancellation);
+        for (var partition = 0; partition < _links.Length; partition++)
+        {
+            if (!_window.TryEnter(change.Size))
+                await Hold(change.Size, cancellation);
+            Dispatch(change, partition);
+        }
+
+        _afterTruncate = true;
+    }
+
+    private void Dispatch(RowChange change, int partition)
+    {
         lock (_gate)
         {
             _tracker.Dispatched(partition, change.Version, change.Transaction.CommitMicros);

@@ -6,6 +6,7 @@ namespace CdcOrleans.Sinks.Formats;
 /// <summary>
 /// The format <c>cloudevents</c>: CloudEvents 1.0 in structured JSON mode. <c>id</c> is the event id, <c>source</c> is
 /// <c>/cdc/&lt;source&gt;</c>, <c>subject</c> the table, <c>time</c> that of the commit, <c>data</c> has the row before and after.
+/// A logical message, a transaction's begin or end, and a heartbeat have themselves as <c>data</c>.
 /// Extension attributes: <c>cdcversion</c>, <c>cdcorigin</c>, <c>cdcschema</c>. A delete is followed by a tombstone, as in the format
 /// <c>debezium</c>.
 /// </summary>
@@ -22,12 +23,10 @@ public sealed class CloudEventsFormat : IEventFormat
     {
         ArgumentNullException.ThrowIfNull(events);
         var row = change.Change;
-        var encoding = RowEncoding.Of(row.Table, change.Values);
-        var buffer = JsonBuffer.Take();
-        var key = EventParts.Key(buffer, encoding, change);
+        var buffer = EventParts.Start(change, out var encoding, out var key);
         Write(buffer, encoding, change);
         events.Add(EventParts.Event(change, key, buffer.ToArray(), ContentType));
-        if (row.Operation == ChangeOperation.Delete && key is not null)
+        if (row.Operation == ChangeOperation.Delete && key is not null && change.Tombstones)
             events.Add(EventParts.Event(change, key, value: null));
     }
 
@@ -43,6 +42,10 @@ public sealed class CloudEventsFormat : IEventFormat
             ChangeOperation.Create => ",\"type\":\"cdc.row.created\",\"subject\":"u8,
             ChangeOperation.Update => ",\"type\":\"cdc.row.updated\",\"subject\":"u8,
             ChangeOperation.Delete => ",\"type\":\"cdc.row.deleted\",\"subject\":"u8,
+            ChangeOperation.Truncate => ",\"type\":\"cdc.table.truncated\",\"subject\":"u8,
+            ChangeOperation.Message => ",\"type\":\"cdc.message\",\"subject\":"u8,
+            ChangeOperation.Transaction => ",\"type\":\"cdc.transaction\",\"subject\":"u8,
+            ChangeOperation.Heartbeat => ",\"type\":\"cdc.heartbeat\",\"subject\":"u8,
             _ => ",\"type\":\"cdc.row.read\",\"subject\":"u8,
         });
         buffer.String(row.Table.FullName);
@@ -55,10 +58,28 @@ public sealed class CloudEventsFormat : IEventFormat
         buffer.String(EventHeaders.OriginOf(change.Origin));
         buffer.Raw(",\"cdcschema\":"u8);
         buffer.Number((long)row.Table.Version);
-        buffer.Raw(",\"data\":{\"before\":"u8);
-        EventParts.WriteBefore(buffer, encoding, change);
-        buffer.Raw(",\"after\":"u8);
-        EventParts.WriteAfter(buffer, encoding, change);
-        buffer.Raw("}}"u8);
+        buffer.Raw(",\"data\":"u8);
+        WriteData(buffer, encoding, change);
+        buffer.Raw((byte)'}');
+    }
+
+    private static void WriteData(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
+    {
+        switch (change.Change.Operation)
+        {
+            case ChangeOperation.Transaction:
+                EventParts.WriteTransaction(buffer, change);
+                break;
+            case ChangeOperation.Message or ChangeOperation.Heartbeat:
+                encoding.WriteRow(buffer, change.After);
+                break;
+            default:
+                buffer.Raw("{\"before\":"u8);
+                EventParts.WriteBefore(buffer, encoding, change);
+                buffer.Raw(",\"after\":"u8);
+                EventParts.WriteAfter(buffer, encoding, change);
+                buffer.Raw((byte)'}');
+                break;
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Sinks.Formats.Values;
@@ -43,6 +44,9 @@ internal sealed class ColumnForm
     /// <summary>Whether it may be NULL.</summary>
     public bool Nullable { get; }
 
+    /// <summary>Its constant default in PostgreSQL's text form; null without one.</summary>
+    public byte[]? Default { get; private init; }
+
     /// <summary>How its values are written.</summary>
     public ValueForm Form { get; }
 
@@ -76,7 +80,10 @@ internal sealed class ColumnForm
         lead.String(column.Name);
         lead.Raw((byte)':');
         return new ColumnForm(
-            column.Name, lead.ToArray(), column.Nullable, column.TypeOid, column.TypeModifier, column.TypeName, column.Element, options);
+            column.Name, lead.ToArray(), column.Nullable, column.TypeOid, column.TypeModifier, column.TypeName, column.Element, options)
+        {
+            Default = column.Default is { } value ? Encoding.UTF8.GetBytes(value) : null,
+        };
     }
 
     // The oids of PostgreSQL's built-in types are part of its protocol: pg_type.dat. Those of extensions differ from database to database.

@@ -13,6 +13,7 @@ namespace CdcOrleans.Sinks.Formats;
 /// <item><c>ts_*</c> of the envelope is the time of formatting, <c>source.ts_*</c> that of the commit.</item>
 /// <item>An update whose old row is not known has <c>before: null</c>; so has every create and read.</item>
 /// <item>A <c>before</c> held in an older shape of the table has the columns of the change's shape, null where the old one lacks them.</item>
+/// <item>A truncation has a null key and neither row; a logical message has a <c>message</c> block instead of rows.</item>
 /// <item>A delete of a row that has no key is not followed by a tombstone: one with a null key means nothing.</item>
 /// </list>
 /// </remarks>
@@ -27,16 +28,39 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
     {
         ArgumentNullException.ThrowIfNull(events);
         var row = change.Change;
-        var encoding = RowEncoding.Of(row.Table, change.Values);
-        var source = encoding.Source(change.Source, change.Database);
-        var buffer = JsonBuffer.Take();
+        var buffer = EventParts.Start(change, out var encoding, out var key);
+        switch (row.Operation)
+        {
+            case ChangeOperation.Transaction:
+                EventParts.WriteTransaction(buffer, change);
+                break;
+            case ChangeOperation.Heartbeat:
+                buffer.Raw("{\"ts_ms\":"u8);
+                buffer.Number(row.Transaction.CommitMicros / 1000);
+                buffer.Raw((byte)'}');
+                break;
+            case ChangeOperation.Message:
+                buffer.Raw((byte)'{');
+                WriteMetadata(buffer, encoding, change);
+                buffer.Raw(",\"message\":"u8);
+                encoding.WriteRow(buffer, change.After);
+                buffer.Raw((byte)'}');
+                break;
+            default:
+                buffer.Raw("{\"before\":"u8);
+                EventParts.WriteBefore(buffer, encoding, change);
+                buffer.Raw(",\"after\":"u8);
+                EventParts.WriteAfter(buffer, encoding, change);
+                buffer.Raw((byte)',');
+                WriteMetadata(buffer, encoding, change);
+                buffer.Raw((byte)'}');
+                break;
+        }
 
-        var key = EventParts.Key(buffer, encoding, change);
-        WriteEnvelope(buffer, encoding, source, change);
         var value = buffer.ToArray();
         var headers = row.OtherRow.IsPresent ? OtherKey(buffer, encoding, row) : null;
         events.Add(EventParts.Event(change, key, value, headers));
-        if (row.Operation == ChangeOperation.Delete && key is not null)
+        if (row.Operation == ChangeOperation.Delete && key is not null && change.Tombstones)
             events.Add(EventParts.Event(change, key, value: null, headers));
     }
 
@@ -49,28 +73,36 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
             : null;
     }
 
-    private void WriteEnvelope(JsonBuffer buffer, RowEncoding encoding, SourceBlock source, in CompletedChange change)
+    private void WriteMetadata(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
     {
         var row = change.Change;
-        buffer.Raw("{\"before\":"u8);
-        EventParts.WriteBefore(buffer, encoding, change);
-        buffer.Raw(",\"after\":"u8);
-        EventParts.WriteAfter(buffer, encoding, change);
-        buffer.Raw(",\"source\":"u8);
-        source.Write(buffer, row);
-        buffer.Raw(row.Operation switch
-        {
-            ChangeOperation.Create => ",\"transaction\":null,\"op\":\"c\",\"ts_ms\":"u8,
-            ChangeOperation.Update => ",\"transaction\":null,\"op\":\"u\",\"ts_ms\":"u8,
-            ChangeOperation.Delete => ",\"transaction\":null,\"op\":\"d\",\"ts_ms\":"u8,
-            _ => ",\"transaction\":null,\"op\":\"r\",\"ts_ms\":"u8,
-        });
+        buffer.Raw("\"source\":"u8);
+        encoding.Source(change.Source, change.Database).Write(buffer, row);
+        if (row.TotalOrder == 0)
+            buffer.Raw(",\"transaction\":null,\"op\":\""u8);
+        else
+            WriteTransaction(buffer, row);
+        buffer.Raw(EventParts.LetterOf(row.Operation));
+        buffer.Raw("\",\"ts_ms\":"u8);
         var ticks = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks;
         buffer.Number(ticks / TimeSpan.TicksPerMillisecond);
         buffer.Raw(",\"ts_us\":"u8);
         buffer.Number(ticks / TimeSpan.TicksPerMicrosecond);
         buffer.Raw(",\"ts_ns\":"u8);
         buffer.Number(ticks);
-        buffer.Raw("00}"u8);
+        buffer.Raw("00"u8);
+    }
+
+    private static void WriteTransaction(JsonBuffer buffer, RowChange row)
+    {
+        buffer.Raw(",\"transaction\":{\"id\":\""u8);
+        buffer.Number((long)row.Transaction.Xid);
+        buffer.Raw((byte)':');
+        buffer.Number(row.Lsn.Value);
+        buffer.Raw("\",\"total_order\":"u8);
+        buffer.Number((long)row.TotalOrder);
+        buffer.Raw(",\"data_collection_order\":"u8);
+        buffer.Number((long)row.TableOrder);
+        buffer.Raw("},\"op\":\""u8);
     }
 }

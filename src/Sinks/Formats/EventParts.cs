@@ -6,12 +6,21 @@ namespace CdcOrleans.Sinks.Formats;
 /// <summary>What all formats have in common: keys, the row before, the event around the bytes.</summary>
 internal static class EventParts
 {
-    /// <summary>The key as a JSON object; null where the table has none. The buffer is empty before and after.</summary>
-    public static byte[]? Key(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
+    /// <summary>What writing a change begins with: an empty buffer, how its rows are written, and its key.</summary>
+    public static JsonBuffer Start(in CompletedChange change, out RowEncoding encoding, out byte[]? key)
     {
-        if (!encoding.HasKey)
-            return null;
+        var buffer = JsonBuffer.Take();
+        encoding = RowEncoding.Of(change.Change.Table, change.Values);
+        key = Key(buffer, encoding, change);
+        return buffer;
+    }
+
+    // Null where the table has no key, and where all of its rows are meant.
+    private static byte[]? Key(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
+    {
         var row = change.Change;
+        if (!encoding.HasKey || row.Operation == ChangeOperation.Truncate)
+            return null;
         // The log's own image first: its shape is the change's. The entity's key text has it all, should an image lack a part.
         if (!encoding.TryWriteKey(buffer, row.Operation == ChangeOperation.Delete ? row.Before : row.After))
             encoding.WriteKey(buffer, row.Entity.Key);
@@ -47,6 +56,43 @@ internal static class EventParts
         else
             buffer.Raw("null"u8);
     }
+
+    /// <summary>Writes a transaction's begin or end: its columns, of which one is JSON already.</summary>
+    public static void WriteTransaction(JsonBuffer buffer, in CompletedChange change)
+    {
+        var index = 0;
+        foreach (var value in change.After)
+        {
+            buffer.Raw(index switch
+            {
+                0 => "{\"status\":"u8,
+                1 => ",\"id\":"u8,
+                2 => ",\"event_count\":"u8,
+                3 => ",\"data_collections\":"u8,
+                _ => ",\"ts_ms\":"u8,
+            });
+            if (value.Kind != ColumnKind.Text)
+                buffer.Raw("null"u8);
+            else if (index < 2)
+                buffer.String(value.Text);
+            else
+                buffer.Raw(value.Text);
+            index++;
+        }
+
+        buffer.Raw((byte)'}');
+    }
+
+    /// <summary>The letter that Debezium has for an operation.</summary>
+    public static byte LetterOf(ChangeOperation operation) => operation switch
+    {
+        ChangeOperation.Create => (byte)'c',
+        ChangeOperation.Update => (byte)'u',
+        ChangeOperation.Delete => (byte)'d',
+        ChangeOperation.Read => (byte)'r',
+        ChangeOperation.Truncate => (byte)'t',
+        _ => (byte)'m',
+    };
 
     /// <summary>The event around key and value.</summary>
     public static SinkEvent Event(

@@ -47,7 +47,8 @@ internal sealed class RowEncoding
     {
         if (_source is { } block && block.Source == source && block.Database == database)
             return block;
-        return _source = new SourceBlock(source, database, _table.Schema, _table.Name);
+        // What is not a table's names none.
+        return _source = new SourceBlock(source, database, _table.Schema, _table.Schema.Length == 0 ? "" : _table.Name);
     }
 
     /// <summary>

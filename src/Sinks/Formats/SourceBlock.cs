@@ -66,14 +66,22 @@ internal sealed class SourceBlock
         buffer.Number(transaction.CommitMicros);
         buffer.Raw("000"u8);
         buffer.Raw(_beforeTransaction);
-        buffer.Number((ulong)transaction.Xid);
+        if (transaction.Xid == 0)
+            buffer.Raw("null"u8);
+        else
+            buffer.Number((ulong)transaction.Xid);
         buffer.Raw(",\"lsn\":"u8);
         buffer.Number(change.Lsn.Value);
         if (transaction.Origin is { } origin)
         {
             buffer.Raw(",\"xmin\":null,\"origin\":"u8);
             buffer.String(origin);
-            buffer.Raw(",\"origin_lsn\":null}"u8);
+            buffer.Raw(",\"origin_lsn\":"u8);
+            if (transaction.OriginLsn.IsNone)
+                buffer.Raw("null"u8);
+            else
+                buffer.Number(transaction.OriginLsn.Value);
+            buffer.Raw((byte)'}');
         }
         else
         {

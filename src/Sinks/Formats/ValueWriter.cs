@@ -47,8 +47,16 @@ internal static class ValueWriter
         }
     }
 
-    /// <summary>Writes the zero of a column's type: what stands in a key-only image for columns that are NOT NULL.</summary>
-    public static void WriteZero(JsonBuffer buffer, ColumnForm column) => buffer.Raw(column.Form switch
+    /// <summary>Writes what stands in a key-only image for columns that are NOT NULL: their constant default, else the zero of their type.</summary>
+    public static void WriteZero(JsonBuffer buffer, ColumnForm column)
+    {
+        if (column.Default is { } value)
+            Write(buffer, column, value);
+        else
+            buffer.Raw(ZeroOf(column));
+    }
+
+    private static ReadOnlySpan<byte> ZeroOf(ColumnForm column) => column.Form switch
     {
         ValueForm.Boolean or ValueForm.Bit => "false"u8,
         ValueForm.Float => "0.0"u8,
@@ -57,7 +65,7 @@ internal static class ValueWriter
         ValueForm.Array => "[]"u8,
         ValueForm.Text or ValueForm.PlainText or ValueForm.Bytes or ValueForm.Bits or ValueForm.Hstore or ValueForm.TimeUtc => "\"\""u8,
         _ => "0"u8,
-    });
+    };
 
     private static bool TryWrite(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {

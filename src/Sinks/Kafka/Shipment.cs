@@ -78,7 +78,12 @@ internal sealed class Shipment
         try
         {
             var message = new Message<byte[]?, byte[]?> { Key = single.Key, Value = single.Value, Headers = KafkaHeaders.Of(single) };
-            producer.Produce(single.Topic, message, index == 0 ? _reported : ReportedOf(index));
+            var reported = index == 0 ? _reported : ReportedOf(index);
+            // Without a key nothing but one partition keeps the order.
+            if (single.Key is null)
+                producer.Produce(new TopicPartition(single.Topic, 0), message, reported);
+            else
+                producer.Produce(single.Topic, message, reported);
             return Handed.Taken;
         }
         catch (KafkaException refused)

@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Testing;
 using Xunit;
 
@@ -15,11 +16,14 @@ public sealed class CaptureServer : IAsyncLifetime
     public ValueTask DisposeAsync() => Server.DisposeAsync();
 
     /// <summary>A capture of a new database with the given tables.</summary>
-    internal async Task<CaptureUnderTest> Capture(string schema, params string[] tables)
+    internal Task<CaptureUnderTest> Capture(string schema, params string[] tables) => Capture(schema, source => source, tables);
+
+    /// <summary>The same, with a configuration of its own.</summary>
+    internal async Task<CaptureUnderTest> Capture(string schema, Func<SourceConfiguration, SourceConfiguration> configure, params string[] tables)
     {
         var name = $"db{Interlocked.Increment(ref _databases)}";
         var database = await Server.CreateDatabase(name);
         await PostgresServer.Execute(database, schema);
-        return new CaptureUnderTest(name, database, tables.Length == 0 ? ["public.*"] : tables);
+        return new CaptureUnderTest(name, database, tables.Length == 0 ? ["public.*"] : tables, null, configure);
     }
 }

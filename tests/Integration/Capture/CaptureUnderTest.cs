@@ -16,7 +16,7 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private readonly ServiceProvider _services;
 
-    public CaptureUnderTest(string name, string database, string[] tables, string? connection = null)
+    public CaptureUnderTest(string name, string database, string[] tables, string? connection = null, Func<SourceConfiguration, SourceConfiguration>? configure = null)
     {
         Database = database;
         Source = new SourceConfiguration
@@ -27,6 +27,7 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
             Publication = $"publication {name}'s \"own\"",
             Tables = [.. tables.Select(t => new TableSelection { Pattern = t })],
         };
+        Source = configure?.Invoke(Source) ?? Source;
         _services = new ServiceCollection()
             .AddLogging(logging => logging.AddProvider(Log))
             .AddSingleton<ISchemaStore>(Schemas)

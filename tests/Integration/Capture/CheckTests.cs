@@ -39,13 +39,88 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
 
     [Theory]
     [InlineData("CREATE TABLE t (n int)")]
-    [InlineData("CREATE TABLE t (n int); ALTER TABLE t REPLICA IDENTITY FULL")]
     [InlineData("CREATE TABLE t (n int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY NOTHING")]
     [InlineData("CREATE TABLE t (n int PRIMARY KEY DEFERRABLE)")]
-    public async Task A_table_without_a_usable_key_is_refused(string schema)
+    public async Task A_table_whose_rows_nothing_identifies_is_not_published_unasked(string schema)
     {
         await using var capture = await server.Capture(schema);
-        await Refused(capture, "sources.db", ".tables selects public.t", "ALTER TABLE \"public\".\"t\" ADD PRIMARY KEY", "REPLICA IDENTITY USING INDEX", "explicitly");
+        await Refused(
+            capture, "sources.db", ".tables selects public.t", "ALTER TABLE \"public\".\"t\" ADD PRIMARY KEY", "REPLICA IDENTITY USING INDEX",
+            "REPLICA IDENTITY FULL", "CREATE PUBLICATION", "explicitly");
+
+        // Somebody did it knowingly.
+        await capture.Execute($"CREATE PUBLICATION {Publication(capture)} FOR TABLE t");
+        Assert.True((await capture.Capture.Prepare(CancellationToken.None)).SlotCreated);
+    }
+
+    [Theory]
+    [InlineData("CREATE TABLE later (n int)", "nothing identifies its rows")]
+    [InlineData("CREATE TABLE later (n int PRIMARY KEY); ALTER TABLE later OWNER TO somebody", "belongs to another role")]
+    public async Task A_table_that_appears_later_and_cannot_be_captured_stops_nothing(string schema, string why)
+    {
+        await using var owner = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
+        var role = $"watcher_{Guid.NewGuid():N}";
+        await owner.Execute($"CREATE ROLE {role} LOGIN REPLICATION; ALTER TABLE t OWNER TO {role}; GRANT ALL ON SCHEMA public TO {role}");
+        await owner.Execute("DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'somebody') THEN CREATE ROLE somebody; END IF; END $$");
+        await owner.Execute($"GRANT CREATE ON DATABASE {await owner.Scalar("SELECT current_database()")} TO {role}");
+        await using var capture = As(owner, role);
+        await capture.Start();
+
+        await owner.Execute(schema);
+        Assert.Empty(await capture.Capture.Watch(CancellationToken.None));
+        Assert.Empty(await capture.Capture.Watch(CancellationToken.None));
+        Assert.Contains(why, Assert.Single(capture.Log.Lines, l => l.Contains("public.later")));
+        await owner.Execute("INSERT INTO t VALUES (1)");
+        Assert.Single((await capture.NextTransaction()).Changes);
+    }
+
+    [Fact]
+    public async Task Tables_join_the_publication_while_streaming()
+    {
+        await using var capture = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
+        await capture.Start();
+        await capture.Execute("CREATE TABLE later (id int PRIMARY KEY); INSERT INTO later VALUES (1)");
+        Assert.Equal(["public.later"], await capture.Capture.Watch(CancellationToken.None));
+        await capture.Execute($"INSERT INTO later VALUES (2); ALTER PUBLICATION {Publication(capture)} DROP TABLE t");
+        Assert.Equal(["public.t"], await capture.Capture.Watch(CancellationToken.None));
+        await capture.Execute("INSERT INTO t VALUES (3)");
+
+        Assert.Equal("public.later/2", Assert.Single((await capture.NextTransaction()).Changes).Entity.ToString());
+        Assert.Equal("public.t/3", Assert.Single((await capture.NextTransaction()).Changes).Entity.ToString());
+        Assert.Contains(capture.Log.Lines, l => l.Contains("table public.t joined") && l.Contains("not captured"));
+    }
+
+    [Fact]
+    public async Task A_publication_that_is_altered_or_dropped_while_streaming_is_noticed()
+    {
+        await using var capture = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
+        await capture.Start();
+        await capture.Execute($"ALTER PUBLICATION {Publication(capture)} SET (publish = 'insert')");
+        var altered = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Watch(CancellationToken.None));
+        Assert.False(altered.Transient);
+        Assert.Contains("does not publish all of insert, update and delete", altered.Message);
+
+        await capture.Execute($"DROP PUBLICATION {Publication(capture)}");
+        var dropped = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Watch(CancellationToken.None));
+        Assert.False(dropped.Transient);
+        Assert.Contains("was dropped while its changes were streamed", dropped.Message);
+        Assert.Contains($"pg_drop_replication_slot('{capture.Source.Slot}')", dropped.Message);
+        Assert.Equal("0", await capture.Scalar("SELECT count(*) FROM pg_publication"));
+    }
+
+    [Fact]
+    public async Task A_table_that_was_captured_and_dropped_is_no_finding_and_a_misspelt_one_is()
+    {
+        await using var capture = await server.Capture("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)", "public.t", "public.u");
+        await capture.Start();
+        await capture.Execute("INSERT INTO t VALUES (1)");
+        await capture.NextTransaction();
+        await capture.Execute("DROP TABLE t");
+        Assert.Empty(await capture.Capture.Check(CancellationToken.None));
+        Assert.Empty(await capture.Capture.Watch(CancellationToken.None));
+        Assert.Contains("'public.t' selects no table any more", Assert.Single(capture.Log.Lines, l => l.Contains("any more")));
+        await capture.Execute("DROP TABLE u");
+        Assert.Contains("'public.u' selects no table of database", Assert.Single(await capture.Capture.Check(CancellationToken.None)));
     }
 
     [Fact]
@@ -83,7 +158,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
     public async Task A_publication_of_others_that_lacks_tables_is_refused_with_the_statement()
     {
         await using var owner = await server.Capture("CREATE ROLE reader LOGIN REPLICATION; CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)");
-        var publication = "\"" + owner.Source.Publication.Replace("\"", "\"\"") + "\"";
+        var publication = Publication(owner);
         await owner.Execute($"CREATE PUBLICATION {publication} FOR TABLE t WITH (publish = 'insert, update')");
         await using var capture = As(owner, "reader");
         await Refused(
@@ -91,11 +166,36 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
     }
 
     [Fact]
-    public async Task A_publication_by_partitions_is_refused()
+    public async Task A_publication_by_partitions_is_refused_where_the_configuration_says_otherwise()
     {
         await using var capture = await server.Capture("CREATE TABLE p (id int PRIMARY KEY) PARTITION BY HASH (id)");
-        await capture.Execute($"CREATE PUBLICATION \"{capture.Source.Publication.Replace("\"", "\"\"")}\" FOR ALL TABLES");
-        await Refused(capture, "public.p under the names of partitions", "publish_via_partition_root = true");
+        await capture.Execute($"CREATE PUBLICATION {Publication(capture)} FOR ALL TABLES");
+        await Refused(capture, "public.p under the names of its partitions", "publish_via_partition_root = true");
+    }
+
+    [Fact]
+    public async Task Partitions_under_their_own_names_must_be_selected()
+    {
+        await using var capture = await server.Capture("""
+            CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);
+            CREATE TABLE p_low PARTITION OF p FOR VALUES FROM (0) TO (10);
+            """, s => s with { ViaPartitionRoot = false }, "public.p");
+        await capture.Execute($"CREATE PUBLICATION {Publication(capture)} FOR TABLE p");
+        await Refused(capture, "changes of public.p_low are published under those names");
+    }
+
+    [Fact]
+    public async Task Partitions_come_under_their_own_names_where_that_is_asked_for()
+    {
+        await using var capture = await server.Capture("""
+            CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);
+            CREATE TABLE p_low PARTITION OF p FOR VALUES FROM (0) TO (10);
+            """, s => s with { ViaPartitionRoot = false }, "public.p*");
+        Assert.Equal(["public.p_low"], (await capture.Capture.Prepare(CancellationToken.None)).Tables);
+        await capture.Restart();
+        await capture.Execute("CREATE TABLE p_high PARTITION OF p FOR VALUES FROM (10) TO (20); INSERT INTO p VALUES (1), (11)");
+        Assert.Empty(await capture.Capture.Watch(CancellationToken.None));
+        Assert.Equal(["public.p_low/1", "public.p_high/11"], (await capture.NextTransaction()).Changes.Select(c => c.Entity.ToString()));
     }
 
     [Fact]
@@ -146,6 +246,8 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
         Assert.Contains("role \"nobody\" does not exist", failure.Message);
         Assert.DoesNotContain("s3cret!", failure.ToString());
     }
+
+    private static string Publication(CaptureUnderTest capture) => "\"" + capture.Source.Publication.Replace("\"", "\"\"") + "\"";
 
     private static CaptureUnderTest As(CaptureUnderTest owner, string role) =>
         new(owner.Source.Name, owner.Database, [.. owner.Source.Tables.Select(t => t.Pattern)],

@@ -16,7 +16,7 @@ internal sealed class MemorySchemaStore : ISchemaStore
         {
             Registrations++;
             var same = _schemas.Where(s => s.Source == source && s.Schema.FullName == shape.FullName).Select(s => s.Schema).ToList();
-            var known = same.Find(s => s.Columns.SequenceEqual(shape.Columns) && s.Key.SequenceEqual(shape.Key));
+            var known = same.Find(s => s.Columns.SequenceEqual(shape.Columns) && s.Key.SequenceEqual(shape.Key) && s.InsertsOnly == shape.InsertsOnly);
             if (known is not null)
                 return Task.FromResult(known);
             var numbered = new TableSchema
@@ -27,6 +27,7 @@ internal sealed class MemorySchemaStore : ISchemaStore
                 Name = shape.Name,
                 Columns = shape.Columns,
                 Key = shape.Key,
+                InsertsOnly = shape.InsertsOnly,
             };
             _schemas.Add((source, numbered));
             return Task.FromResult(numbered);
@@ -40,6 +41,12 @@ internal sealed class MemorySchemaStore : ISchemaStore
             var found = _schemas.Find(s => s.Schema.TableId == tableId && s.Schema.Version == version).Schema;
             return ValueTask.FromResult(found ?? throw new KeyNotFoundException());
         }
+    }
+
+    public Task<TableSchema?> FindLatest(string source, string table, CancellationToken cancellation)
+    {
+        lock (_lock)
+            return Task.FromResult<TableSchema?>(_schemas.FindLast(s => s.Source == source && s.Schema.FullName == table).Schema);
     }
 
     public ValueTask<int?> FindTable(string source, string table, CancellationToken cancellation)

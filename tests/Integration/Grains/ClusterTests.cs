@@ -1,5 +1,4 @@
 using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Integration.Capture;
 using CdcOrleans.Integration.Storage;
 using CdcOrleans.Testing;
@@ -16,12 +15,12 @@ public sealed class ClusterTests(ControlServer control, CaptureServer sources) :
     public async Task Both_silos_work_on_one_source_and_any_answers_for_an_entity()
     {
         await using var cluster = await InProcessCluster.Start(control, sources.Server, 2, Table);
-        await Streaming(cluster);
+        await cluster.Streaming();
 
         await PostgresServer.Execute(cluster.Source, "INSERT INTO item SELECT i, 0 FROM generate_series(1, 200) AS i");
         for (var n = 1; n <= 5; n++)
             await PostgresServer.Execute(cluster.Source, $"UPDATE item SET n = {n}");
-        await Arrived(cluster, 1200);
+        await cluster.Arrived(1200);
 
         // 16 partitions over two silos: both deliver, and an entity's events all leave through one of them.
         Assert.Equal(2, cluster.Delivered.Select(d => d.Silo).Distinct().Count());
@@ -44,14 +43,14 @@ public sealed class ClusterTests(ControlServer control, CaptureServer sources) :
     public async Task When_a_silo_is_killed_the_other_carries_on_without_loss_or_disorder()
     {
         await using var cluster = await InProcessCluster.Start(control, sources.Server, 2, Table);
-        await Streaming(cluster);
+        await cluster.Streaming();
         await PostgresServer.Execute(cluster.Source, "INSERT INTO item SELECT i, 0 FROM generate_series(1, 100) AS i");
-        await Arrived(cluster, 100);
+        await cluster.Arrived(100);
 
         await cluster.Cluster.KillSiloAsync(cluster.Cluster.Silos[1]);
         for (var n = 1; n <= 3; n++)
             await PostgresServer.Execute(cluster.Source, $"UPDATE item SET n = {n}");
-        await Arrived(cluster, 400);
+        await cluster.Arrived(400);
 
         foreach (var entity in cluster.Delivered.GroupBy(d => d.Event.Entity))
         {
@@ -60,20 +59,5 @@ public sealed class ClusterTests(ControlServer control, CaptureServer sources) :
             Assert.Equal(4, once.Length);
             Assert.Equal(once.Order(), once);
         }
-    }
-
-    private static async Task Streaming(InProcessCluster cluster)
-    {
-        var reader = cluster.Cluster.Client.GetGrain<IWalReaderGrain>("shop");
-        await Until(async () => (await reader.GetStatus()).State == SourceState.Streaming, "the reader to stream");
-    }
-
-    private static Task Arrived(InProcessCluster cluster, int changes) => Until(
-        () => Task.FromResult(cluster.Delivered.Select(d => d.Event.Id).Distinct().Count() >= changes), $"{changes} changes");
-
-    private static async Task Until(Func<Task<bool>> done, string what)
-    {
-        for (var deadline = DateTime.UtcNow.AddSeconds(60); !await done(); await Task.Delay(50, TestContext.Current.CancellationToken))
-            Assert.True(DateTime.UtcNow < deadline, $"Waited 60 s for {what}.");
     }
 }

@@ -3,12 +3,14 @@ using CdcOrleans.Capture.Postgres;
 using CdcOrleans.Grains.Hosting;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Integration.Storage;
 using CdcOrleans.Sinks;
 using CdcOrleans.Storage.Postgres;
 using CdcOrleans.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.TestingHost;
+using Xunit;
 
 namespace CdcOrleans.Integration.Grains;
 
@@ -36,25 +38,24 @@ internal sealed class InProcessCluster : IAsyncDisposable
     /// <summary>What all silos delivered, in the order in which it arrived.</summary>
     public ConcurrentQueue<Received> Delivered { get; }
 
-    public static async Task<InProcessCluster> Start(ControlServer server, PostgresServer sources, short silos, string schema)
+    public static async Task<InProcessCluster> Start(
+        ControlServer server, PostgresServer sources, short silos, string schema, Func<SourceConfiguration, SourceConfiguration>? configure = null)
     {
         var control = await server.Migrated();
         var source = await sources.CreateDatabase($"source_{Guid.NewGuid():N}");
         await PostgresServer.Execute(source, schema);
+        var captured = new SourceConfiguration
+        {
+            Name = "shop", Connection = source, Slot = $"slot_{Guid.NewGuid():N}", Publication = "cdc",
+            Tables = [new TableSelection { Pattern = "public.*" }], Partitions = 16,
+        };
         var configuration = new PipelineConfiguration
         {
             Cluster = new ClusterConfiguration { Id = "test" },
             Control = new ControlConfiguration { Connection = control.Connection },
-            Sources = new Dictionary<string, SourceConfiguration>
-            {
-                ["shop"] = new()
-                {
-                    Name = "shop", Connection = source, Slot = $"slot_{Guid.NewGuid():N}", Publication = "cdc",
-                    Tables = [new TableSelection { Pattern = "public.*" }], Partitions = 16,
-                },
-            },
+            Sources = new Dictionary<string, SourceConfiguration> { ["shop"] = configure?.Invoke(captured) ?? captured },
             Sinks = new Dictionary<string, SinkConfiguration> { ["collected"] = new CollectedConfiguration { Name = "collected" } },
-            Routes = [new RouteConfiguration { From = "shop.public.*", To = ["collected"] }],
+            Routes = [new RouteConfiguration { From = "shop.*", To = ["collected"] }],
             Gateway = new GatewayConfiguration(),
         };
         var delivered = new ConcurrentQueue<Received>();
@@ -71,6 +72,21 @@ internal sealed class InProcessCluster : IAsyncDisposable
         var cluster = builder.Build();
         await cluster.DeployAsync();
         return new InProcessCluster(control, cluster, source, delivered);
+    }
+
+    /// <summary>Waits until the reader streams.</summary>
+    public Task Streaming() => Until(
+        async () => (await Cluster.Client.GetGrain<IWalReaderGrain>("shop").GetStatus()).State == SourceState.Streaming, "the reader to stream");
+
+    /// <summary>Waits until so many events, without repetitions, have arrived.</summary>
+    public Task Arrived(int events) => Until(
+        () => Task.FromResult(Delivered.Select(d => d.Event.Id).Distinct().Count() >= events), $"{events} events");
+
+    /// <summary>Waits for something.</summary>
+    public static async Task Until(Func<Task<bool>> done, string what)
+    {
+        for (var deadline = DateTime.UtcNow.AddSeconds(60); !await done(); await Task.Delay(50, TestContext.Current.CancellationToken))
+            Assert.True(DateTime.UtcNow < deadline, $"Waited 60 s for {what}.");
     }
 
     public async ValueTask DisposeAsync()

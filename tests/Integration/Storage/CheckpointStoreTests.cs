@@ -68,6 +68,35 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_truncation_forgets_a_tables_states_up_to_its_version()
+    {
+        var other = await _stores.Schemas.Register("shop", Named("kept", "id"), default);
+        await Store.Claim("shop", 0, "silo-1", default);
+        await Commit(Partition(0, 1, At(9, 9), [State(_table, "before", At(5, 1), "a"), State(_table, "same", At(5, 2), "b"), State(_table, "after", At(5, 3), "c"), State(other, "x", At(5, 1), "d")], high: At(9, 9)));
+
+        await Store.Truncate("shop", _epoch, _table.TableId, At(5, 2), default);
+        await Store.Truncate("shop", _epoch, _table.TableId, At(5, 2), default);
+        var states = await Store.ReadStates(
+            [new(_table.TableId, "before"), new(_table.TableId, "same"), new(_table.TableId, "after"), new(other.TableId, "x")], default);
+        Assert.Equal([null, null, "c", "d"], states.Select(s => s is null ? null : Text(s)));
+    }
+
+    [Fact]
+    public async Task A_truncation_of_a_stale_reader_is_refused_and_many_states_are_forgotten_in_slices()
+    {
+        await Store.Claim("shop", 0, "silo-1", default);
+        for (var slice = 0; slice < 3; slice++)
+            await Commit(Partition(0, 1, At(9, 9), [.. Enumerable.Range(slice * 15_000, 15_000).Select(i => State(_table, $"{i}", At(5, 1), "a"))], high: At(9, 9)));
+        await Store.RaiseEpoch("shop", "silo-2", null, default);
+        var refusal = await Assert.ThrowsAsync<StaleOwnerException>(() => Store.Truncate("shop", _epoch, _table.TableId, At(7, 1), default));
+        Assert.True(refusal.EpochIsStale);
+        Assert.NotNull((await Store.ReadStates([new(_table.TableId, "44999")], default))[0]);
+
+        await Store.Truncate("shop", _epoch + 1, _table.TableId, At(7, 1), default);
+        Assert.All(await Store.ReadStates([new(_table.TableId, "0"), new(_table.TableId, "22222"), new(_table.TableId, "44999")], default), Assert.Null);
+    }
+
+    [Fact]
     public async Task A_lower_epoch_is_refused_whole()
     {
         await Store.Claim("shop", 0, "silo-1", default);

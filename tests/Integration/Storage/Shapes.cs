@@ -9,12 +9,14 @@ namespace CdcOrleans.Integration.Storage;
 
 internal static class Shapes
 {
-    public static TableSchema Orders(params string[] columns) => new()
+    public static TableSchema Orders(params string[] columns) => Named("orders", columns);
+
+    public static TableSchema Named(string name, params string[] columns) => new()
     {
         TableId = 0,
         Version = 0,
         Schema = "public",
-        Name = "orders",
+        Name = name,
         Columns = [.. columns.Select(c => new ColumnSchema { Name = c, TypeOid = 25, TypeModifier = -1, TypeName = "text" })],
         Key = [0],
     };

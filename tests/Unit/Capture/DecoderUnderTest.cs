@@ -2,6 +2,7 @@ using System.Text;
 using CdcOrleans.Capture.Postgres.Replication;
 using CdcOrleans.Grains.Interfaces.Capture;
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 
 namespace CdcOrleans.Unit.Capture;
@@ -15,17 +16,25 @@ internal sealed class DecoderUnderTest : ICaptureObserver
     private readonly PgOutputDecoder _decoder;
 
     public DecoderUnderTest(params int[] key)
+        : this(new SourceConfiguration { Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [] }, key.Length == 0 ? [0] : key)
     {
-        _decoder = new PgOutputDecoder(Acknowledgement, this);
+    }
+
+    public DecoderUnderTest(SourceConfiguration source, int[] key)
+    {
+        _decoder = new PgOutputDecoder(source, Acknowledgement, this);
         Table = new TableSchema
         {
             TableId = 1, Version = 1, Schema = "public", Name = "orders",
             Columns = [.. new[] { "a", "b", "c", "d" }.Select(n => new ColumnSchema { Name = n, TypeOid = 25, TypeModifier = -1, TypeName = "text" })],
-            Key = key.Length == 0 ? [0] : key,
+            Key = key,
         };
-        _decoder.Announce(Orders, new CapturedRelation(Announcement, Table));
+        _decoder.Announce(Orders, new CapturedRelation(Announcement, Table, source.Events));
         _decoder.Announce(NotSelected, new CapturedRelation([], "public.other"));
     }
+
+    /// <summary>The server's time with every message.</summary>
+    public static readonly DateTime Clock = new(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc);
 
     public static byte[] Announcement { get; } = LogWriter.Relation(Orders, "public", "orders", 'd', (true, "a", 25, -1), (false, "b", 25, -1));
 
@@ -41,11 +50,9 @@ internal sealed class DecoderUnderTest : ICaptureObserver
 
     public int ChangesNotSelected { get; private set; }
 
-    public List<(string Table, bool First)> Truncates { get; } = [];
-
     public Decoded Take(byte[] message, ulong position = 0)
     {
-        var decoded = _decoder.Decode(message, new Lsn(position), out var item);
+        var decoded = _decoder.Decode(message, new Lsn(position), Clock, out var item);
         // The buffer is the next message's: what was handed out must not depend on it.
         Array.Fill(message, (byte)0xFF);
         if (decoded == Decoded.Item)
@@ -83,6 +90,4 @@ internal sealed class DecoderUnderTest : ICaptureObserver
     void ICaptureObserver.MessageIgnored() => MessagesIgnored++;
 
     void ICaptureObserver.ChangeNotSelected() => ChangesNotSelected++;
-
-    void ICaptureObserver.TruncateIgnored(string table, bool first) => Truncates.Add((table, first));
 }

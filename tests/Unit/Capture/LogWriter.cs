@@ -21,7 +21,7 @@ internal sealed class LogWriter
 
     public static byte[] Message(bool transactional, ulong lsn, string prefix, string content) =>
         new LogWriter().Code('M').Byte(transactional ? (byte)1 : (byte)0).UInt64(lsn).Text(prefix)
-            .UInt32((uint)content.Length).Raw(Encoding.UTF8.GetBytes(content)).ToArray();
+            .UInt32((uint)Encoding.UTF8.GetByteCount(content)).Raw(Encoding.UTF8.GetBytes(content)).ToArray();
 
     public static byte[] Truncate(params uint[] relations)
     {

@@ -31,6 +31,36 @@ public sealed class RelationShapeTests
     public void Otherwise_there_is_no_key(char identity, bool flagged) =>
         Assert.Empty(RelationShape.Of(Relation((ReplicaIdentity)identity, flagged, flagged, flagged), Catalog()).Key);
 
+    [Theory]
+    [InlineData('f', true, false)]
+    [InlineData('n', false, true)]
+    [InlineData('d', false, true)]
+    public void A_unique_index_stands_in_for_a_key(char identity, bool flagged, bool insertsOnly)
+    {
+        var shape = RelationShape.Of(Relation((ReplicaIdentity)identity, flagged, flagged, flagged), Catalog() with { UniqueIndex = ["c", "b"] });
+        Assert.Equal([2, 1], shape.Key);
+        Assert.Equal(insertsOnly, shape.InsertsOnly);
+    }
+
+    [Fact]
+    public void Without_an_identity_the_primary_key_is_still_the_key_of_what_is_inserted()
+    {
+        var shape = RelationShape.Of(Relation(ReplicaIdentity.Nothing, false, false, false), Catalog("b"));
+        Assert.Equal([1], shape.Key);
+        Assert.True(shape.InsertsOnly);
+        Assert.Equal([null, "7", null], shape.Columns.Select(c => c.Default));
+    }
+
+    [Fact]
+    public void A_known_shape_fits_a_relation_of_the_same_columns_and_identity()
+    {
+        var known = RelationShape.Of(Relation(ReplicaIdentity.Default, true, false), Catalog("a"));
+        Assert.True(RelationShape.Fits(known, Relation(ReplicaIdentity.Default, true, false)));
+        Assert.True(RelationShape.Fits(known, Relation(ReplicaIdentity.Full, true, true)));
+        Assert.False(RelationShape.Fits(known, Relation(ReplicaIdentity.Default, false, true)));
+        Assert.False(RelationShape.Fits(known, Relation(ReplicaIdentity.Default, true, false, false)));
+    }
+
     [Fact]
     public void A_primary_key_that_the_log_does_not_know_yet_is_not_used()
     {
@@ -46,6 +76,6 @@ public sealed class RelationShapeTests
 
     private static CatalogFacts Catalog(params string[] key) => new()
     {
-        PrimaryKey = key, NotNull = key.ToHashSet(), Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 3)],
+        Exists = true, PrimaryKey = key, UniqueIndex = [], Defaults = new Dictionary<string, string> { ["b"] = "7" }, NotNull = key.ToHashSet(), Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 3)],
     };
 }

@@ -130,6 +130,48 @@ public sealed class DefaultsTests
     }
 
     [Fact]
+    public void Events_are_chosen_per_source_and_per_table()
+    {
+        var read = Reader.ReadWith("tables: [\"public.*\"]", """
+            tables: ["public.*", { table: public.audit, events: { skip: [u, d] } }, { table: public.log, events: { tombstones: true } }]
+                events: { skip: none, tombstones: false, messages: [outbox, "audit.*"], transactions: true, heartbeats: true }
+            """).Sources["shop"];
+        Assert.Equal(new EventOptions { Skip = SkippedOperations.None, Tombstones = false }, read.Events);
+        Assert.Equal(["outbox", "audit.*"], read.Messages);
+        Assert.True(read.Transactions && read.HeartbeatEvents);
+        Assert.Null(read.Tables[0].Events);
+        Assert.Equal(new EventOptions { Skip = SkippedOperations.Update | SkippedOperations.Delete, Tombstones = false }, read.Tables[1].Events);
+        Assert.Equal(new EventOptions { Skip = SkippedOperations.None, Tombstones = true }, read.Tables[2].Events);
+    }
+
+    [Fact]
+    public void By_default_truncations_make_no_events_and_all_messages_do()
+    {
+        var read = Reader.Read(Reader.Fine).Sources["shop"];
+        Assert.Equal(EventOptions.Default, read.Events);
+        Assert.Equal((SkippedOperations.Truncate, true), (read.Events.Skip, read.Events.Tombstones));
+        Assert.Equal(["*"], read.Messages);
+        Assert.False(read.Transactions || read.HeartbeatEvents);
+        Assert.True(read.ViaPartitionRoot);
+        Assert.Empty(Reader.ReadWith("tables:", "events: { messages: none }\n    tables:").Sources["shop"].Messages);
+        Assert.False(Reader.ReadWith("Database=shop }", "Database=shop, publish_via_partition_root: false }").Sources["shop"].ViaPartitionRoot);
+    }
+
+    [Fact]
+    public void What_is_asked_for_besides_tables_needs_a_route()
+    {
+        var narrow = Reader.Fine.Replace("\"shop.*\"", "\"shop.public.*\"", StringComparison.Ordinal);
+        Reader.Read(narrow);
+        Assert.Equal(
+            [
+                "cdc.yaml:6:25: sources.shop.events.messages: no route takes these events; add one such as - { from: \"shop.message\", to: … }, or leave this out",
+                "cdc.yaml:6:47: sources.shop.events.transactions: no route takes these events; add one such as - { from: \"shop.transaction\", to: … }, or leave this out",
+            ],
+            Reader.Refused(narrow.Replace("    tables:", "    events: { messages: outbox, transactions: true }\n    tables:", StringComparison.Ordinal)));
+        Reader.Read(narrow.Replace("    tables:", "    events: { messages: outbox }\n    tables:", StringComparison.Ordinal) + "\n  - { from: shop.message, to: events }");
+    }
+
+    [Fact]
     public void A_sink_that_no_route_uses_is_a_warning()
     {
         Reader.Read(Reader.Fine.Replace("routes:", "  spare: { type: file, directory: out }\nroutes:", StringComparison.Ordinal), out var warnings);

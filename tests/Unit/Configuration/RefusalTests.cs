@@ -50,7 +50,7 @@ public sealed class RefusalTests
     // Sources.
     [InlineData(Source, "backfill: never", "4:3: sources.shop.postgres: is missing; write 'postgres: { connection: … }'")]
     [InlineData(Source, "postgres: { slot: a }", "5:5: sources.shop.postgres.connection: is missing; write for example 'connection: Host=127.0.0.1;Database=shop;Username=cdc'")]
-    [InlineData("Database=shop }", "Database=shop, slto: a }", "5:59: sources.shop.postgres.slto: unknown key 'slto'; did you mean 'slot'? Known keys: connection, slot, publication")]
+    [InlineData("Database=shop }", "Database=shop, slto: a }", "5:59: sources.shop.postgres.slto: unknown key 'slto'; did you mean 'slot'? Known keys: connection, slot, publication, publish_via_partition_root")]
     [InlineData("Database=shop }", "Database=shop, slot: A-1 }", "5:65: sources.shop.postgres.slot: 'A-1' is not a slot name; PostgreSQL takes 1 to 63 characters of a-z, 0-9 and '_'")]
     [InlineData("Database=shop }", "Database=shop, publication: a123456789b123456789c123456789d123456789e123456789f123456789g123 }", "5:72: sources.shop.postgres.publication: 'a123456789b123456789c123456789d123456789e123456789f123456789g123' is not a publication name; PostgreSQL takes 1 to 63 bytes")]
     [InlineData(Tables, "backfill: never", "4:3: sources.shop.tables: is missing; list at least one table or pattern, such as 'tables: [\"public.*\"]'")]
@@ -68,6 +68,13 @@ public sealed class RefusalTests
     [InlineData(Tables, "tables: [\"public.*\"]\n    window: { changes: 999 }", "7:24: sources.shop.window.changes: '999' is out of range; write a number from 1000 to 10000000")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    window: { bytes: 1023KB }", "7:22: sources.shop.window.bytes: '1023KB' is out of range; write a size from 1MB to 64GB")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    heartbeat: 2h", "7:16: sources.shop.heartbeat: '2h' is out of range; write a duration from 100ms to 1h, or 0 for none")]
+    // Events.
+    [InlineData(Tables, "tables: [\"public.*\"]\n    events: { skip: [x] }", "7:22: sources.shop.events.skip[0]: 'x' is not known here; write 'c' or 'u' or 'd' or 't' or 'none'")]
+    [InlineData(Tables, "tables: [\"public.*\"]\n    events: { skip: [t, none] }", "7:25: sources.shop.events.skip[1]: 'none' stands alone; write the operations to skip, or none")]
+    [InlineData(Tables, "tables: [\"public.*\"]\n    events: { tombstones: no }", "7:27: sources.shop.events.tombstones: 'no' is not known here; write 'true' or 'false'")]
+    [InlineData(Tables, "tables: [\"public.*\"]\n    heartbeat: 0\n    events: { heartbeats: true }", "8:5: sources.shop.events.heartbeats: there are none: 'heartbeat' is 0; give it an interval, or leave this out")]
+    [InlineData(Tables, "tables: [{ table: public.a, events: { transactions: true } }]", "6:43: sources.shop.tables[0].events.transactions: unknown key 'transactions'; known keys: skip, tombstones")]
+    [InlineData("Database=shop }", "Database=shop, publish_via_partition_root: 1 }", "5:87: sources.shop.postgres.publish_via_partition_root: '1' is not known here; write 'true' or 'false'")]
     // Sinks.
     [InlineData(Sink, "{ bootstrap: \"127.0.0.1:9092\" }", "8:3: sinks.events.type: is missing; write 'type: kafka' or 'type: file'")]
     [InlineData(Sink, "{ type: kafak }", "8:19: sinks.events.type: 'kafak' is not a type of sink; did you mean 'kafka'? this version has kafka and file")]

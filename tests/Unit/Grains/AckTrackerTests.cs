@@ -112,6 +112,18 @@ public sealed class AckTrackerTests
     }
 
     [Fact]
+    public void A_message_outside_transactions_is_confirmed_once_it_is_durable()
+    {
+        var tracker = new AckTracker(Partitions, Lsn.None);
+        tracker.Dispatched(1, Sample.Version(100), 1);
+        tracker.Reached(new Lsn(100));
+        Assert.Equal(Lsn.None, tracker.Confirmed);
+        tracker.Reached(new Lsn(120));
+        Assert.True(tracker.Progressed(1, Sample.Version(100)));
+        Assert.Equal(new Lsn(120), tracker.Confirmed);
+    }
+
+    [Fact]
     public void A_transaction_still_being_read_is_not_confirmed_even_if_all_of_it_so_far_is_durable()
     {
         var tracker = new AckTracker(1, Lsn.None);

@@ -119,6 +119,43 @@ public sealed class PartitionTests
         Assert.Equal(["k1", "k99"], rig.Format.Befores.TakeLast(2).Select(b => b[0]).Order());
     }
 
+    [Fact]
+    public async Task A_truncation_leaves_nothing_of_its_table_and_is_told_once()
+    {
+        var store = new Store();
+        await using var rig = new Rig(store, EntityMode.Row, events: new EventOptions { Skip = SkippedOperations.None });
+        var other = Sample.Change(ChangeOperation.Create, "x", Sample.Version(2), Sample.Row("x", "kept", null), table: Sample.Table("kept", 1, "id", "status", "note"));
+        rig.Take(Create("a", 1), other);
+        await rig.AnswerAll();
+        await rig.Checkpoint();
+        await store.Truncate("shop", 1, Sample.Orders.TableId, Sample.Version(3), CancellationToken.None);
+
+        rig.Take(Sample.Change(ChangeOperation.Truncate, "", Sample.Version(3)));
+        await rig.AnswerAll();
+        Assert.Equal(Sample.Version(3), rig.Sink.Answered[^1].Version);
+        Assert.Equal(1, rig.Budget.Entities);
+        Assert.False(rig.Partition.TryRead(new EntityKey("public.orders", "a"), out _, out _));
+
+        // What comes after knows nothing of before.
+        rig.Take(Update("a", 4));
+        await rig.AnswerAll();
+        Assert.Empty(rig.Format.Befores);
+    }
+
+    [Theory]
+    [InlineData(SkippedOperations.Create, 0)]
+    [InlineData(SkippedOperations.Update, 1)]
+    public async Task A_skipped_operation_makes_no_event_and_is_held_all_the_same(SkippedOperations skip, int events)
+    {
+        await using var rig = new Rig(new Store(), EntityMode.Row, events: new EventOptions { Skip = skip });
+        rig.Take(Create("a", 1));
+        await rig.AnswerAll();
+        Assert.Equal(events, rig.Sink.Answered.Count);
+        Assert.True(rig.Partition.TryRead(new EntityKey("public.orders", "a"), out var state, out _));
+        Assert.Equal(Sample.Version(1), state!.Version);
+        Assert.Equal(1 - events, rig.Figures.Take().Skipped);
+    }
+
     private static async Task Run(int[] entities, (Step Step, int Pick)[] steps, EntityMode mode)
     {
         var store = new Store();
@@ -195,17 +232,18 @@ public sealed class PartitionTests
         private readonly StateReader _states;
         private readonly Checkpointer _checkpointer;
 
-        public Rig(Store store, EntityMode mode, long budget = long.MaxValue)
+        public Rig(Store store, EntityMode mode, long budget = long.MaxValue, EventOptions? events = null)
         {
             var source = new SourceConfiguration
             {
                 Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [new TableSelection { Pattern = "*", Entities = mode }],
+                Events = events ?? EventOptions.Default, Partitions = 1,
             };
             var routes = new RouteTable(
                 source, [new RouteConfiguration { From = "*", To = ["sink"], Format = "test" }],
                 new Dictionary<string, ISink> { ["sink"] = Sink }, [Format]);
             Budget = new EntityBudget(budget, 1);
-            var figures = new SourceFigures("shop", TimeProvider.System, Budget, [Sink]);
+            var figures = Figures = new SourceFigures("shop", TimeProvider.System, Budget, [Sink]);
             _states = new StateReader(store, figures, TimeProvider.System, NullLogger.Instance);
             _checkpointer = new Checkpointer(
                 "shop", "silo", new ControlConfiguration { Connection = "", CheckpointInterval = TimeSpan.FromDays(1), CheckpointBytes = long.MaxValue },
@@ -220,6 +258,8 @@ public sealed class PartitionTests
         public Partition Partition { get; }
 
         public EntityBudget Budget { get; }
+
+        public SourceFigures Figures { get; }
 
         public Sink Sink { get; } = new();
 
@@ -367,6 +407,13 @@ public sealed class PartitionTests
 
         public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation) =>
             Task.FromResult(keys.Select(k => States.GetValueOrDefault(k)).ToArray());
+
+        public Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation)
+        {
+            foreach (var key in States.Where(s => s.Key.TableId == tableId && s.Value.Version <= version).Select(s => s.Key).ToList())
+                States.Remove(key);
+            return Task.CompletedTask;
+        }
 
         public Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation) => Task.FromResult(1L);
 

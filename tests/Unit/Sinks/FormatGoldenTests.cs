@@ -9,7 +9,7 @@ using Xunit;
 namespace CdcOrleans.Unit.Sinks;
 
 /// <summary>
-/// Every format writes the same five changes; the result must be what its golden file holds, byte for byte. With CDC_GOLDEN set to
+/// Every format writes the same changes; the result must be what its golden file holds, byte for byte. With CDC_GOLDEN set to
 /// the folder Golden of the sources, the files are written instead.
 /// </summary>
 public sealed class FormatGoldenTests
@@ -39,6 +39,8 @@ public sealed class FormatGoldenTests
         format.Format(Rows.Complete(Moved(ChangeOperation.Delete, keyOnly, moved), before: second), events);
         format.Format(Rows.Complete(Moved(ChangeOperation.Create, moved, keyOnly)), events);
         format.Format(Rows.Complete(Rows.Change(ChangeOperation.Delete, Orders, before: Rows.Image("2", null, null, null), keyOnly: true, key: "2"), before: moved), events);
+        foreach (var change in NotRows())
+            format.Format(Rows.Complete(change) with { Tombstones = false }, events);
 
         var text = string.Concat(events.Select(Line));
         var file = $"{name}.txt";
@@ -46,6 +48,25 @@ public sealed class FormatGoldenTests
             File.WriteAllText(Path.Combine(folder, file), text);
         else
             Assert.Equal(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Sinks", "Golden", file)), text);
+    }
+
+    // A delete without a tombstone, a truncation, a message, a transaction's begin and end with one event between them, a heartbeat.
+    private static IEnumerable<RowChange> NotRows()
+    {
+        yield return Rows.Change(ChangeOperation.Delete, Orders, before: Rows.Image("3", "x", "0", "{}"), key: "3");
+        yield return Rows.Change(ChangeOperation.Truncate, Orders, key: "");
+        yield return Rows.Change(ChangeOperation.Message, SourceStreams.Messages, after: Rows.Image("no\"te", @"\x68c3a9"), key: "no\"te");
+        yield return Rows.Change(ChangeOperation.Transaction, SourceStreams.Transactions, after: Rows.Image("BEGIN", "763:27030920", null, null, "1795383974335"));
+        var counted = Rows.Change(ChangeOperation.Create, Orders, after: Rows.Image("4", null, null, null), origin: "elsewhere");
+        yield return new RowChange
+        {
+            Operation = counted.Operation, Table = Orders, Entity = counted.Entity, Version = counted.Version, Lsn = counted.Lsn,
+            Transaction = counted.Transaction, After = counted.After, TotalOrder = 1, TableOrder = 1,
+        };
+        yield return Rows.Change(
+            ChangeOperation.Transaction, SourceStreams.Transactions,
+            after: Rows.Image("END", "763:27030999", "1", """[{"data_collection":"public.orders","event_count":1}]""", "1795383974335"));
+        yield return Rows.Change(ChangeOperation.Heartbeat, SourceStreams.Heartbeats, after: Rows.Image("shop", "1795383974335"));
     }
 
     private static RowChange Moved(ChangeOperation operation, RowImage own, RowImage other)

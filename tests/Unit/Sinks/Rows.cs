@@ -84,6 +84,7 @@ internal static class Rows
         Database = "shopdb",
         Topic = "shop.public.orders",
         Values = ValueOptions.Default,
+        Tombstones = true,
         Origin = EventOrigin.Stream,
         Before = before ?? change.Before,
         BeforeTable = beforeTable ?? ((before ?? change.Before).IsPresent ? change.Table : null),

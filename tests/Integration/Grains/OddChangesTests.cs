@@ -1,0 +1,113 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Integration.Capture;
+using CdcOrleans.Integration.Storage;
+using CdcOrleans.Testing;
+using Xunit;
+
+namespace CdcOrleans.Integration.Grains;
+
+/// <summary>Truncations, messages, transactions, tables without a key, and tables that come and go, through the whole pipeline.</summary>
+public sealed class OddChangesTests(ControlServer control, CaptureServer sources) : IClassFixture<CaptureServer>
+{
+    [Fact]
+    public async Task A_truncation_stands_between_before_and_after_in_every_partition()
+    {
+        await using var cluster = await InProcessCluster.Start(
+            control, sources.Server, 2, "CREATE TABLE item (id int PRIMARY KEY, n int NOT NULL)",
+            s => s with { Events = new EventOptions { Skip = SkippedOperations.None } });
+        await cluster.Streaming();
+        await PostgresServer.Execute(cluster.Source, "INSERT INTO item SELECT i, 0 FROM generate_series(1, 500) AS i");
+        await PostgresServer.Execute(cluster.Source, "BEGIN; UPDATE item SET n = 1; TRUNCATE item; INSERT INTO item SELECT i, 2 FROM generate_series(1, 100) AS i; COMMIT");
+        await cluster.Arrived(500 + 500 + 1 + 100);
+
+        var events = cluster.Delivered.Select(d => (Op: Field(d.Event.Value, "op"), d.Event.Version)).ToList();
+        var truncated = Assert.Single(events, e => e.Op == "t");
+        var place = events.IndexOf(truncated);
+        Assert.All(events[..place], e => Assert.True(e.Version < truncated.Version));
+        Assert.All(events[(place + 1)..], e => Assert.True(e.Version > truncated.Version));
+
+        Assert.Equal("""{"id":7,"n":2}""", (await State(cluster, "public.item/7"))?.Row);
+        Assert.Null(await State(cluster, "public.item/400"));
+        await PostgresServer.Execute(cluster.Source, "UPDATE item SET n = 3 WHERE id = 7");
+        await cluster.Arrived(1102);
+        Assert.Equal("""{"id":7,"n":2}""", JsonNode.Parse(cluster.Delivered.Last().Event.Value!)!["before"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task A_skipped_truncation_empties_the_entities_all_the_same()
+    {
+        await using var cluster = await InProcessCluster.Start(control, sources.Server, 1, "CREATE TABLE item (id int PRIMARY KEY)");
+        await cluster.Streaming();
+        await PostgresServer.Execute(cluster.Source, "INSERT INTO item VALUES (1)");
+        await cluster.Arrived(1);
+        await PostgresServer.Execute(cluster.Source, "TRUNCATE item; INSERT INTO item VALUES (2)");
+        await cluster.Arrived(2);
+        Assert.Equal(["c", "c"], cluster.Delivered.Select(d => Field(d.Event.Value, "op")));
+        Assert.Null(await State(cluster, "public.item/1"));
+        Assert.NotNull(await State(cluster, "public.item/2"));
+    }
+
+    [Fact]
+    public async Task Messages_heartbeats_and_transactions_arrive_in_order_on_topics_of_their_own()
+    {
+        await using var cluster = await InProcessCluster.Start(
+            control, sources.Server, 1, "CREATE TABLE item (id int PRIMARY KEY)",
+            s => s with { Transactions = true, HeartbeatEvents = true, HeartbeatInterval = TimeSpan.FromMilliseconds(500) });
+        await cluster.Streaming();
+        for (var i = 1; i <= 20; i++)
+        {
+            await PostgresServer.Execute(
+                cluster.Source, $"BEGIN; INSERT INTO item VALUES ({i}); SELECT pg_logical_emit_message(true, 'note', '{i}'); COMMIT; SELECT pg_logical_emit_message(false, 'alone', '{i}')");
+        }
+
+        await InProcessCluster.Until(
+            () => Task.FromResult(Of(cluster, "shop.transaction").Count >= 40 && Of(cluster, "shop.message").Count >= 40 && Of(cluster, "__debezium-heartbeat.shop").Count >= 2),
+            "all events");
+        Assert.Equal(Enumerable.Repeat((string[])["BEGIN", "END"], 20).SelectMany(s => s), Of(cluster, "shop.transaction").Select(v => v["status"]!.GetValue<string>()));
+        foreach (var prefix in (string[])["note", "alone"])
+        {
+            Assert.Equal(
+                Enumerable.Range(1, 20).Select(i => $"{i}"),
+                Of(cluster, "shop.message").Select(v => v["message"]!).Where(m => m["prefix"]!.GetValue<string>() == prefix)
+                    .Select(m => Encoding.UTF8.GetString(Convert.FromBase64String(m["content"]!.GetValue<string>()))));
+        }
+
+        Assert.All(Of(cluster, "shop.public.item"), v => Assert.Equal(1, v["transaction"]!["total_order"]!.GetValue<int>()));
+        var reader = cluster.Cluster.Client.GetGrain<IWalReaderGrain>("shop");
+        await InProcessCluster.Until(async () => (await reader.GetStatus()).WindowChanges == 0, "everything to be durable");
+    }
+
+    [Fact]
+    public async Task A_table_without_a_key_keeps_its_order_and_one_that_appears_later_joins()
+    {
+        await using var cluster = await InProcessCluster.Start(
+            control, sources.Server, 2, "CREATE TABLE log (n int, note text); ALTER TABLE log REPLICA IDENTITY FULL");
+        await cluster.Streaming();
+        await PostgresServer.Execute(cluster.Source, "INSERT INTO log SELECT i, 'x' FROM generate_series(1, 50) AS i");
+        await PostgresServer.Execute(cluster.Source, "UPDATE log SET note = 'y' WHERE n <= 10; DELETE FROM log WHERE n > 40");
+        await cluster.Arrived(70);
+        var log = cluster.Delivered.ToList();
+        Assert.All(log, d => Assert.Null(d.Event.Key));
+        Assert.Single(log.Select(d => d.Silo).Distinct());
+        Assert.Equal(log.Select(d => d.Event.Version).Order(), log.Select(d => d.Event.Version));
+        Assert.Equal("""{"n":1,"note":"x"}""", JsonNode.Parse(log[50].Event.Value!)!["before"]!.ToJsonString());
+
+        await PostgresServer.Execute(cluster.Source, "CREATE TABLE later (id int PRIMARY KEY)");
+        await InProcessCluster.Until(
+            async () => await PostgresServer.Scalar(cluster.Source, "SELECT count(*) FROM pg_publication_tables WHERE tablename = 'later'") == "1", "the table to join");
+        await PostgresServer.Execute(cluster.Source, "INSERT INTO later VALUES (1)");
+        await cluster.Arrived(71);
+        Assert.Equal("shop.public.later", cluster.Delivered.Last().Event.Topic);
+    }
+
+    private static Task<EntityView?> State(InProcessCluster cluster, string key) => cluster.Cluster.Client.GetGrain<IEntityGrain>($"shop/{key}").GetState().AsTask();
+
+    private static List<JsonNode> Of(InProcessCluster cluster, string topic) =>
+        [.. cluster.Delivered.Where(d => d.Event.Topic == topic).Select(d => JsonNode.Parse(d.Event.Value!)!)];
+
+    private static string? Field(byte[]? value, string name) => value is null ? null : JsonNode.Parse(value)![name]!.GetValue<string>();
+}

@@ -1,0 +1,117 @@
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using Xunit;
+using static CdcOrleans.Unit.Capture.DecoderUnderTest;
+
+namespace CdcOrleans.Unit.Capture;
+
+/// <summary>What of the log is not a row.</summary>
+public sealed class DecodedStreamTests
+{
+    private static readonly SourceConfiguration Source = new() { Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [] };
+
+    [Fact]
+    public void A_truncation_is_a_change_of_each_selected_table()
+    {
+        var log = new DecoderUnderTest();
+        log.Transaction(
+            1000, LogWriter.Insert(Orders, LogWriter.Row("1", "", "", "")), LogWriter.Type(), LogWriter.Truncate(Orders, NotSelected, Orders));
+
+        Assert.Equal([ChangeOperation.Create, ChangeOperation.Truncate, ChangeOperation.Truncate], log.Changes.Select(c => c.Operation));
+        Assert.Equal([1L, 2L, 3L], log.Changes.Select(c => c.Version.Ordinal));
+        Assert.Equal("public.orders/", log.Changes[1].Entity.ToString());
+        Assert.False(log.Changes[1].Before.IsPresent || log.Changes[1].After.IsPresent);
+        Assert.Equal(1, log.ChangesNotSelected);
+        Assert.Equal(WalItemKind.Commit, log.Items[^1].Kind);
+    }
+
+    [Fact]
+    public void A_message_in_a_transaction_has_its_place_there()
+    {
+        var log = new DecoderUnderTest();
+        log.Transaction(
+            1000, LogWriter.Insert(Orders, LogWriter.Row("1", "", "", "")), LogWriter.Message(true, 992, "out,box", "hé"), LogWriter.Insert(Orders, LogWriter.Row("2", "", "", "")));
+
+        Assert.Equal([ChangeOperation.Create, ChangeOperation.Message, ChangeOperation.Create], log.Changes.Select(c => c.Operation));
+        var message = log.Changes[1];
+        Assert.Equal(new ChangeVersion(new Lsn(1000), 2), message.Version);
+        Assert.Equal(new Lsn(992), message.Lsn);
+        Assert.Equal(7u, message.Transaction.Xid);
+        Assert.Same(SourceStreams.Messages, message.Table);
+        Assert.Equal(@"message/out\,box", message.Entity.ToString());
+        Assert.Equal(["out,box", @"\x68c3a9"], Values(message.After));
+    }
+
+    [Fact]
+    public void A_message_by_itself_is_told_with_its_own_position_and_the_servers_time()
+    {
+        var log = new DecoderUnderTest();
+        log.Take(LogWriter.Message(false, 600, "note", ""));
+
+        Assert.Equal([WalItemKind.Change, WalItemKind.Position], log.Items.Select(i => i.Kind));
+        var message = Assert.Single(log.Changes);
+        Assert.Equal(new ChangeVersion(new Lsn(600), 1), message.Version);
+        Assert.Equal(0u, message.Transaction.Xid);
+        Assert.Equal((Clock - DateTime.UnixEpoch).Ticks / 10, message.Transaction.CommitMicros);
+        Assert.Equal(new Lsn(600), log.Items[1].EndLsn);
+    }
+
+    [Theory]
+    [InlineData("outbox", true)]
+    [InlineData("audit.login", true)]
+    [InlineData("audit", false)]
+    [InlineData("Outbox", false)]
+    public void Only_messages_of_chosen_prefixes_are_captured(string prefix, bool isCaptured)
+    {
+        var log = new DecoderUnderTest(Source with { Messages = ["outbox", "audit.*"] }, [0]);
+        log.Take(LogWriter.Message(false, 600, prefix, "x"));
+        Assert.Equal(isCaptured ? 1 : 0, log.Changes.Count);
+        Assert.Equal(isCaptured ? 0 : 1, log.MessagesIgnored);
+    }
+
+    [Fact]
+    public void A_heartbeat_is_an_event_where_that_is_asked_for()
+    {
+        var log = new DecoderUnderTest(Source with { HeartbeatEvents = true }, [0]);
+        log.Take(LogWriter.Message(false, 500, "cdc.heartbeat", "2026-11-22T10:00:00.5000000+00:00"));
+        log.Take(LogWriter.Message(false, 600, "cdc.heartbeat", "no time"));
+
+        Assert.Equal([WalItemKind.Change, WalItemKind.Position, WalItemKind.Position], log.Items.Select(i => i.Kind));
+        var beat = Assert.Single(log.Changes);
+        Assert.Equal(ChangeOperation.Heartbeat, beat.Operation);
+        Assert.Equal(["shop", "1795341600500"], Values(beat.After));
+    }
+
+    [Fact]
+    public void A_transaction_is_told_with_its_begin_its_end_and_each_events_place()
+    {
+        var log = new DecoderUnderTest(Source with { Transactions = true }, [0]);
+        log.Transaction(
+            1000,
+            LogWriter.Update(Orders, 'K', LogWriter.Row("1", null, null, null), LogWriter.Row("2", "b", "c", "d")),
+            LogWriter.Truncate(Orders),
+            LogWriter.Insert(Orders, LogWriter.Row("3", "", "", "")));
+        log.Transaction(2000, LogWriter.Truncate(Orders));
+
+        Assert.Equal(
+            [ChangeOperation.Transaction, ChangeOperation.Delete, ChangeOperation.Create, ChangeOperation.Truncate, ChangeOperation.Create, ChangeOperation.Transaction, ChangeOperation.Truncate],
+            log.Changes.Select(c => c.Operation));
+        // The truncation makes no event by default, so it has no place among them.
+        Assert.Equal([0, 1, 2, 0, 3, 0, 0], log.Changes.Select(c => c.TotalOrder));
+        Assert.Equal([0L, 1, 2, 3, 4, 5, 1], log.Changes.Select(c => c.Version.Ordinal));
+        Assert.Equal(["BEGIN", "7:990", null, null, "1700000000000"], Values(log.Changes[0].After));
+        Assert.Equal(["END", "7:1000", "3", """[{"data_collection":"public.orders","event_count":3}]""", "1700000000000"], Values(log.Changes[5].After));
+        Assert.Equal(WalItemKind.Commit, log.Items[6].Kind);
+    }
+
+    [Fact]
+    public void An_origin_tells_its_own_position()
+    {
+        var log = new DecoderUnderTest();
+        log.Transaction(1000, LogWriter.Origin("elsewhere"), LogWriter.Insert(Orders, LogWriter.Row("1", "", "", "")));
+        log.Transaction(2000, LogWriter.Insert(Orders, LogWriter.Row("2", "", "", "")));
+        Assert.Equal([new Lsn(1), Lsn.None], log.Changes.Select(c => c.Transaction.OriginLsn));
+    }
+}
