@@ -32,7 +32,7 @@ public sealed partial class DocumentationTests
     }
 
     [Fact]
-    public void Every_part_has_an_example() => Assert.Equal(9, Examples.Count);
+    public void Every_part_has_an_example() => Assert.Equal(10, Examples.Count);
 
     [Fact]
     public void The_file_for_containers_is_read()
