@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Numerics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -7,10 +6,11 @@ namespace CdcOrleans.Conformance;
 
 /// <summary>
 /// Compares what two peers wrote, key by key and event by event. What differs by its nature (who wrote, when) is left out; what is
-/// allowed to differ is listed here and in docs/compatibility.md, and nowhere else.
+/// allowed to differ is listed here, with the options, and in docs/compatibility.md, and nowhere else.
 /// </summary>
 /// <param name="isRecorded">Whether theirs is from another run: positions, transaction ids and times differ then.</param>
-internal sealed class Comparison(bool isRecorded)
+/// <param name="allowed">Values that may differ under the options of this run.</param>
+internal sealed class Comparison(bool isRecorded, IReadOnlyList<Allowance> allowed)
 {
     private const string Placeholder = "__debezium_unavailable_value";
 
@@ -21,9 +21,10 @@ internal sealed class Comparison(bool isRecorded)
     private readonly List<string> _found = [];
 
     /// <summary>Differences that are not allowed, each with its place.</summary>
-    public static IReadOnlyList<string> Of(IReadOnlyList<TopicRecord> theirs, IReadOnlyList<TopicRecord> ours, bool isRecorded)
+    public static IReadOnlyList<string> Of(
+        IReadOnlyList<TopicRecord> theirs, IReadOnlyList<TopicRecord> ours, bool isRecorded, IReadOnlyList<Allowance> allowed)
     {
-        var comparison = new Comparison(isRecorded);
+        var comparison = new Comparison(isRecorded, allowed);
         comparison.Compare(Grouped(theirs), Grouped(ours));
         return comparison._found;
     }
@@ -111,7 +112,7 @@ internal sealed class Comparison(bool isRecorded)
         {
             if (field is "version" or "name")
                 continue;
-            if (isRecorded && field is "lsn" or "sequence" or "txId" or "ts_ms" or "ts_us" or "ts_ns" or "db")
+            if (isRecorded && Recording.IsOfOneRun(field))
                 continue;
             if (!Equal(theirs![field], ours![field]))
                 _found.Add($"{at}.{field}: {Shown(theirs[field])} there, {Shown(ours[field])} here");
@@ -134,38 +135,10 @@ internal sealed class Comparison(bool isRecorded)
                 continue;
             if (theirs[name] is JsonValue value && value.TryGetValue<string>(out var text) && text == Placeholder)
                 continue;
-            if (IsBeyondOption(theirs[name], ours[name]))
-                continue;
-            // A timestamp beyond 64 bits of microseconds: theirs becomes that of infinity, ours stays below it.
-            if (theirs[name]?.ToJsonString() == "9223372036854775807" && ours[name]?.ToJsonString() == "9223372036854775806")
-                continue;
-            if (theirs.AsObject().ContainsKey(name) != ours.AsObject().ContainsKey(name) || !Equal(theirs[name], ours[name]))
+            if (theirs.AsObject().ContainsKey(name) != ours.AsObject().ContainsKey(name)
+                || (!Equal(theirs[name], ours[name]) && !allowed.Any(a => a(theirs[name], ours[name]))))
                 _found.Add($"{at}.{name}: {Shown(theirs[name])} there, {Shown(ours[name])} here");
         }
-    }
-
-    // What an option has no form for: theirs is null, or a date that infinity is not, or midnight for 24:00; ours is its text. A decimal
-    // without a fixed scale: theirs loses the zeros at its end, ours keeps its scale.
-    private static bool IsBeyondOption(JsonNode? theirs, JsonNode? ours)
-    {
-        if (ours is JsonValue value && value.TryGetValue<string>(out var text))
-        {
-            return theirs is null
-                ? text is "NAN" or "POSITIVE_INFINITY" or "NEGATIVE_INFINITY" || DateTime.TryParse(text.Replace(" BC", "", StringComparison.Ordinal)[^8..], CultureInfo.InvariantCulture, out _)
-                : (text is "infinity" or "-infinity" && theirs.ToJsonString().Contains("5877611", StringComparison.Ordinal))
-                    || (text is "infinity" or "-infinity" && theirs.ToJsonString().Contains("292278994", StringComparison.Ordinal))
-                    || (text is "infinity" or "-infinity" && theirs.ToJsonString().Contains("292275055", StringComparison.Ordinal))
-                    || (text is "24:00:00Z" && theirs.ToJsonString() == "\"00:00:00Z\"");
-        }
-
-        return theirs is JsonObject && ours is JsonObject && theirs["scale"] is not null && ours["scale"] is not null && Number(theirs) == Number(ours);
-    }
-
-    private static decimal Number(JsonNode variable)
-    {
-        var unscaled = new BigInteger(Convert.FromBase64String(variable["value"]!.GetValue<string>()), isBigEndian: true);
-        var scale = variable["scale"]!.GetValue<int>();
-        return BigInteger.Abs(unscaled) > new BigInteger(decimal.MaxValue) || scale is < 0 or > 28 ? decimal.MaxValue : (decimal)unscaled / (decimal)Math.Pow(10, scale);
     }
 
     private static IEnumerable<string> Names(JsonNode theirs, JsonNode ours) =>

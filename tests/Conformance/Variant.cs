@@ -1,29 +1,34 @@
 namespace CdcOrleans.Conformance;
 
-/// <summary>Options under which a script is run: ours in <c>cdc.yaml</c>, and the peer's of the same meaning.</summary>
-internal sealed record Variant(string Name, string Values, IReadOnlyDictionary<string, string> Settings)
+/// <summary>Options under which a script is run.</summary>
+internal sealed record Variant(string Name, params IReadOnlyList<Option> Options)
 {
-    /// <summary>The scripts and the variants they are run under.</summary>
-    public static readonly IReadOnlyList<(string Script, string Variant)> Runs =
-        [.. Script.All.Select(s => (s, "default"))];
-
     private static readonly Variant[] All =
     [
-        new("default", "{}", new Dictionary<string, string> { ["decimal.handling.mode"] = "string" }),
-        new("exact", "{ decimals: precise, times: connect, binary: hex, intervals: string, hstore: map, money_digits: 4 }", new Dictionary<string, string>
-        {
-            ["decimal.handling.mode"] = "precise", ["time.precision.mode"] = "connect", ["binary.handling.mode"] = "hex",
-            ["interval.handling.mode"] = "string", ["hstore.handling.mode"] = "map", ["money.fraction.digits"] = "4",
-        }),
-        new("text", "{ decimals: double, times: isostring, binary: base64-url-safe }", new Dictionary<string, string>
-        {
-            ["decimal.handling.mode"] = "double", ["time.precision.mode"] = "isostring", ["binary.handling.mode"] = "base64-url-safe",
-        }),
-        new("nanoseconds", "{ times: nanoseconds, binary: base64 }", new Dictionary<string, string>
-        {
-            ["decimal.handling.mode"] = "string", ["time.precision.mode"] = "nanoseconds", ["binary.handling.mode"] = "base64",
-        }),
+        new("default"),
+        new("exact", Option.Decimals("precise"), Option.Times("connect"), Option.Binary("hex"), Option.Intervals("string"), Option.Hstore("map"), Option.MoneyDigits(4)),
+        new("text", Option.Decimals("double"), Option.Times("isostring"), Option.Binary("base64-url-safe")),
+        new("nanoseconds", Option.Times("nanoseconds"), Option.Binary("base64")),
+        new("microseconds", Option.Times("microseconds")),
+        new("time-microseconds", Option.Times("adaptive_time_microseconds")),
     ];
 
+    /// <summary>The scripts and the variants they are run under: every script by default, and that of types under all.</summary>
+    public static readonly IReadOnlyList<(string Script, string Variant)> Runs =
+        [.. Script.All.Select(s => (s, "default")), .. All.Skip(1).Select(v => ("types", v.Name))];
+
     public static Variant Named(string name) => All.First(v => v.Name == name);
+
+    // Debezium's own default for decimals is another than ours; all others are the same.
+    private IEnumerable<Option> Effective =>
+        new[] { Option.Decimals("string"), Option.Times("adaptive") }.Where(d => Options.All(o => o.Setting != d.Setting)).Concat(Options);
+
+    /// <summary>Ours, as the mapping <c>values</c> of <c>cdc.yaml</c>.</summary>
+    public string Values => $"{{ {string.Join(", ", Options.Select(o => $"{o.Key}: {o.Value}"))} }}";
+
+    /// <summary>The peer's, of the same meaning.</summary>
+    public IReadOnlyDictionary<string, string> Settings => Effective.ToDictionary(o => o.Setting, o => o.Value);
+
+    /// <summary>What may differ under these options.</summary>
+    public IReadOnlyList<Allowance> Allowed => [.. Effective.SelectMany(o => o.Allowed)];
 }
