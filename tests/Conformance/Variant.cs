@@ -11,11 +11,35 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
         new("nanoseconds", Option.Times("nanoseconds"), Option.Binary("base64")),
         new("microseconds", Option.Times("microseconds")),
         new("time-microseconds", Option.Times("adaptive_time_microseconds")),
+        new("told")
+        {
+            Events = "{ skip: none, transactions: true }",
+            OfEvents = new Dictionary<string, string> { ["skipped.operations"] = "none", ["provide.transaction.metadata"] = "true" },
+        },
+        new("without-tombstones")
+        {
+            Events = "{ skip: [u, t], tombstones: false, messages: [note] }",
+            OfEvents = new Dictionary<string, string>
+            {
+                ["skipped.operations"] = "u,t", ["tombstones.on.delete"] = "false", ["message.prefix.include.list"] = "note",
+            },
+        },
     ];
 
     /// <summary>The scripts and the variants they are run under: every script by default, and that of types under all.</summary>
     public static readonly IReadOnlyList<(string Script, string Variant)> Runs =
-        [.. Script.All.Select(s => (s, "default")), .. All.Skip(1).Select(v => ("types", v.Name))];
+        
+    [
+        .. Script.All.Select(s => (s, "default")),
+        .. All.Where(v => v.Options.Count > 0).Select(v => ("types", v.Name)),
+        ("streams", "told"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "told"), ("keyless", "told"),
+    ];
+
+    /// <summary>Ours, as the mapping <c>events</c> of <c>cdc.yaml</c>.</summary>
+    public string Events { get; private init; } = "{}";
+
+    /// <summary>The peer's of the same meaning.</summary>
+    public IReadOnlyDictionary<string, string> OfEvents { get; private init; } = new Dictionary<string, string>();
 
     public static Variant Named(string name) => All.First(v => v.Name == name);
 
@@ -27,7 +51,8 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
     public string Values => $"{{ {string.Join(", ", Options.Select(o => $"{o.Key}: {o.Value}"))} }}";
 
     /// <summary>The peer's, of the same meaning.</summary>
-    public IReadOnlyDictionary<string, string> Settings => Effective.ToDictionary(o => o.Setting, o => o.Value);
+    public IReadOnlyDictionary<string, string> Settings =>
+        Effective.Select(o => KeyValuePair.Create(o.Setting, o.Value)).Concat(OfEvents).ToDictionary();
 
     /// <summary>What may differ under these options.</summary>
     public IReadOnlyList<Allowance> Allowed => [.. Effective.SelectMany(o => o.Allowed)];

@@ -86,7 +86,7 @@ internal sealed partial class PgOutputDecoder
         byte[]? otherRow = null)
     {
         var transaction = Transaction();
-        var (total, ofTable) = _tally is { } tally && !relation.Events.Skips(operation, otherRow is not null) ? tally.Count(relation.Name) : default;
+        var (total, ofTable) = _tally is { } tally && !relation.Events.Skips(operation) ? tally.Count(relation.Name) : default;
         return new RowChange
         {
             Operation = operation,

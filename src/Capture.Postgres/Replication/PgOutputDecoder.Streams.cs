@@ -44,6 +44,9 @@ internal sealed partial class PgOutputDecoder
         }
 
         item = default;
+        // As in Debezium, what follows counts it as the end of what came before, captured or not.
+        if (!message.Transactional)
+            _previousEnd = message.Lsn;
         var prefix = Encoding.UTF8.GetString(message.Prefix);
         if (message.Prefix.StartsWith(HeartbeatPrefixBytes) || !IsCaptured(prefix))
         {
@@ -51,18 +54,21 @@ internal sealed partial class PgOutputDecoder
             return false;
         }
 
-        var transaction = message.Transactional ? Transaction() : Alone(message.Lsn, clock);
-        item = Item(Told(
-            ChangeOperation.Message, SourceStreams.Messages, prefix, message.Lsn, transaction, message.Transactional ? ++_ordinal : 1,
-            prefix, $"\\x{Convert.ToHexStringLower(message.Content)}"));
-        if (!message.Transactional)
+        if (message.Transactional)
         {
-            acknowledgement.End(message.Lsn);
-            _held.Enqueue(new WalItem(WalItemKind.Position, null, null, message.Lsn));
+            item = First(Told(prefix, message, Transaction(), ++_ordinal, _tally?.Count(SourceStreams.Messages.Name) ?? default));
+            return true;
         }
 
+        item = Item(Told(prefix, message, Alone(message.Lsn, clock), 1, default));
+        acknowledgement.End(message.Lsn);
+        _held.Enqueue(new WalItem(WalItemKind.Position, null, null, message.Lsn));
         return true;
     }
+
+    private static RowChange Told(string prefix, LogicalMessage message, SourceTransaction transaction, long ordinal, (int Total, int OfTable) place) => Told(
+        ChangeOperation.Message, SourceStreams.Messages, prefix, message.Lsn, transaction, ordinal, place,
+        prefix, $"\\x{Convert.ToHexStringLower(message.Content)}");
 
     // Everything that committed before this record has been read. Told this position, the server repeats the heartbeat at most.
     private WalItem Heartbeat(LogicalMessage message)
@@ -74,18 +80,18 @@ internal sealed partial class PgOutputDecoder
             return reached;
         _held.Enqueue(reached);
         return Item(Told(
-            ChangeOperation.Heartbeat, SourceStreams.Heartbeats, "", message.Lsn, Alone(message.Lsn, written.UtcDateTime), 1,
+            ChangeOperation.Heartbeat, SourceStreams.Heartbeats, "", message.Lsn, Alone(message.Lsn, written.UtcDateTime), 1, default,
             source.Name, written.ToUnixTimeMilliseconds().ToString(CultureInfo.InvariantCulture)));
     }
 
     // Before the transaction's first event; that has ordinal 1 or more.
-    private static RowChange Begun(RowChange first) => Told(
-        ChangeOperation.Transaction, SourceStreams.Transactions, "", first.Lsn, first.Transaction, 0,
-        "BEGIN", IdOf(first.Transaction, first.Lsn), null, null, Millis(first.Transaction));
+    private RowChange Begun(RowChange first) => Told(
+        ChangeOperation.Transaction, SourceStreams.Transactions, "", first.Lsn, first.Transaction, 0, default,
+        "BEGIN", IdOf(first.Transaction, _beginPosition.IsNone ? first.Lsn : _beginPosition), null, null, Millis(first.Transaction));
 
     private RowChange Ended(SourceTransaction transaction, TransactionTally tally, CommitMessage commit) => Told(
-        ChangeOperation.Transaction, SourceStreams.Transactions, "", commit.CommitLsn, transaction, ++_ordinal,
-        "END", IdOf(transaction, commit.CommitLsn), tally.Total.ToString(CultureInfo.InvariantCulture),
+        ChangeOperation.Transaction, SourceStreams.Transactions, "", commit.EndLsn, transaction, ++_ordinal, default,
+        "END", IdOf(transaction, commit.EndLsn), tally.Total.ToString(CultureInfo.InvariantCulture),
         JsonSerializer.Serialize(
             [.. tally.Tables.Select(t => new TableEvents(t.Table, t.Events))], TableEventsJson.Default.TableEventsArray),
         Millis(transaction));
@@ -116,7 +122,8 @@ internal sealed partial class PgOutputDecoder
     };
 
     private static RowChange Told(
-        ChangeOperation operation, TableSchema stream, string key, Lsn position, SourceTransaction transaction, long ordinal, params ReadOnlySpan<string?> values) =>
+        ChangeOperation operation, TableSchema stream, string key, Lsn position, SourceTransaction transaction, long ordinal,
+        (int Total, int OfTable) place, params ReadOnlySpan<string?> values) =>
         new()
         {
             Operation = operation,
@@ -126,5 +133,7 @@ internal sealed partial class PgOutputDecoder
             Lsn = position,
             Transaction = transaction,
             After = new RowImage(TupleData.Of(values)),
+            TotalOrder = place.Total,
+            TableOrder = place.OfTable,
         };
 }

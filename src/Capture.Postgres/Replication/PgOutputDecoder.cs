@@ -25,6 +25,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
 {
     private readonly Dictionary<uint, CapturedRelation> _relations = [];
     private BeginMessage _begin;
+    private Lsn _beginPosition;
     private bool _inTransaction;
     private string? _origin;
     private SourceTransaction? _transaction;
@@ -51,7 +52,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         switch (reader.Byte())
         {
             case (byte)'B':
-                Begin(BeginMessage.Read(ref reader));
+                Begin(BeginMessage.Read(ref reader), position);
                 return Decoded.Nothing;
             case (byte)'C':
                 item = Commit(CommitMessage.Read(ref reader));
@@ -88,13 +89,14 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         return _relations.TryGetValue(reader.UInt32(), out var relation) && message.SequenceEqual(relation.Announcement);
     }
 
-    private void Begin(BeginMessage begin)
+    private void Begin(BeginMessage begin, Lsn position)
     {
         if (_inTransaction)
             throw new InvalidDataException("The log begins a transaction inside another one.");
         acknowledgement.Begin();
         _inTransaction = true;
         _begin = begin;
+        _beginPosition = position;
         _origin = null;
         _originLsn = Lsn.None;
         _transaction = null;

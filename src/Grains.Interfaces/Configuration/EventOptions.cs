@@ -14,14 +14,11 @@ public sealed record EventOptions
     /// <summary>Whether a delete is followed by a tombstone, where the format has them. Default: yes.</summary>
     public bool Tombstones { get; init; } = true;
 
-    /// <summary>Whether a change makes no event.</summary>
-    /// <param name="operation">What it is.</param>
-    /// <param name="changesKey">Whether it is one half of an update that changed the key: then it counts as the update.</param>
-    public bool Skips(ChangeOperation operation, bool changesKey) => Skip != SkippedOperations.None && (Skip & FlagOf(operation, changesKey)) != 0;
+    /// <summary>Whether a change makes no event. An update of the key is a delete and a create.</summary>
+    public bool Skips(ChangeOperation operation) => Skip != SkippedOperations.None && (Skip & FlagOf(operation)) != 0;
 
-    private static SkippedOperations FlagOf(ChangeOperation operation, bool changesKey) => operation switch
+    private static SkippedOperations FlagOf(ChangeOperation operation) => operation switch
     {
-        ChangeOperation.Create or ChangeOperation.Delete when changesKey => SkippedOperations.Update,
         ChangeOperation.Create => SkippedOperations.Create,
         ChangeOperation.Update => SkippedOperations.Update,
         ChangeOperation.Delete => SkippedOperations.Delete,
@@ -37,13 +34,13 @@ public enum SkippedOperations
     /// <summary>None is skipped.</summary>
     None = 0,
 
-    /// <summary>Inserts.</summary>
+    /// <summary>Inserts, and the new side of updates of the key.</summary>
     Create = 1,
 
-    /// <summary>Updates, those of the key included.</summary>
+    /// <summary>Updates but those of the key.</summary>
     Update = 2,
 
-    /// <summary>Deletes.</summary>
+    /// <summary>Deletes, and the old side of updates of the key.</summary>
     Delete = 4,
 
     /// <summary>Truncations.</summary>

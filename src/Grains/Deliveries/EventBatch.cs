@@ -22,7 +22,7 @@ internal abstract class EventBatch
     /// <summary>Formats a change for every route of its table.</summary>
     public void Add(in CompletedChange change, TablePlan plan)
     {
-        if (plan.Events.Skips(change.Change.Operation, change.Change.OtherRow.IsPresent))
+        if (plan.Events.Skips(change.Change.Operation))
             return;
         var scratch = _scratch ??= [];
         foreach (var output in plan.Outputs)

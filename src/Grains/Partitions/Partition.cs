@@ -139,7 +139,7 @@ internal sealed class Partition
             return;
         if (plan.Outputs.Length == 0)
             _source.Figures.Unrouted();
-        if (plan.Events.Skips(change.Operation, change.OtherRow.IsPresent))
+        if (plan.Events.Skips(change.Operation))
             _source.Figures.Skipped();
         foreach (var output in plan.Outputs)
         {

@@ -92,18 +92,20 @@ public sealed class DecodedStreamTests
             1000,
             LogWriter.Update(Orders, 'K', LogWriter.Row("1", null, null, null), LogWriter.Row("2", "b", "c", "d")),
             LogWriter.Truncate(Orders),
+            LogWriter.Message(true, 991, "note", ""),
             LogWriter.Insert(Orders, LogWriter.Row("3", "", "", "")));
         log.Transaction(2000, LogWriter.Truncate(Orders));
 
         Assert.Equal(
-            [ChangeOperation.Transaction, ChangeOperation.Delete, ChangeOperation.Create, ChangeOperation.Truncate, ChangeOperation.Create, ChangeOperation.Transaction, ChangeOperation.Truncate],
+            [ChangeOperation.Transaction, ChangeOperation.Delete, ChangeOperation.Create, ChangeOperation.Truncate, ChangeOperation.Message, ChangeOperation.Create, ChangeOperation.Transaction, ChangeOperation.Truncate],
             log.Changes.Select(c => c.Operation));
         // The truncation makes no event by default, so it has no place among them.
-        Assert.Equal([0, 1, 2, 0, 3, 0, 0], log.Changes.Select(c => c.TotalOrder));
-        Assert.Equal([0L, 1, 2, 3, 4, 5, 1], log.Changes.Select(c => c.Version.Ordinal));
-        Assert.Equal(["BEGIN", "7:990", null, null, "1700000000000"], Values(log.Changes[0].After));
-        Assert.Equal(["END", "7:1000", "3", """[{"data_collection":"public.orders","event_count":3}]""", "1700000000000"], Values(log.Changes[5].After));
-        Assert.Equal(WalItemKind.Commit, log.Items[6].Kind);
+        Assert.Equal([0, 1, 2, 0, 3, 4, 0, 0], log.Changes.Select(c => c.TotalOrder));
+        Assert.Equal([0, 1, 2, 0, 1, 3, 0, 0], log.Changes.Select(c => c.TableOrder));
+        Assert.Equal([0L, 1, 2, 3, 4, 5, 6, 1], log.Changes.Select(c => c.Version.Ordinal));
+        Assert.Equal(["BEGIN", "7:980", null, null, "1700000000000"], Values(log.Changes[0].After));
+        Assert.Equal(["END", "7:1005", "4", """[{"data_collection":"public.orders","event_count":3},{"data_collection":"message","event_count":1}]""", "1700000000000"], Values(log.Changes[6].After));
+        Assert.Equal(WalItemKind.Commit, log.Items[7].Kind);
     }
 
     [Fact]

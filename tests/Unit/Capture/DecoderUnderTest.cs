@@ -65,7 +65,7 @@ internal sealed class DecoderUnderTest : ICaptureObserver
     /// <summary>A whole transaction of the given messages.</summary>
     public void Transaction(ulong commit, params byte[][] messages)
     {
-        Take(LogWriter.Begin(commit, 1_700_000_000_000_000, 7));
+        Take(LogWriter.Begin(commit, 1_700_000_000_000_000, 7), commit - 20);
         foreach (var message in messages)
             Take(message, commit - 10);
         Take(LogWriter.Commit(commit, commit + 5));
