@@ -45,6 +45,11 @@ internal static partial class CaptureLog
         Message = "Source {Source}: table {Table} joined publication {Publication} while streaming; rows written before are not captured.")]
     public static partial void TableJoined(this ILogger logger, string source, string table, string publication);
 
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Source {Source}: {Values} values of the change at {Position} are longer than {Limit} bytes, the limit of large_values, and were left out.")]
+    public static partial void ValuesOmitted(this ILogger logger, string source, int values, int limit, Lsn position);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: {Words}")]
     public static partial void TableNotCaptured(this ILogger logger, string source, string words);
 

@@ -13,9 +13,14 @@ internal sealed class CaptureObserver(string source) : ICaptureObserver
     private static readonly Counter<long> ChangesNotSelected = CdcMeter.Instance.CreateCounter<long>(
         "cdc.capture.changes_not_selected", description: "Changes of published tables that the configuration does not select.");
 
+    private static readonly Counter<long> Omitted = CdcMeter.Instance.CreateCounter<long>(
+        "cdc.capture.values_omitted", description: "Values left out because they are longer than the limit of large_values.");
+
     private readonly KeyValuePair<string, object?> _source = new("source", source);
 
     public void MessageIgnored() => MessagesIgnored.Add(1, _source);
+
+    public void ValuesOmitted(int values) => Omitted.Add(values, _source);
 
     public void ChangeNotSelected() => ChangesNotSelected.Add(1, _source);
 }

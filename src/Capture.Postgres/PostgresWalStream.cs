@@ -12,16 +12,21 @@ namespace CdcOrleans.Capture.Postgres;
 /// </summary>
 internal sealed partial class PostgresWalStream : IWalStream
 {
+    /// <summary>Largest buffer that is kept for the next message.</summary>
+    private const int KeptBuffer = 4 << 20;
+
     private readonly WalStreamSettings _settings;
     private readonly LogicalReplicationConnection _connection;
     private readonly IAsyncEnumerator<XLogDataMessage> _messages;
     private readonly CancellationTokenSource _stop;
     private readonly Acknowledgement _acknowledgement = new();
+    private readonly CaptureObserver _observer;
     private readonly PgOutputDecoder _decoder;
     private readonly ArrivalPace _pace;
     private byte[] _buffer = new byte[64 << 10];
     private int _length;
     private int _received;
+    private bool _isLarge;
 
     // The step to the next message, while it waits for the server.
     private volatile Task<bool>? _moving;
@@ -37,7 +42,8 @@ internal sealed partial class PostgresWalStream : IWalStream
         _moving = moving;
         _stop = stop;
         _pace = new ArrivalPace(settings.Time);
-        _decoder = new PgOutputDecoder(settings.Source, _acknowledgement, new CaptureObserver(settings.Source.Name));
+        _observer = new CaptureObserver(settings.Source.Name);
+        _decoder = new PgOutputDecoder(settings.Source, _acknowledgement, _observer);
         _feedback = GiveFeedback();
     }
 
@@ -122,7 +128,7 @@ internal sealed partial class PostgresWalStream : IWalStream
                         step = ReceiveBuffered(waited) ? Step.Decode : Step.Receive;
                         break;
                     case Step.Receive:
-                        await _messages.Current.Data.ReadExactlyAsync(_buffer.AsMemory(_received, _length - _received), _stop.Token);
+                        await Receive(_messages.Current.Data);
                         step = Step.Decode;
                         break;
                     case Step.Decode:
@@ -161,11 +167,33 @@ internal sealed partial class PostgresWalStream : IWalStream
         var message = _messages.Current;
         _pace.Taken(message.ServerClock, waited);
         var data = message.Data;
-        _length = checked((int)data.Length);
-        if (_length > _buffer.Length)
-            _buffer = new byte[int.Max(_length, checked(2 * _buffer.Length))];
+        _decoder.HasOmitted = false;
+        _length = _received = 0;
+        _isLarge = data.Length > _settings.Source.LargeValues.Limit;
+        if (_isLarge)
+            return false;
+        _length = (int)data.Length;
+        if (_length > _buffer.Length || _buffer.Length > KeptBuffer)
+            _buffer = new byte[_length > KeptBuffer ? _length : int.Max(_length, int.Min(2 * _buffer.Length, KeptBuffer))];
         _received = data.Read(_buffer.AsSpan(0, _length));
         return _received == _length;
+    }
+
+    private async Task Receive(Stream data)
+    {
+        if (!_isLarge)
+        {
+            await data.ReadExactlyAsync(_buffer.AsMemory(_received, _length - _received), _stop.Token);
+            return;
+        }
+
+        (_buffer, var omitted) = await LargeMessage.Read(data, _settings.Source.LargeValues.Limit, _stop.Token);
+        _length = _buffer.Length;
+        _decoder.HasOmitted = omitted > 0;
+        if (omitted == 0)
+            return;
+        _observer.ValuesOmitted(omitted);
+        _settings.Logger.ValuesOmitted(_settings.Source.Name, omitted, _settings.Source.LargeValues.Limit, Position);
     }
 
     private async Task Announce(CancellationToken cancellation)

@@ -18,6 +18,9 @@ internal sealed class Pipeline : IAsyncDisposable
     /// <summary>Connection string of the captured database.</summary>
     public string Database => Server.Connection(_name);
 
+    /// <summary>Connection string of the control database.</summary>
+    public string Control => Server.Connection(_name + "_control");
+
     public string Slot => $"cdc_{_name}";
 
     public string Out => Path.Combine(_folder, "out");

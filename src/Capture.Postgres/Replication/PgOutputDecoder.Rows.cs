@@ -99,6 +99,7 @@ internal sealed partial class PgOutputDecoder
             BeforeIsKeyOnly = beforeIsKeyOnly,
             After = after is null ? default : new RowImage(after),
             OtherRow = otherRow is null ? default : new RowImage(otherRow),
+            HasOmitted = HasOmitted,
             TotalOrder = total,
             TableOrder = ofTable,
         };
@@ -148,7 +149,7 @@ internal sealed partial class PgOutputDecoder
     {
         foreach (var column in key)
         {
-            if (column.Kind == ColumnKind.Unchanged)
+            if (column.Kind is ColumnKind.Unchanged or ColumnKind.Omitted)
                 throw new InvalidDataException($"The log leaves out a key value of {relation.Name}.");
         }
     }

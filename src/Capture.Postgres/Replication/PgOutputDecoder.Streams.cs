@@ -66,9 +66,9 @@ internal sealed partial class PgOutputDecoder
         return true;
     }
 
-    private static RowChange Told(string prefix, LogicalMessage message, SourceTransaction transaction, long ordinal, (int Total, int OfTable) place) => Told(
+    private RowChange Told(string prefix, LogicalMessage message, SourceTransaction transaction, long ordinal, (int Total, int OfTable) place) => Told(
         ChangeOperation.Message, SourceStreams.Messages, prefix, message.Lsn, transaction, ordinal, place,
-        prefix, $"\\x{Convert.ToHexStringLower(message.Content)}");
+        prefix, HasOmitted ? TupleData.LeftOut : $"\\x{Convert.ToHexStringLower(message.Content)}");
 
     // Everything that committed before this record has been read. Told this position, the server repeats the heartbeat at most.
     private WalItem Heartbeat(LogicalMessage message)
@@ -121,7 +121,7 @@ internal sealed partial class PgOutputDecoder
         CommitMicros = (time - DateTime.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
     };
 
-    private static RowChange Told(
+    private RowChange Told(
         ChangeOperation operation, TableSchema stream, string key, Lsn position, SourceTransaction transaction, long ordinal,
         (int Total, int OfTable) place, params ReadOnlySpan<string?> values) =>
         new()
@@ -133,6 +133,7 @@ internal sealed partial class PgOutputDecoder
             Lsn = position,
             Transaction = transaction,
             After = new RowImage(TupleData.Of(values)),
+            HasOmitted = operation == ChangeOperation.Message && HasOmitted,
             TotalOrder = place.Total,
             TableOrder = place.OfTable,
         };

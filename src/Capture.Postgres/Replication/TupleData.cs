@@ -78,28 +78,34 @@ internal static class TupleData
         return completed.ToArray();
     }
 
-    /// <summary>A tuple of these values; null stands for SQL NULL.</summary>
+    /// <summary>Stands for a value that was left out of <see cref="Of"/>.</summary>
+    public static readonly string LeftOut = new("(left out)");
+
+    /// <summary>A tuple of these values; null stands for SQL NULL, and <see cref="LeftOut"/>, the object, for a value left out.</summary>
     public static byte[] Of(params ReadOnlySpan<string?> values)
     {
         var size = 2;
         foreach (var value in values)
-            size += value is null ? 1 : 5 + Encoding.UTF8.GetByteCount(value);
+            size += KindOf(value) != ColumnKind.Text ? 1 : 5 + Encoding.UTF8.GetByteCount(value!);
         var tuple = new byte[size];
         BinaryPrimitives.WriteInt16BigEndian(tuple, (short)values.Length);
         var rest = tuple.AsSpan(2);
         foreach (var value in values)
         {
-            rest[0] = (byte)(value is null ? ColumnKind.Null : ColumnKind.Text);
+            rest[0] = (byte)KindOf(value);
             rest = rest[1..];
-            if (value is null)
+            if (KindOf(value) != ColumnKind.Text)
                 continue;
-            var length = Encoding.UTF8.GetBytes(value, rest[4..]);
+            var length = Encoding.UTF8.GetBytes(value!, rest[4..]);
             BinaryPrimitives.WriteInt32BigEndian(rest, length);
             rest = rest[(4 + length)..];
         }
 
         return tuple;
     }
+
+    private static ColumnKind KindOf(string? value) =>
+        value is null ? ColumnKind.Null : ReferenceEquals(value, LeftOut) ? ColumnKind.Omitted : ColumnKind.Text;
 
     private static int Columns(ReadOnlySpan<byte> tuple)
     {
@@ -124,7 +130,7 @@ internal static class TupleData
             return at + 5 + length;
         }
 
-        if (kind is not (ColumnKind.Null or ColumnKind.Unchanged))
+        if (kind is not (ColumnKind.Null or ColumnKind.Unchanged or ColumnKind.Omitted))
             throw new InvalidDataException($"A row of the log has a column of kind 0x{(byte)kind:X2}, which the text protocol does not have.");
         column = new ColumnPlace(kind, at + 1, 0);
         return at + 1;

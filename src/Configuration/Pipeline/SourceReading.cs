@@ -36,7 +36,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
     {
         if (!PipelineReading.IsName(name))
             value.RefuseKey($"'{name}' is not a source name; write letters, digits, '_' and '-'");
-        if (value.AsSection("postgres", "tables", "backfill", "partitions", "window", "heartbeat", "values", "events") is not { } source)
+        if (value.AsSection("postgres", "tables", "backfill", "partitions", "window", "heartbeat", "values", "large_values", "events") is not { } source)
             return new SourceReading(name, value, null, null);
 
         var postgres = source.Require("postgres", "write 'postgres: { connection: … }'")?.AsSection("connection", "slot", "publication", "publish_via_partition_root");
@@ -62,6 +62,9 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         var window = source.Find("window")?.AsSection("changes", "bytes");
         var changes = window?.Find("changes")?.AsInteger(1_000, 10_000_000);
         var bytes = window?.Find("bytes")?.AsSize(1L << 20, 64L << 30);
+        var large = source.Find("large_values")?.AsSection("limit", "policy");
+        var limit = large?.Find("limit")?.AsSize(1 << 10, 1 << 30);
+        var policy = large?.Find("policy")?.AsWord("omit", "refuse");
         var heartbeat = source.Find("heartbeat")?.AsDuration(TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1), orZero: "none");
         if (connection?.AsText() is null || slot is null || publication is null || tables is null)
             return new SourceReading(name, value, tables, null);
@@ -74,6 +77,10 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
             WindowChanges = changes ?? defaults.WindowChanges,
             WindowBytes = bytes ?? defaults.WindowBytes,
             Values = values,
+            LargeValues = new LargeValueOptions
+            {
+                Limit = (int?)limit ?? defaults.LargeValues.Limit, Policy = policy == "refuse" ? LargeValuePolicy.Refuse : LargeValuePolicy.Omit,
+            },
             HeartbeatInterval = heartbeat ?? defaults.HeartbeatInterval,
         };
         if (read.HeartbeatEvents && read.HeartbeatInterval == TimeSpan.Zero)

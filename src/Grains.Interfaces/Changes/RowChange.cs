@@ -46,6 +46,9 @@ public sealed class RowChange
     /// <summary>The same among those of its table.</summary>
     [Id(11)] public int TableOrder { get; init; }
 
+    /// <summary>Whether a value was left out of the images because it is too long (<see cref="ColumnKind.Omitted"/>).</summary>
+    [Id(12)] public bool HasOmitted { get; init; }
+
     /// <summary>Bytes this change keeps in memory, roughly: what windows and buffers count.</summary>
     public int Size => 160 + (2 * Entity.Key.Length) + Before.Size + After.Size;
 }

@@ -11,6 +11,9 @@ public enum ColumnKind : byte
     /// <summary>An out-of-line (TOAST) value that the update did not touch and the log does not carry.</summary>
     Unchanged = (byte)'u',
 
+    /// <summary>A value that was left out because it is longer than its source allows (<see cref="Configuration.LargeValueOptions"/>).</summary>
+    Omitted = (byte)'o',
+
     /// <summary>A value in PostgreSQL's text form, UTF-8.</summary>
     Text = (byte)'t',
 }
@@ -103,7 +106,7 @@ public readonly struct RowImage
         public readonly Column Current => _current;
 
         /// <summary>Goes to the next column; false after the last.</summary>
-        /// <exception cref="InvalidDataException">The tuple holds a column kind that PostgreSQL's text protocol does not have.</exception>
+        /// <exception cref="InvalidDataException">The tuple holds a column of an unknown kind.</exception>
         public bool MoveNext()
         {
             if (_left == 0)
@@ -112,7 +115,7 @@ public readonly struct RowImage
             var kind = (ColumnKind)_rest[0];
             switch (kind)
             {
-                case ColumnKind.Null or ColumnKind.Unchanged:
+                case ColumnKind.Null or ColumnKind.Unchanged or ColumnKind.Omitted:
                     _current = new Column(kind, default);
                     _rest = _rest[1..];
                     return true;

@@ -90,6 +90,9 @@ public sealed record SourceConfiguration
     /// <summary>How values are written, where a table has no options of its own.</summary>
     public ValueOptions Values { get; init; } = ValueOptions.Default;
 
+    /// <summary>What becomes of values that are too long to pass through memory.</summary>
+    public LargeValueOptions LargeValues { get; init; } = new();
+
     /// <summary>Which events changes make, where a table has no options of its own.</summary>
     public EventOptions Events { get; init; } = EventOptions.Default;
 

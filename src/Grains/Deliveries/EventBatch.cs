@@ -1,4 +1,6 @@
 using System.Collections;
+using System.Globalization;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Sinks;
 using CdcOrleans.Grains.Interfaces.Storage;
 
@@ -27,6 +29,12 @@ internal abstract class EventBatch
         var scratch = _scratch ??= [];
         foreach (var output in plan.Outputs)
         {
+            if (change.Change.HasOmitted && plan.LargeValues.Policy == LargeValuePolicy.Refuse)
+            {
+                GiveUp(change, plan, output, string.Create(CultureInfo.InvariantCulture, $"A value is longer than {plan.LargeValues.Limit} bytes, the limit of large_values."));
+                continue;
+            }
+
             scratch.Clear();
             try
             {
@@ -36,7 +44,7 @@ internal abstract class EventBatch
             catch (Exception exception)
 #pragma warning restore CA1031
             {
-                GiveUp(change, plan, output, exception);
+                GiveUp(change, plan, output, $"The format '{output.Format.Name}' cannot write this change: {exception.GetType().Name}.");
                 continue;
             }
 
@@ -104,7 +112,7 @@ internal abstract class EventBatch
     }
 
     // The event does not exist, so the dead letter holds its identity alone; the row can be had from the entity or the table.
-    private void GiveUp(in CompletedChange change, TablePlan plan, TableOutput output, Exception exception)
+    private void GiveUp(in CompletedChange change, TablePlan plan, TableOutput output, string error)
     {
         foreach (var sink in output.Sinks)
         {
@@ -116,7 +124,7 @@ internal abstract class EventBatch
                 Topic = plan.Topic,
                 Key = null,
                 Value = null,
-                Error = $"The format '{output.Format.Name}' cannot write this change: {exception.GetType().Name}.",
+                Error = error,
             });
         }
     }

@@ -55,6 +55,7 @@ internal sealed class RouteTable
             InsertsOnly = table.InsertsOnly,
             Values = selection?.Values ?? _source.Values,
             Events = selection?.Events ?? _source.Events,
+            LargeValues = _source.LargeValues,
         };
     }
 }
@@ -73,6 +74,9 @@ internal sealed record TablePlan(string Table, string Topic, TableOutput[] Outpu
 
     /// <summary>How values are written.</summary>
     public ValueOptions Values { get; init; } = ValueOptions.Default;
+
+    /// <summary>What becomes of values that are too long.</summary>
+    public LargeValueOptions LargeValues { get; init; } = new();
 
     /// <summary>Which changes make events.</summary>
     public EventOptions Events { get; init; } = EventOptions.Default;

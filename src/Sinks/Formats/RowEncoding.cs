@@ -67,7 +67,7 @@ internal sealed class RowEncoding
             buffer.Raw(column.Lead);
             if (value.Kind == ColumnKind.Text)
                 ValueWriter.Write(buffer, column, value.Text);
-            else if (value.Kind == ColumnKind.Unchanged)
+            else if (value.Kind is ColumnKind.Unchanged or ColumnKind.Omitted)
                 ValueWriter.WriteUnavailable(buffer, column);
             else if (isKeyOnly && !column.Nullable)
                 ValueWriter.WriteZero(buffer, column);
@@ -165,7 +165,7 @@ internal sealed class RowEncoding
                 case ColumnKind.Text:
                     ValueWriter.Write(buffer, form, value.Text);
                     return true;
-                case ColumnKind.Unchanged:
+                case ColumnKind.Unchanged or ColumnKind.Omitted:
                     ValueWriter.WriteUnavailable(buffer, form);
                     return false;
                 default:

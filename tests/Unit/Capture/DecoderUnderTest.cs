@@ -33,6 +33,14 @@ internal sealed class DecoderUnderTest : ICaptureObserver
         _decoder.Announce(NotSelected, new CapturedRelation([], "public.other"));
     }
 
+    public const string LeftOut = "(left out)";
+
+    /// <summary>Whether values were left out of the messages.</summary>
+    public bool HasOmitted
+    {
+        init => _decoder.HasOmitted = value;
+    }
+
     /// <summary>The server's time with every message.</summary>
     public static readonly DateTime Clock = new(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc);
 
@@ -80,6 +88,7 @@ internal sealed class DecoderUnderTest : ICaptureObserver
             {
                 ColumnKind.Null => null,
                 ColumnKind.Unchanged => LogWriter.Unchanged,
+                ColumnKind.Omitted => LeftOut,
                 _ => Encoding.UTF8.GetString(column.Text),
             });
         }
