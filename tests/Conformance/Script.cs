@@ -2,13 +2,13 @@ namespace CdcOrleans.Conformance;
 
 /// <summary>
 /// A workload in SQL: blocks between blank lines, each sent by itself. The blocks before the line <c>-- run</c> prepare; those after
-/// it are what the peers must tell alike.
+/// it are what the peers must tell alike, with marks of their own among them (see <see cref="StepKind"/>).
 /// </summary>
 internal sealed class Script
 {
     private const string Mark = "-- run";
 
-    private Script(string name, IReadOnlyList<string> prepare, IReadOnlyList<string> run)
+    private Script(string name, IReadOnlyList<string> prepare, IReadOnlyList<Step> run)
     {
         Name = name;
         Prepare = prepare;
@@ -19,7 +19,7 @@ internal sealed class Script
 
     public IReadOnlyList<string> Prepare { get; }
 
-    public IReadOnlyList<string> Run { get; }
+    public IReadOnlyList<Step> Run { get; }
 
     private static string Folder => Path.Combine(AppContext.BaseDirectory, "Scripts");
 
@@ -32,6 +32,13 @@ internal sealed class Script
         var mark = Array.IndexOf(blocks, Mark);
         if (mark < 0)
             throw new InvalidDataException($"The script {name} has no block '{Mark}'.");
-        return new Script(name, blocks[..mark], blocks[(mark + 1)..]);
+        return new Script(name, blocks[..mark], [.. blocks[(mark + 1)..].Select(Step.Parse)]);
+    }
+
+    /// <summary>The same script with both peers stopped in its middle, while one block goes on.</summary>
+    public Script Interrupted()
+    {
+        var middle = Run.Count / 2;
+        return new Script(Name, Prepare, [.. Run.Take(middle), new Step(StepKind.Stop), Run[middle], new Step(StepKind.Start), .. Run.Skip(middle + 1)]);
     }
 }
