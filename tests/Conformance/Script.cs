@@ -2,17 +2,20 @@ namespace CdcOrleans.Conformance;
 
 /// <summary>
 /// A workload in SQL: blocks between blank lines, each sent by itself. The blocks before the line <c>-- run</c> prepare; those after
-/// it are what the peers must tell alike, with marks of their own among them (see <see cref="StepKind"/>).
+/// it are what the peers must tell alike, with marks of their own among them (see <see cref="StepKind"/>). A line <c>-- differs: …</c>
+/// names a difference that must be found, word by word; docs/compatibility.md says why ours is better.
 /// </summary>
 internal sealed class Script
 {
     private const string Mark = "-- run";
+    private const string Difference = "-- differs: ";
 
-    private Script(string name, IReadOnlyList<string> prepare, IReadOnlyList<Step> run)
+    private Script(string name, IReadOnlyList<string> prepare, IReadOnlyList<Step> run, IReadOnlyList<string> differences)
     {
         Name = name;
         Prepare = prepare;
         Run = run;
+        Differences = differences;
     }
 
     public string Name { get; }
@@ -20,6 +23,9 @@ internal sealed class Script
     public IReadOnlyList<string> Prepare { get; }
 
     public IReadOnlyList<Step> Run { get; }
+
+    /// <summary>Differences that are known.</summary>
+    public IReadOnlyList<string> Differences { get; }
 
     private static string Folder => Path.Combine(AppContext.BaseDirectory, "Scripts");
 
@@ -32,13 +38,16 @@ internal sealed class Script
         var mark = Array.IndexOf(blocks, Mark);
         if (mark < 0)
             throw new InvalidDataException($"The script {name} has no block '{Mark}'.");
-        return new Script(name, blocks[..mark], [.. blocks[(mark + 1)..].Select(Step.Parse)]);
+        var known = blocks[..mark].SelectMany(b => b.Split('\n')).Where(IsDifference).Select(l => l[Difference.Length..]);
+        return new Script(name, [.. blocks[..mark].Where(b => !IsDifference(b))], [.. blocks[(mark + 1)..].Select(Step.Parse)], [.. known]);
     }
 
     /// <summary>The same script with both peers stopped in its middle, while one block goes on.</summary>
     public Script Interrupted()
     {
         var middle = Run.Count / 2;
-        return new Script(Name, Prepare, [.. Run.Take(middle), new Step(StepKind.Stop), Run[middle], new Step(StepKind.Start), .. Run.Skip(middle + 1)]);
+        return new Script(Name, Prepare, [.. Run.Take(middle), new Step(StepKind.Stop), Run[middle], new Step(StepKind.Start), .. Run.Skip(middle + 1)], Differences);
     }
+
+    private static bool IsDifference(string text) => text.StartsWith(Difference, StringComparison.Ordinal);
 }
