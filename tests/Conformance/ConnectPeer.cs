@@ -1,6 +1,7 @@
-using System.Diagnostics;
+using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using CdcOrleans.Testing;
 
 namespace CdcOrleans.Conformance;
 
@@ -17,21 +18,6 @@ internal sealed class ConnectPeer : IAsyncDisposable
 
     /// <summary>What it is, with versions.</summary>
     public string Version { get; private set; } = "";
-
-    /// <summary>The script; null where there are no test servers.</summary>
-    public static string? FindScript()
-    {
-        if (Environment.GetEnvironmentVariable("CDC_TEST_SERVERS") is { Length: > 0 } folder)
-            return Path.Combine(folder, "bin", "connect");
-        for (var above = new DirectoryInfo(AppContext.BaseDirectory); above is not null; above = above.Parent)
-        {
-            var script = Path.Combine(above.FullName, "shared", "servers", "bin", "connect");
-            if (File.Exists(script))
-                return script;
-        }
-
-        return null;
-    }
 
     public static async Task<ConnectPeer> Start(string script, string bootstrap)
     {
@@ -66,21 +52,29 @@ internal sealed class ConnectPeer : IAsyncDisposable
             settings[option] = value;
         using (var answer = await _http.PutAsJsonAsync($"connectors/{name}/config", settings))
             answer.EnsureSuccessStatusCode();
-        for (var deadline = DateTime.UtcNow.AddSeconds(60); ; await Task.Delay(100))
-        {
-            using var answer = await _http.GetAsync(new Uri($"connectors/{name}/status", UriKind.Relative));
-            var status = answer.IsSuccessStatusCode ? await answer.Content.ReadFromJsonAsync<JsonElement>() : default;
-            if (answer.IsSuccessStatusCode && status.GetProperty("tasks").EnumerateArray().Any(t => t.GetProperty("state").GetString() == "RUNNING"))
-                return;
-            if (DateTime.UtcNow > deadline)
-                throw new TimeoutException($"The connector did not run within 60 s: {status}");
-        }
+        await Until(name, status => Tasks(status).Any(t => t == "RUNNING"));
     }
 
+    /// <summary>Stops a connector; what it has written is kept, and where it was.</summary>
+    public async Task Stop(string name)
+    {
+        await Put($"connectors/{name}/stop");
+        await Until(name, status => !Tasks(status).Any());
+    }
+
+    /// <summary>Lets a stopped connector go on.</summary>
+    public async Task Resume(string name)
+    {
+        await Put($"connectors/{name}/resume");
+        await Until(name, status => Tasks(status).Any(t => t == "RUNNING"));
+    }
+
+    /// <summary>Ends a connector, where there is one of this name.</summary>
     public async Task Remove(string name)
     {
         using var answer = await _http.DeleteAsync(new Uri($"connectors/{name}", UriKind.Relative));
-        answer.EnsureSuccessStatusCode();
+        if (answer.StatusCode != HttpStatusCode.NotFound)
+            answer.EnsureSuccessStatusCode();
     }
 
     public async ValueTask DisposeAsync()
@@ -90,19 +84,27 @@ internal sealed class ConnectPeer : IAsyncDisposable
         Directory.Delete(_data, recursive: true);
     }
 
-    private async Task<string> Run(string action, params string[] arguments)
+    private static IEnumerable<string?> Tasks(JsonElement status) =>
+        status.GetProperty("tasks").EnumerateArray().Select(t => t.GetProperty("state").GetString());
+
+    private async Task Put(string path)
     {
-        var start = new ProcessStartInfo("/bin/sh")
-        {
-            WorkingDirectory = "/",
-            RedirectStandardOutput = true,
-            ArgumentList = { "-c", "exec \"$@\" 2>/dev/null </dev/null", "sh", _script, action, "--data", _data },
-        };
-        foreach (var argument in arguments)
-            start.ArgumentList.Add(argument);
-        using var process = Process.Start(start) ?? throw new InvalidOperationException($"{_script} did not start.");
-        var line = await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(3));
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(3));
-        return process.ExitCode == 0 ? line ?? "" : throw new InvalidOperationException($"{_script} {action} ended with code {process.ExitCode}.");
+        using var answer = await _http.PutAsync(new Uri(path, UriKind.Relative), null);
+        answer.EnsureSuccessStatusCode();
     }
+
+    private async Task Until(string name, Func<JsonElement, bool> condition)
+    {
+        for (var deadline = DateTime.UtcNow.AddSeconds(60); ; await Task.Delay(100))
+        {
+            using var answer = await _http.GetAsync(new Uri($"connectors/{name}/status", UriKind.Relative));
+            var status = answer.IsSuccessStatusCode ? await answer.Content.ReadFromJsonAsync<JsonElement>() : default;
+            if (answer.IsSuccessStatusCode && condition(status))
+                return;
+            if (DateTime.UtcNow > deadline)
+                throw new TimeoutException($"The connector was waited for 60 s: {status}");
+        }
+    }
+
+    private Task<string> Run(string action, params string[] arguments) => TestServers.Run(_script, [action, "--data", _data, .. arguments]);
 }

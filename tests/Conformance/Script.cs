@@ -2,24 +2,30 @@ namespace CdcOrleans.Conformance;
 
 /// <summary>
 /// A workload in SQL: blocks between blank lines, each sent by itself. The blocks before the line <c>-- run</c> prepare; those after
-/// it are what the peers must tell alike.
+/// it are what the peers must tell alike, with marks of their own among them (see <see cref="StepKind"/>). A line <c>-- differs: …</c>
+/// names a difference that must be found, word by word; docs/compatibility.md says why ours is better.
 /// </summary>
 internal sealed class Script
 {
     private const string Mark = "-- run";
+    private const string Difference = "-- differs: ";
 
-    private Script(string name, IReadOnlyList<string> prepare, IReadOnlyList<string> run)
+    private Script(string name, IReadOnlyList<string> prepare, IReadOnlyList<Step> run, IReadOnlyList<string> differences)
     {
         Name = name;
         Prepare = prepare;
         Run = run;
+        Differences = differences;
     }
 
     public string Name { get; }
 
     public IReadOnlyList<string> Prepare { get; }
 
-    public IReadOnlyList<string> Run { get; }
+    public IReadOnlyList<Step> Run { get; }
+
+    /// <summary>Differences that are known.</summary>
+    public IReadOnlyList<string> Differences { get; }
 
     private static string Folder => Path.Combine(AppContext.BaseDirectory, "Scripts");
 
@@ -32,6 +38,16 @@ internal sealed class Script
         var mark = Array.IndexOf(blocks, Mark);
         if (mark < 0)
             throw new InvalidDataException($"The script {name} has no block '{Mark}'.");
-        return new Script(name, blocks[..mark], blocks[(mark + 1)..]);
+        var known = blocks[..mark].SelectMany(b => b.Split('\n')).Where(IsDifference).Select(l => l[Difference.Length..]);
+        return new Script(name, [.. blocks[..mark].Where(b => !IsDifference(b))], [.. blocks[(mark + 1)..].Select(Step.Parse)], [.. known]);
     }
+
+    /// <summary>The same script with both peers stopped in its middle, while one block goes on.</summary>
+    public Script Interrupted()
+    {
+        var middle = Run.Count / 2;
+        return new Script(Name, Prepare, [.. Run.Take(middle), new Step(StepKind.Stop), Run[middle], new Step(StepKind.Start), .. Run.Skip(middle + 1)], Differences);
+    }
+
+    private static bool IsDifference(string text) => text.StartsWith(Difference, StringComparison.Ordinal);
 }

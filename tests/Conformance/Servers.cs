@@ -1,8 +1,10 @@
 using CdcOrleans.Conformance;
 using CdcOrleans.Testing;
 using Xunit;
+using Xunit.v3;
 
 [assembly: AssemblyFixture(typeof(Servers))]
+[assembly: Parallelization(Mode = Xunit.Sdk.ParallelMode.All)]
 
 namespace CdcOrleans.Conformance;
 
@@ -19,9 +21,9 @@ public sealed class Servers : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        Postgres = await PostgresServer.Start("max_replication_slots=40", "max_wal_senders=40");
+        Postgres = await PostgresServer.Start("max_replication_slots=100", "max_wal_senders=100", "max_prepared_transactions=10");
         Kafka = await KafkaBroker.Start();
-        if (Kafka.IsReal && ConnectPeer.FindScript() is { } script)
+        if (Kafka.IsReal && TestServers.Find("connect") is { } script)
             _peer = await ConnectPeer.Start(script, Kafka.Bootstrap);
     }
 

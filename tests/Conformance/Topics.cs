@@ -7,27 +7,37 @@ namespace CdcOrleans.Conformance;
 /// <summary>Reads what was written under a prefix.</summary>
 internal static class Topics
 {
-    /// <summary>The last table that a script writes; its event says that the others are there, or almost.</summary>
-    public const string Finish = "public.finish";
+    // The table of marks: the event of one says that what was committed before is there, or almost.
+    private const string Marks = "public.finish";
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Waits for the last table's event, and then until nothing more comes; returns all other records.</summary>
-    public static async Task<IReadOnlyList<TopicRecord>> Read(string bootstrap, string prefix, CancellationToken cancel)
+    /// <summary>Waits for so many marks.</summary>
+    public static async Task Marked(string bootstrap, string prefix, int marks)
     {
-        var before = -1;
-        var since = DateTime.UtcNow;
-        for (var deadline = DateTime.UtcNow + Patience; ; await Task.Delay(500, cancel))
+        for (var deadline = DateTime.UtcNow + Patience; ; await Task.Delay(Pause))
         {
-            var records = ReadAll(bootstrap, prefix);
-            var isComplete = records.Any(r => r.Topic == Finish);
+            var records = await Task.Run(() => ReadAll(bootstrap, prefix));
+            if (records.Count(r => r.Topic == Marks) >= marks)
+                return;
+            if (DateTime.UtcNow > deadline)
+                throw new TimeoutException($"{prefix}: {records.Count} records came in {Patience.TotalSeconds:0} s, and mark {marks} is not among them: {string.Join(", ", records.GroupBy(r => r.Topic).Select(g => $"{g.Key} {g.Count()}"))}");
+        }
+    }
+
+    /// <summary>Waits until nothing more comes; returns everything but the marks.</summary>
+    public static async Task<IReadOnlyList<TopicRecord>> Read(string bootstrap, string prefix)
+    {
+        var (before, since) = (-1, DateTime.UtcNow);
+        for (; ; await Task.Delay(Pause))
+        {
+            var records = await Task.Run(() => ReadAll(bootstrap, prefix));
             if (records.Count != before)
                 (before, since) = (records.Count, DateTime.UtcNow);
-            if (isComplete && DateTime.UtcNow - since >= Quiet)
-                return [.. records.Where(r => r.Topic != Finish)];
-            if (DateTime.UtcNow > deadline)
-                throw new TimeoutException($"{prefix}: {records.Count} records came in {Patience.TotalSeconds:0} s, and the last is not among them: {string.Join(", ", records.GroupBy(r => r.Topic).Select(g => $"{g.Key} {g.Count()}"))}");
+            if (DateTime.UtcNow - since >= Quiet)
+                return [.. records.Where(r => r.Topic != Marks)];
         }
     }
 

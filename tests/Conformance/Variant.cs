@@ -24,15 +24,16 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
                 ["skipped.operations"] = "u,t", ["tombstones.on.delete"] = "false", ["message.prefix.include.list"] = "note",
             },
         },
+        new("interrupted") { IsInterrupted = true },
     ];
 
-    /// <summary>The scripts and the variants they are run under: every script by default, and that of types under all.</summary>
+    /// <summary>The scripts and the variants they are run under: every script by default, and that of types under all options.</summary>
     public static readonly IReadOnlyList<(string Script, string Variant)> Runs =
-        
     [
         .. Script.All.Select(s => (s, "default")),
         .. All.Where(v => v.Options.Count > 0).Select(v => ("types", v.Name)),
         ("streams", "told"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "told"), ("keyless", "told"),
+        ("operations", "interrupted"), ("keys", "interrupted"), ("schema-changes", "interrupted"),
     ];
 
     /// <summary>Ours, as the mapping <c>events</c> of <c>cdc.yaml</c>.</summary>
@@ -40,6 +41,9 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
 
     /// <summary>The peer's of the same meaning.</summary>
     public IReadOnlyDictionary<string, string> OfEvents { get; private init; } = new Dictionary<string, string>();
+
+    /// <summary>Whether both peers are stopped in the middle and started again.</summary>
+    public bool IsInterrupted { get; private init; }
 
     public static Variant Named(string name) => All.First(v => v.Name == name);
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Confluent.Kafka;
 
 namespace CdcOrleans.Testing;
@@ -39,10 +38,10 @@ public sealed class KafkaBroker : IAsyncDisposable
     {
         if (Environment.GetEnvironmentVariable("CDC_TEST_KAFKA") is { Length: > 0 } given)
             return new KafkaBroker("real (CDC_TEST_KAFKA)", given);
-        if (FindScript() is { } script)
+        if (TestServers.Find("broker") is { } script)
         {
             var data = Path.Combine(Path.GetTempPath(), $"cdc-kafka-{Guid.NewGuid():N}");
-            var bootstrap = await Run(script, ["start", "--data", data, .. settings.SelectMany(s => new[] { "--set", s })]);
+            var bootstrap = await TestServers.Run(script, ["start", "--data", data, .. settings.SelectMany(s => new[] { "--set", s })]);
             return new KafkaBroker("real (started for the tests)", bootstrap, script, data);
         }
 
@@ -50,10 +49,10 @@ public sealed class KafkaBroker : IAsyncDisposable
     }
 
     /// <summary>Stops our broker, with a signal to its process: TERM, or KILL for a crash.</summary>
-    public async Task Stop(string signal = "TERM") => await Run(Script, ["stop", "--data", _data!, "--signal", signal]);
+    public async Task Stop(string signal = "TERM") => await TestServers.Run(Script, ["stop", "--data", _data!, "--signal", signal]);
 
     /// <summary>Starts our broker again, on what it held and at the same address.</summary>
-    public async Task StartAgain() => await Run(Script, ["start", "--data", _data!]);
+    public async Task StartAgain() => await TestServers.Run(Script, ["start", "--data", _data!]);
 
     /// <summary>Sends our broker's process a signal: STOP freezes it, CONT lets it go on.</summary>
     public Task Signal(string signal) => Stop(signal);
@@ -87,42 +86,5 @@ public sealed class KafkaBroker : IAsyncDisposable
         using var admin = new DependentAdminClientBuilder(producer.Handle).Build();
         var addresses = admin.GetMetadata(TimeSpan.FromSeconds(10)).Brokers.Select(b => $"{b.Host}:{b.Port}");
         return new KafkaBroker("mock", string.Join(',', addresses), mock: producer);
-    }
-
-    private static string? FindScript()
-    {
-        if (Environment.GetEnvironmentVariable("CDC_TEST_SERVERS") is { Length: > 0 } folder)
-        {
-            var named = Path.Combine(folder, "bin", "broker");
-            return File.Exists(named) ? named : throw new InvalidOperationException($"CDC_TEST_SERVERS names '{folder}', which has no bin/broker.");
-        }
-
-        for (var above = new DirectoryInfo(AppContext.BaseDirectory); above is not null; above = above.Parent)
-        {
-            var script = Path.Combine(above.FullName, "shared", "servers", "bin", "broker");
-            if (File.Exists(script))
-                return script;
-        }
-
-        return null;
-    }
-
-    // The broker inherits its streams from the script: only the first line of the output is read, and errors go nowhere.
-    private static async Task<string> Run(string script, string[] arguments)
-    {
-        var start = new ProcessStartInfo("/bin/sh")
-        {
-            WorkingDirectory = "/",
-            RedirectStandardOutput = true,
-            ArgumentList = { "-c", "exec \"$@\" 2>/dev/null </dev/null", "sh", script },
-        };
-        foreach (var argument in arguments)
-            start.ArgumentList.Add(argument);
-        using var process = Process.Start(start) ?? throw new InvalidOperationException($"{script} did not start.");
-        var line = await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(2));
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(2));
-        if (process.ExitCode != 0)
-            throw new InvalidOperationException($"{Path.GetFileName(script)} {string.Join(' ', arguments)} ended with code {process.ExitCode}.");
-        return line ?? "";
     }
 }

@@ -1,9 +1,5 @@
 CREATE TABLE item (id int PRIMARY KEY, a int, b text)
 
-CREATE TABLE moved (id int PRIMARY KEY, v text); CREATE SCHEMA elsewhere
-
-CREATE TABLE parted (id int, region text, v int, PRIMARY KEY (id, region)) PARTITION BY LIST (region); CREATE TABLE parted_eu PARTITION OF parted FOR VALUES IN ('eu'); CREATE TABLE parted_us PARTITION OF parted FOR VALUES IN ('us')
-
 -- run
 
 INSERT INTO item VALUES (1, 1, 'one')

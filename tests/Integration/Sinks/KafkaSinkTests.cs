@@ -69,7 +69,7 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
         var records = topic.Read(2);
         Assert.Equal(["{}", "null"], records.Select(r => KafkaTopic.Text(r.Message.Value)));
         Assert.Equal(
-            ["cdc.id=shop:16/B374D848:3", "cdc.version=16/B374D848/3", "cdc.origin=backfill", "cdc.schema=3", "own=x"],
+            ["cdc.id=shop:16/B374D848:3", "cdc.version=16/B374D848/3", "cdc.origin=stream", "cdc.schema=3", "own=x"],
             records[0].Message.Headers.Select(h => $"{h.Key}={Encoding.UTF8.GetString(h.GetValueBytes())}"));
         Assert.Equal(4, records[1].Message.Headers.Count);
     }

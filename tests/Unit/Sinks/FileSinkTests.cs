@@ -3,6 +3,7 @@ using System.Text.Json;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Sinks;
 using CdcOrleans.Sinks.File;
+using CdcOrleans.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

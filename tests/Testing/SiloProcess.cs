@@ -4,10 +4,10 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 
-namespace CdcOrleans.Cluster;
+namespace CdcOrleans.Testing;
 
 /// <summary>The product as a user runs it: a process of its own, told to stop or killed by signal.</summary>
-internal sealed class SiloProcess : IAsyncDisposable
+public sealed class SiloProcess : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
@@ -159,7 +159,7 @@ internal sealed class SiloProcess : IAsyncDisposable
 
     private static string FindProduct()
     {
-        // tests/Cluster/bin/<configuration>/net10.0/ → src/Silo/bin/<configuration>/net10.0/
+        // tests/<suite>/bin/<configuration>/net10.0/ → src/Silo/bin/<configuration>/net10.0/
         var own = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
         var configuration = own.Parent!.Name;
         var root = own;

@@ -2,10 +2,10 @@ using System.Text;
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Sinks;
 
-namespace CdcOrleans.Integration.Sinks;
+namespace CdcOrleans.Testing;
 
 /// <summary>A delivery that a test waits for.</summary>
-internal sealed class TestDelivery(params SinkEvent[] events) : Delivery
+public sealed class TestDelivery(params SinkEvent[] events) : Delivery
 {
     private readonly TaskCompletionSource _completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -23,7 +23,7 @@ internal sealed class TestDelivery(params SinkEvent[] events) : Delivery
         Value = value is null ? null : Encoding.UTF8.GetBytes(value),
         Source = "shop",
         Version = new ChangeVersion(new Lsn(0x16_B374D848), ordinal),
-        Origin = EventOrigin.Backfill,
+        Origin = EventOrigin.Stream,
         SchemaVersion = 3,
         Headers = headers.Length == 0 ? null : headers,
     };

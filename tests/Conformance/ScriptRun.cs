@@ -1,0 +1,143 @@
+using CdcOrleans.Testing;
+using Npgsql;
+
+namespace CdcOrleans.Conformance;
+
+/// <summary>A script under way: its database, and the peers that follow it.</summary>
+internal sealed class ScriptRun : IAsyncDisposable
+{
+    private readonly Servers _servers;
+    private readonly Variant _variant;
+    private readonly string _database;
+    private readonly string _connection;
+    private readonly string _folder = Directory.CreateTempSubdirectory("cdc-conformance-").FullName;
+    private readonly Dictionary<string, NpgsqlConnection> _sessions = [];
+    private SiloProcess? _silo;
+    private int _marks;
+
+    private ScriptRun(Servers servers, Variant variant, string database)
+    {
+        _servers = servers;
+        _variant = variant;
+        _database = database;
+        _connection = servers.Postgres.Connection(database);
+    }
+
+    /// <summary>Prefix of our topics.</summary>
+    public string Ours => $"ours-{_database}";
+
+    /// <summary>Prefix of the peer's topics.</summary>
+    public string Theirs => $"theirs-{_database}";
+
+    /// <summary>Prepares a database and starts both peers on it.</summary>
+    public static async Task<ScriptRun> Begin(Servers servers, Script script, Variant variant)
+    {
+        var run = new ScriptRun(servers, variant, $"{script.Name.Replace('-', '_')}_{Guid.NewGuid():N}"[..30]);
+        try
+        {
+            await servers.Postgres.CreateDatabase(run._database);
+            foreach (var block in script.Prepare)
+                await PostgresServer.Execute(run._connection, block);
+            await PostgresServer.Execute(run._connection, "CREATE TABLE public.finish (id int PRIMARY KEY)");
+            await PostgresServer.Execute(run._connection, "CREATE PUBLICATION theirs FOR ALL TABLES WITH (publish_via_partition_root = true)");
+            await Task.WhenAll(
+                run.StartOurs(),
+                servers.Peer?.Capture(run.Theirs, servers.Postgres.Port, run._database, variant.Settings) ?? Task.CompletedTask);
+            return run;
+        }
+        catch
+        {
+            await run.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Does what a block of the script asks for.</summary>
+    public async Task Play(Step step)
+    {
+        switch (step.Kind)
+        {
+            case StepKind.Settle:
+                await Settle();
+                break;
+            case StepKind.Stop:
+                await Task.WhenAll(StopOurs(), _servers.Peer?.Stop(Theirs) ?? Task.CompletedTask);
+                break;
+            case StepKind.Start:
+                await Task.WhenAll(StartOurs(), _servers.Peer?.Resume(Theirs) ?? Task.CompletedTask);
+                break;
+            case StepKind.Sql when step.Session is { } name:
+                await InSession(name, step.Sql);
+                break;
+            default:
+                await PostgresServer.Execute(_connection, step.Sql);
+                break;
+        }
+    }
+
+    /// <summary>Waits until both peers have told all that was committed.</summary>
+    public async Task Settle()
+    {
+        await PostgresServer.Execute(_connection, $"INSERT INTO public.finish VALUES ({++_marks})");
+        await Topics.Marked(_servers.Kafka.Bootstrap, Ours, _marks);
+        if (_servers.Peer is not null)
+            await Topics.Marked(_servers.Kafka.Bootstrap, Theirs, _marks);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var session in _sessions.Values)
+            await session.DisposeAsync();
+        if (_silo is not null)
+            await _silo.DisposeAsync();
+        if (_servers.Peer is { } peer)
+            await peer.Remove(Theirs);
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private async Task StartOurs()
+    {
+        var gateway = new Uri($"http://127.0.0.1:{PostgresServer.FreePort()}");
+        var configuration = Path.Combine(_folder, "cdc.yaml");
+        await File.WriteAllTextAsync(configuration, Configuration(gateway));
+        _silo = SiloProcess.Launch(gateway, "run", "--config", configuration);
+        await _silo.Ready();
+    }
+
+    private async Task StopOurs()
+    {
+        await _silo!.Stop();
+        await _silo.DisposeAsync();
+        _silo = null;
+    }
+
+    private async Task InSession(string name, string sql)
+    {
+        if (!_sessions.TryGetValue(name, out var session))
+        {
+            _sessions[name] = session = new NpgsqlConnection(_connection + ";Pooling=false");
+            await session.OpenAsync();
+        }
+
+        await using var command = new NpgsqlCommand(sql, session);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private string Configuration(Uri gateway) => $$"""
+        cluster: { id: {{Ours.Replace('_', '-')}}, silo_port: 0, client_port: 0 }
+        control:
+          connection: {{_servers.Postgres.Connection(_database + "_control")}}
+        sources:
+          {{Ours}}:
+            postgres: { connection: "{{_connection}}", slot: our_{{_database}}, publication: ours }
+            tables: ["*.*"]
+            heartbeat: 0
+            values: {{_variant.Values}}
+            events: {{_variant.Events}}
+        sinks:
+          out: { type: kafka, bootstrap: "{{_servers.Kafka.Bootstrap}}" }
+        routes:
+          - { from: "{{Ours}}.*", to: out, format: debezium }
+        gateway: { listen: "{{gateway.ToString().TrimEnd('/')}}" }
+        """;
+}
