@@ -5,25 +5,30 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 /// <summary>What the catalog knows of a relation and the log does not say. The catalog may be ahead of the log.</summary>
 internal sealed record CatalogFacts
 {
-    /// <summary>Whether the relation still exists.</summary>
-    public required bool Exists { get; init; }
+    /// <summary>The relation's columns in the order of their creation, with those dropped since; empty when it does not exist any more.</summary>
+    public required IReadOnlyList<CatalogAttribute> Attributes { get; init; }
 
-    /// <summary>The primary key's columns in its declared order; empty without one.</summary>
-    public required IReadOnlyList<string> PrimaryKey { get; init; }
+    /// <summary>The primary key's columns in its declared order, as indexes into <see cref="Attributes"/>; empty without one.</summary>
+    public required IReadOnlyList<int> PrimaryKey { get; init; }
 
     /// <summary>
-    /// The columns of the first unique index, by name, that can stand for a key: whole, on columns that are NOT NULL. Empty without one.
+    /// The same of the first unique index, by name, that can stand for a key: whole, on columns that are NOT NULL. Empty without one.
     /// </summary>
-    public required IReadOnlyList<string> UniqueIndex { get; init; }
-
-    /// <summary>Names of columns declared NOT NULL.</summary>
-    public required IReadOnlySet<string> NotNull { get; init; }
-
-    /// <summary>Defaults of columns that have a constant one, in text form.</summary>
-    public required IReadOnlyDictionary<string, string> Defaults { get; init; }
+    public required IReadOnlyList<int> UniqueIndex { get; init; }
 
     /// <summary>Types of the relation message's columns, in its order.</summary>
     public required IReadOnlyList<CatalogType> Types { get; init; }
+}
+
+/// <summary>A column as the catalog has it now.</summary>
+/// <param name="Name">Its name; meaningless when dropped.</param>
+/// <param name="TypeOid">Oid of its type, the domain's where it is one; 0 when dropped.</param>
+/// <param name="NotNull">Whether it is declared NOT NULL.</param>
+/// <param name="Default">Its default in text form, where it is a constant.</param>
+internal sealed record CatalogAttribute(string Name, uint TypeOid, bool NotNull, string? Default)
+{
+    /// <summary>Whether it was dropped.</summary>
+    public bool IsDropped => TypeOid == 0;
 }
 
 /// <summary>A column's type with domains resolved.</summary>

@@ -30,7 +30,7 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     private async Task<TableSchema> Shape(RelationMessage relation, CancellationToken cancellation)
     {
         var facts = await catalog.Describe(relation, cancellation);
-        if (!facts.Exists && await schemas.FindLatest(source.Name, $"{relation.Schema}.{relation.Name}", cancellation) is { } known
+        if (facts.Attributes.Count == 0 && await schemas.FindLatest(source.Name, $"{relation.Schema}.{relation.Name}", cancellation) is { } known
             && RelationShape.Fits(known, relation))
             return known;
         return await Number(RelationShape.Of(relation, facts), cancellation);

@@ -8,18 +8,18 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 /// <summary>Asks the source's catalog for what relation messages lack.</summary>
 internal sealed class RelationCatalog(NpgsqlDataSource database)
 {
+    // Generated columns are not in the log.
     private const string Columns = """
-        SELECT a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
-        FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = ''
-        WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+        SELECT a.attnum, a.attname, a.atttypid, a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
+        FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attrelid = $1 AND a.attnum > 0 AND a.attgenerated = ''
+        ORDER BY a.attnum
         """;
 
     // The primary key, or what can stand for it: a whole unique index on columns that are NOT NULL, the first by name.
     private const string Key = """
-        SELECT a.attname, i.indisprimary
-        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-        CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, place)
-        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
+        SELECT u.attnum, i.indisprimary
+        FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, place)
         WHERE u.place <= i.indnkeyatts AND i.indexrelid = (
             SELECT k.indexrelid FROM pg_index k JOIN pg_class n ON n.oid = k.indexrelid
             WHERE k.indrelid = $1 AND k.indisunique AND k.indisvalid AND k.indpred IS NULL AND k.indexprs IS NULL
@@ -59,27 +59,23 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
     public async Task<CatalogFacts> Describe(RelationMessage relation, CancellationToken cancellation)
     {
         await using var connection = await database.OpenConnectionAsync(cancellation);
-        var exists = false;
-        var notNull = new HashSet<string>(StringComparer.Ordinal);
-        var defaults = new Dictionary<string, string>(StringComparer.Ordinal);
+        var attributes = new List<CatalogAttribute>();
+        var numbers = new List<short>();
         await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation))
         {
             while (await rows.ReadAsync(cancellation))
             {
-                exists = true;
-                var column = rows.GetString(0);
-                if (rows.GetBoolean(1))
-                    notNull.Add(column);
-                if (!rows.IsDBNull(2) && ConstantExpression.TextOf(rows.GetString(2)) is { } constant)
-                    defaults.Add(column, constant);
+                numbers.Add(rows.GetInt16(0));
+                attributes.Add(new CatalogAttribute(
+                    rows.GetString(1), rows.GetFieldValue<uint>(2), rows.GetBoolean(3), rows.IsDBNull(4) ? null : ConstantExpression.TextOf(rows.GetString(4))));
             }
         }
 
-        List<string> primaryKey = [], uniqueIndex = [];
+        List<int> primaryKey = [], uniqueIndex = [];
         await using (var rows = await Ask(connection, Key, relation.Oid, cancellation))
         {
             while (await rows.ReadAsync(cancellation))
-                (rows.GetBoolean(1) ? primaryKey : uniqueIndex).Add(rows.GetString(0));
+                (rows.GetBoolean(1) ? primaryKey : uniqueIndex).Add(numbers.IndexOf(rows.GetInt16(0)));
         }
 
         var types = new List<CatalogType>(relation.Columns.Count);
@@ -100,10 +96,7 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
             }
         }
 
-        return new CatalogFacts
-        {
-            Exists = exists, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex, NotNull = notNull, Defaults = defaults, Types = types,
-        };
+        return new CatalogFacts { Attributes = attributes, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex, Types = types };
     }
 
     private static async Task<NpgsqlDataReader> Ask(NpgsqlConnection connection, string query, uint relation, CancellationToken cancellation)

@@ -9,20 +9,21 @@ internal static class RelationShape
     /// <summary>The shape, not numbered yet. Its key is empty when nothing can stand for one.</summary>
     public static TableSchema Of(RelationMessage relation, CatalogFacts catalog)
     {
-        var key = Key(relation, catalog);
+        var places = ColumnAlignment.Of(relation.Columns, catalog.Attributes);
+        var key = Key(relation, catalog, places);
         var columns = new ColumnSchema[relation.Columns.Count];
         for (var i = 0; i < columns.Length; i++)
         {
-            var name = relation.Columns[i].Name;
+            var attribute = Array.IndexOf(places, i) is >= 0 and var index && !catalog.Attributes[index].IsDropped ? catalog.Attributes[index] : null;
             columns[i] = new ColumnSchema
             {
-                Name = name,
+                Name = relation.Columns[i].Name,
                 TypeOid = catalog.Types[i].Oid,
                 TypeModifier = catalog.Types[i].Modifier,
                 TypeName = catalog.Types[i].Name,
                 Element = catalog.Types[i].Element,
-                Nullable = !catalog.NotNull.Contains(name) && !key.Contains(i),
-                Default = catalog.Defaults.GetValueOrDefault(name),
+                Nullable = attribute is not { NotNull: true } && !key.Contains(i),
+                Default = attribute?.Default,
             };
         }
 
@@ -38,36 +39,23 @@ internal static class RelationShape
         known.Columns.Select(c => c.Name).SequenceEqual(relation.Columns.Select(c => c.Name))
         && (relation.Identity == ReplicaIdentity.Full || known.Key.Order().SequenceEqual(Identity(relation)));
 
-    // The log says which columns identify a row; only the catalog knows their declared order, and it may be ahead of the log.
-    private static int[] Key(RelationMessage relation, CatalogFacts catalog)
+    // The log says which columns identify a row, unless all do; only the catalog knows their declared order, and it may be ahead.
+    private static int[] Key(RelationMessage relation, CatalogFacts catalog, int[] places)
     {
-        var primaryKey = Places(relation, catalog.PrimaryKey);
+        var primaryKey = Placed(catalog.PrimaryKey, places);
         var identity = Identity(relation);
         if (identity.Length > 0 && relation.Identity != ReplicaIdentity.Full)
             return primaryKey.Order().SequenceEqual(identity) ? primaryKey : identity;
-        return primaryKey.Length > 0 ? primaryKey : Places(relation, catalog.UniqueIndex);
+        return primaryKey.Length > 0 ? primaryKey : Placed(catalog.UniqueIndex, places);
     }
 
     private static int[] Identity(RelationMessage relation) =>
         [.. Enumerable.Range(0, relation.Columns.Count).Where(i => relation.Columns[i].InIdentity)];
 
     // Empty unless the relation has all of them.
-    private static int[] Places(RelationMessage relation, IReadOnlyList<string> columns)
+    private static int[] Placed(IReadOnlyList<int> attributes, int[] places)
     {
-        var places = new int[columns.Count];
-        for (var i = 0; i < places.Length; i++)
-        {
-            places[i] = -1;
-            for (var c = 0; c < relation.Columns.Count; c++)
-            {
-                if (relation.Columns[c].Name == columns[i])
-                    places[i] = c;
-            }
-
-            if (places[i] < 0)
-                return [];
-        }
-
-        return places;
+        int[] placed = [.. attributes.Select(a => a < 0 ? -1 : places[a])];
+        return placed.Contains(-1) ? [] : placed;
     }
 }

@@ -32,6 +32,9 @@ internal sealed class InProcessCluster : IAsyncDisposable
 
     public InProcessTestCluster Cluster { get; }
 
+    /// <summary>The control database's stores, for a look behind the grains.</summary>
+    public ControlStores Control => _control;
+
     /// <summary>Connection string of the captured database.</summary>
     public string Source { get; }
 
@@ -39,11 +42,14 @@ internal sealed class InProcessCluster : IAsyncDisposable
     public ConcurrentQueue<Received> Delivered { get; }
 
     public static async Task<InProcessCluster> Start(
-        ControlServer server, PostgresServer sources, short silos, string schema, Func<SourceConfiguration, SourceConfiguration>? configure = null)
+        ControlServer server, PostgresServer sources, short silos, string schema, Func<SourceConfiguration, SourceConfiguration>? configure = null,
+        Func<string, Task>? prepare = null)
     {
         var control = await server.Migrated();
         var source = await sources.CreateDatabase($"source_{Guid.NewGuid():N}");
         await PostgresServer.Execute(source, schema);
+        if (prepare is not null)
+            await prepare(source);
         var captured = new SourceConfiguration
         {
             Name = "shop", Connection = source, Slot = $"slot_{Guid.NewGuid():N}", Publication = "cdc",

@@ -37,7 +37,7 @@ public sealed class RelationShapeTests
     [InlineData('d', false, true)]
     public void A_unique_index_stands_in_for_a_key(char identity, bool flagged, bool insertsOnly)
     {
-        var shape = RelationShape.Of(Relation((ReplicaIdentity)identity, flagged, flagged, flagged), Catalog() with { UniqueIndex = ["c", "b"] });
+        var shape = RelationShape.Of(Relation((ReplicaIdentity)identity, flagged, flagged, flagged), Catalog() with { UniqueIndex = [2, 1] });
         Assert.Equal([2, 1], shape.Key);
         Assert.Equal(insertsOnly, shape.InsertsOnly);
     }
@@ -74,8 +74,16 @@ public sealed class RelationShapeTests
         Columns = [.. flags.Select((flag, i) => new RelationColumn(flag, ((char)('a' + i)).ToString(), 23, -1))],
     };
 
-    private static CatalogFacts Catalog(params string[] key) => new()
+    // Columns a, b and c, and those that came later.
+    private static CatalogFacts Catalog(params string[] key)
     {
-        Exists = true, PrimaryKey = key, UniqueIndex = [], Defaults = new Dictionary<string, string> { ["b"] = "7" }, NotNull = key.ToHashSet(), Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 3)],
-    };
+        List<string> names = ["a", "b", "c", .. key.Where(k => k.Length > 1)];
+        return new CatalogFacts
+        {
+            Attributes = [.. names.Select(n => new CatalogAttribute(n, 23, key.Contains(n), n == "b" ? "7" : null))],
+            PrimaryKey = [.. key.Select(k => names.IndexOf(k))],
+            UniqueIndex = [],
+            Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 3)],
+        };
+    }
 }

@@ -1,0 +1,113 @@
+using System.Globalization;
+
+namespace CdcOrleans.Integration.Properties;
+
+/// <summary>A column as it is now.</summary>
+internal sealed record RandomColumn(string Name, SqlType Type, bool NotNull)
+{
+    public string Sql => SqlText.Name(Name);
+}
+
+/// <summary>A random table: as it is created, and as later statements have left it.</summary>
+internal sealed class RandomTable
+{
+    private static readonly string[] OddNames =
+        ["select", "Order", "id", "a b", "a.b", "a/b", "a\"b", "it's", "ünï", "列", "null", "tab\tle", "user", "x;y", "__x", "ID", "1st", "%", "\\", "$1"];
+
+    private RandomTable(string schema, string name, List<RandomColumn> columns, List<string> key, string ddl)
+    {
+        Schema = schema;
+        Name = name;
+        Columns = columns;
+        Key = key;
+        Ddl = ddl;
+    }
+
+    public string Schema { get; }
+
+    public string Name { get; }
+
+    public string Sql => $"{SqlText.Name(Schema)}.{SqlText.Name(Name)}";
+
+    public List<RandomColumn> Columns { get; }
+
+    /// <summary>Names of the key's columns.</summary>
+    public List<string> Key { get; }
+
+    public string Ddl { get; }
+
+    /// <summary>Columns that were renamed: a large value of theirs that was not touched since cannot be had from before.</summary>
+    public HashSet<string> Renamed { get; } = [];
+
+    public static RandomTable Make(Dice dice, string schema, int number, IReadOnlyList<SqlType> types)
+    {
+        var taken = new HashSet<string>();
+        var name = NameOf(dice, taken, number);
+        var width = dice.Chance(8) ? dice.Between(20, 40) : dice.Between(2, 10);
+        var columns = Enumerable.Range(0, width).Select(i =>
+        {
+            var type = dice.Pick(types);
+            return new RandomColumn(NameOf(dice, taken, i), dice.Chance(20) ? SqlTypes.ArrayOf(type) : type, dice.Chance(20));
+        }).ToList();
+        var indexable = columns.Where(c => c.Type.Key is not null).ToList();
+        if (indexable.Count == 0)
+        {
+            columns.Add(new RandomColumn("k", types.First(t => t.Name == "text"), true));
+            indexable = [columns[^1]];
+        }
+
+        var key = dice.Some(indexable, dice.Chance(60) ? 1 : dice.Between(2, 3)).Select(c => c.Name).ToList();
+        columns = [.. columns.Select(c => key.Contains(c.Name) ? c with { NotNull = true } : c)];
+        var table = new RandomTable(schema, name, columns, key, Create(dice, schema, name, columns, key));
+        return table;
+    }
+
+    public RandomColumn Column(string name) => Columns.First(c => c.Name == name);
+
+    /// <summary>A value for a column, as a literal.</summary>
+    public string Literal(Dice dice, RandomColumn column) => Key.Contains(column.Name)
+        ? column.Type.Literal(column.Type.Key!(dice))
+        : column.Type.Literal(column.Type.ValueOrNull(dice, column.NotNull ? 0 : 15));
+
+    /// <summary>A name that no column has.</summary>
+    public string FreeName(Dice dice) => NameOf(dice, [.. Columns.Select(c => c.Name)], dice.Below(1000));
+
+    private static string Create(Dice dice, string schema, string name, List<RandomColumn> columns, List<string> key)
+    {
+        var table = $"{SqlText.Name(schema)}.{SqlText.Name(name)}";
+        var list = string.Join(", ", columns.Select(c => $"{c.Sql} {c.Type.Name}{(c.NotNull ? " NOT NULL" : "")}"));
+        var keys = string.Join(", ", key.Select(SqlText.Name));
+        var partitioned = dice.Chance(10);
+        var byIndex = !partitioned && dice.Chance(15);
+        var ddl = $"CREATE TABLE {table} ({list}{(byIndex ? "" : $", PRIMARY KEY ({keys})")}){(partitioned ? $" PARTITION BY HASH ({SqlText.Name(key[0])})" : "")};";
+        if (partitioned)
+        {
+            ddl += string.Concat(Enumerable.Range(0, 2).Select(i => string.Create(
+                CultureInfo.InvariantCulture, $"CREATE TABLE {SqlText.Name(schema)}.{SqlText.Name($"part {i} of {name}"[..int.Min(20, 10 + name.Length)] + i)} PARTITION OF {table} FOR VALUES WITH (MODULUS 2, REMAINDER {i});")));
+            return ddl;
+        }
+
+        if (byIndex)
+            return ddl + $"CREATE UNIQUE INDEX \"identity of {Short(name)}\" ON {table} ({keys}); ALTER TABLE {table} REPLICA IDENTITY USING INDEX \"identity of {Short(name)}\";";
+        if (dice.Chance(30))
+            ddl += $"ALTER TABLE {table} REPLICA IDENTITY FULL;";
+        foreach (var column in columns.Where(c => c.Type.Name is "text" or "bytea" or "jsonb" && dice.Chance(50)))
+            ddl += $"ALTER TABLE {table} ALTER {column.Sql} SET STORAGE EXTERNAL;";
+        return ddl;
+    }
+
+    private static string Short(string name) => name.Replace("\"", "", StringComparison.Ordinal)[..int.Min(8, name.Replace("\"", "", StringComparison.Ordinal).Length)];
+
+    private static string NameOf(Dice dice, HashSet<string> taken, int number)
+    {
+        var name = dice.Below(4) switch
+        {
+            0 => dice.Pick(OddNames),
+            1 => new string('n', dice.Between(40, 60)) + NumberValues.Text(number),
+            _ => $"c{NumberValues.Text(number)}",
+        };
+        while (!taken.Add(name))
+            name = $"c{NumberValues.Text(number)}_{NumberValues.Text(dice.Below(100_000))}";
+        return name;
+    }
+}
