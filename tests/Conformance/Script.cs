@@ -24,6 +24,9 @@ internal sealed class Script
 
     public IReadOnlyList<Step> Run { get; }
 
+    /// <summary>Whether the peers are stopped and started in it.</summary>
+    public bool IsRestarted => Run.Any(s => s.Kind == StepKind.Start);
+
     /// <summary>Differences that are known.</summary>
     public IReadOnlyList<string> Differences { get; }
 
@@ -45,7 +48,7 @@ internal sealed class Script
     /// <summary>The same script with both peers stopped in its middle, while one block goes on.</summary>
     public Script Interrupted()
     {
-        var middle = Run.Count / 2;
+        var middle = Run.Index().First(s => s.Index >= Run.Count / 2 && s.Item.Kind == StepKind.Sql).Index;
         return new Script(Name, Prepare, [.. Run.Take(middle), new Step(StepKind.Stop), Run[middle], new Step(StepKind.Start), .. Run.Skip(middle + 1)], Differences);
     }
 

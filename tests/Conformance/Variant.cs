@@ -33,7 +33,7 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
         .. Script.All.Select(s => (s, "default")),
         .. All.Where(v => v.Options.Count > 0).Select(v => ("types", v.Name)),
         ("streams", "told"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "told"), ("keyless", "told"),
-        ("operations", "interrupted"), ("keys", "interrupted"), ("schema-changes", "interrupted"),
+        ("operations", "interrupted"), ("keys", "interrupted"), ("schema-changes", "interrupted"), ("large-values", "interrupted"), ("partitions", "interrupted"),
     ];
 
     /// <summary>Ours, as the mapping <c>events</c> of <c>cdc.yaml</c>.</summary>

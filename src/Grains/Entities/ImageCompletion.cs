@@ -35,7 +35,7 @@ internal static class ImageCompletion
     }
 
     /// <summary>
-    /// The row after a change, with columns that the log calls unchanged taken from the held row, by name.
+    /// The row after a change, with columns that the log calls unchanged taken from the held row, where they are certainly the same.
     /// A column that the held row does not know either stays <see cref="ColumnKind.Unchanged"/>.
     /// </summary>
     public static RowImage After(RowChange change, EntityState? held)
@@ -98,19 +98,35 @@ internal static class ImageCompletion
 
     private static RowImage.Column Held(EntityState held, TableSchema table, int index)
     {
-        var place = ReferenceEquals(held.Table, table) || (held.Table.TableId == table.TableId && held.Table.Version == table.Version)
-            ? index
-            : Array.FindIndex(held.Table.Columns, c => c.Name == table.Columns[index].Name);
-        if (place >= 0)
+        if (ReferenceEquals(held.Table, table) || IsSame(held.Table, table, index))
         {
             var at = 0;
             foreach (var column in held.Row)
             {
-                if (at++ == place)
+                if (at++ == index)
                     return column;
             }
         }
 
         return RowImage.Column.Unknown;
+    }
+
+    // Columns keep their order and new ones come last, so a column is certainly the same one while all that were there are called as
+    // before. Else another may have got its name: one was dropped and one renamed, or two were renamed crosswise. A new type has new
+    // values.
+    private static bool IsSame(TableSchema held, TableSchema now, int index)
+    {
+        if (held.TableId == now.TableId && held.Version == now.Version)
+            return true;
+        if (held.Columns.Length > now.Columns.Length)
+            return false;
+        for (var i = 0; i < held.Columns.Length; i++)
+        {
+            var (left, right) = (held.Columns[i], now.Columns[i]);
+            if (left.Name != right.Name || (i == index && (left.TypeOid != right.TypeOid || left.TypeModifier != right.TypeModifier)))
+                return false;
+        }
+
+        return index < held.Columns.Length;
     }
 }

@@ -1,3 +1,5 @@
+-- differs: public.plain {"id":2}[1].before.n: 7 there, 2 here
+
 CREATE TABLE plain (id int PRIMARY KEY, n int NOT NULL DEFAULT 7, note text);
 CREATE TABLE other (id int PRIMARY KEY);
 CREATE TABLE child (id int PRIMARY KEY, plain_id int REFERENCES plain)

@@ -18,12 +18,35 @@ public sealed class ImageCompletionTests
     }
 
     [Fact]
-    public void It_is_found_by_name_when_the_table_has_changed_its_shape()
+    public void It_is_found_where_the_table_got_columns()
     {
-        var wider = Sample.Table("orders", 2, "note", "id", "added");
+        var wider = Sample.Table("orders", 2, "id", "status", "note", "added");
         var change = Sample.Change(
-            ChangeOperation.Update, "1", Sample.Version(2), Sample.Row(Sample.Unchanged, "1", Sample.Unchanged), table: wider);
-        Assert.Equal(["a long note", "1", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Held)));
+            ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", null, Sample.Unchanged, Sample.Unchanged), table: wider);
+        Assert.Equal(["1", null, "a long note", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Held)));
+    }
+
+    // Dropped and another renamed to its name; two renamed crosswise; renamed alone.
+    [Theory]
+    [InlineData("id", "note")]
+    [InlineData("id", "note", "added")]
+    [InlineData("id", "note", "status")]
+    [InlineData("id", "status", "other")]
+    public void It_stays_unknown_where_another_column_may_have_its_name(params string[] columns)
+    {
+        var table = Sample.Table("orders", 2, columns);
+        var change = Sample.Change(
+            ChangeOperation.Update, "1", Sample.Version(2), Sample.Row(["1", .. columns.Skip(1).Select(_ => Sample.Unchanged)]), table: table);
+        Assert.All(Sample.Values(ImageCompletion.After(change, Held)).Skip(1), v => Assert.Equal(Sample.Unchanged, v));
+    }
+
+    [Fact]
+    public void It_stays_unknown_where_the_column_got_another_type()
+    {
+        var table = Sample.Table("orders", 2, "id", "status", "note");
+        table.Columns[2] = table.Columns[2] with { TypeOid = 1043, TypeModifier = 504 };
+        var change = Sample.Change(ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", Sample.Unchanged, Sample.Unchanged), table: table);
+        Assert.Equal(["1", "new", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Held)));
     }
 
     [Fact]
