@@ -124,5 +124,6 @@ internal sealed class PostgresSchemaStore(NpgsqlDataSource control) : ISchemaSto
         Columns = shape.Columns,
         Key = shape.Key,
         InsertsOnly = shape.InsertsOnly,
+        RelationOid = shape.RelationOid,
     };
 }

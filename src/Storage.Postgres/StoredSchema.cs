@@ -10,16 +10,18 @@ internal sealed record StoredSchema(
     [property: JsonPropertyName("name")] string Name,
     [property: JsonPropertyName("columns")] StoredColumn[] Columns,
     [property: JsonPropertyName("key")] int[] Key,
-    [property: JsonPropertyName("inserts_only"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool InsertsOnly = false)
+    [property: JsonPropertyName("inserts_only"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool InsertsOnly = false,
+    [property: JsonPropertyName("relation_oid"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] uint RelationOid = 0)
 {
     public static string Write(TableSchema shape) =>
         JsonSerializer.Serialize(
             new StoredSchema(
                 shape.Schema,
                 shape.Name,
-                [.. shape.Columns.Select(c => new StoredColumn(c.Name, c.TypeOid, c.TypeModifier, c.TypeName, c.Nullable, StoredElement.Of(c.Element), c.Default))],
+                [.. shape.Columns.Select(c => new StoredColumn(c.Name, c.TypeOid, c.TypeModifier, c.TypeName, c.Nullable, StoredElement.Of(c.Element), c.Default, c.Number))],
                 shape.Key,
-                shape.InsertsOnly),
+                shape.InsertsOnly,
+                shape.RelationOid),
             StoredSchemaJson.Default.StoredSchema);
 
     public static TableSchema Read(int tableId, int version, string content)
@@ -35,10 +37,11 @@ internal sealed record StoredSchema(
             Columns = [.. stored.Columns.Select(c => new ColumnSchema
             {
                 Name = c.Name, TypeOid = c.TypeOid, TypeModifier = c.TypeModifier, TypeName = c.TypeName, Nullable = c.Nullable, Element = c.Element?.Schema,
-                Default = c.Default,
+                Default = c.Default, Number = c.Number,
             })],
             Key = stored.Key,
             InsertsOnly = stored.InsertsOnly,
+            RelationOid = stored.RelationOid,
         };
     }
 
@@ -48,7 +51,8 @@ internal sealed record StoredSchema(
         && left.Name == right.Name
         && left.Columns.AsSpan().SequenceEqual(right.Columns)
         && left.Key.AsSpan().SequenceEqual(right.Key)
-        && left.InsertsOnly == right.InsertsOnly;
+        && left.InsertsOnly == right.InsertsOnly
+        && left.RelationOid == right.RelationOid;
 }
 
 /// <summary>A column of a <see cref="StoredSchema"/>.</summary>
@@ -59,7 +63,8 @@ internal sealed record StoredColumn(
     [property: JsonPropertyName("type_name")] string TypeName,
     [property: JsonPropertyName("nullable")] bool Nullable,
     [property: JsonPropertyName("element"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] StoredElement? Element = null,
-    [property: JsonPropertyName("default"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Default = null);
+    [property: JsonPropertyName("default"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Default = null,
+    [property: JsonPropertyName("number"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int Number = 0);
 
 /// <summary>Type of an array's elements in a <see cref="StoredSchema"/>.</summary>
 internal sealed record StoredElement(

@@ -21,11 +21,12 @@ internal sealed record CatalogFacts
 }
 
 /// <summary>A column as the catalog has it now.</summary>
+/// <param name="Number">Its number, which is never given again.</param>
 /// <param name="Name">Its name; meaningless when dropped.</param>
 /// <param name="TypeOid">Oid of its type, the domain's where it is one; 0 when dropped.</param>
 /// <param name="NotNull">Whether it is declared NOT NULL.</param>
 /// <param name="Default">Its default in text form, where it is a constant.</param>
-internal sealed record CatalogAttribute(string Name, uint TypeOid, bool NotNull, string? Default)
+internal sealed record CatalogAttribute(int Number, string Name, uint TypeOid, bool NotNull, string? Default)
 {
     /// <summary>Whether it was dropped.</summary>
     public bool IsDropped => TypeOid == 0;

@@ -60,14 +60,12 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
     {
         await using var connection = await database.OpenConnectionAsync(cancellation);
         var attributes = new List<CatalogAttribute>();
-        var numbers = new List<short>();
         await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation))
         {
             while (await rows.ReadAsync(cancellation))
             {
-                numbers.Add(rows.GetInt16(0));
                 attributes.Add(new CatalogAttribute(
-                    rows.GetString(1), rows.GetFieldValue<uint>(2), rows.GetBoolean(3), rows.IsDBNull(4) ? null : ConstantExpression.TextOf(rows.GetString(4))));
+                    rows.GetInt16(0), rows.GetString(1), rows.GetFieldValue<uint>(2), rows.GetBoolean(3), rows.IsDBNull(4) ? null : ConstantExpression.TextOf(rows.GetString(4))));
             }
         }
 
@@ -75,7 +73,7 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
         await using (var rows = await Ask(connection, Key, relation.Oid, cancellation))
         {
             while (await rows.ReadAsync(cancellation))
-                (rows.GetBoolean(1) ? primaryKey : uniqueIndex).Add(numbers.IndexOf(rows.GetInt16(0)));
+                (rows.GetBoolean(1) ? primaryKey : uniqueIndex).Add(attributes.FindIndex(a => a.Number == rows.GetInt16(0)));
         }
 
         var types = new List<CatalogType>(relation.Columns.Count);

@@ -24,12 +24,14 @@ internal static class RelationShape
                 Element = catalog.Types[i].Element,
                 Nullable = attribute is not { NotNull: true } && !key.Contains(i),
                 Default = attribute?.Default,
+                Number = attribute is not null && attribute.Name == relation.Columns[i].Name ? attribute.Number : 0,
             };
         }
 
         return new TableSchema
         {
             TableId = 0, Version = 0, Schema = relation.Schema, Name = relation.Name, Columns = columns, Key = key,
+            RelationOid = relation.Oid,
             InsertsOnly = relation.Identity != ReplicaIdentity.Full && !relation.Columns.Any(c => c.InIdentity),
         };
     }

@@ -28,6 +28,9 @@ public sealed class TableSchema
     /// </summary>
     [Id(6)] public bool InsertsOnly { get; init; }
 
+    /// <summary>Oid of the table at its server: another one under the same name is another table. 0 where it is not known.</summary>
+    [Id(7)] public uint RelationOid { get; init; }
+
     /// <summary><c>schema.table</c>, unquoted; the name alone where there is no schema (<see cref="SourceStreams"/>).</summary>
     public string FullName => field ??= Schema.Length == 0 ? Name : $"{Schema}.{Name}";
 }
@@ -56,6 +59,12 @@ public sealed record ColumnSchema
 
     /// <summary>The column's default in PostgreSQL's text form, where it is a constant; null otherwise.</summary>
     [Id(6)] public string? Default { get; init; }
+
+    /// <summary>
+    /// The column's number in its table at the server, which it keeps whatever it is called; 0 where that is not certain, because the
+    /// catalog had changed when the log was read.
+    /// </summary>
+    [Id(7)] public int Number { get; init; }
 }
 
 /// <summary>Type of an array's elements.</summary>

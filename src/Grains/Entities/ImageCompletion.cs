@@ -35,7 +35,7 @@ internal static class ImageCompletion
     }
 
     /// <summary>
-    /// The row after a change, with columns that the log calls unchanged taken from the held row, where they are certainly the same.
+    /// The row after a change, with columns that the log calls unchanged taken from the held row, where they are certainly the same ones.
     /// A column that the held row does not know either stays <see cref="ColumnKind.Unchanged"/>.
     /// </summary>
     public static RowImage After(RowChange change, EntityState? held)
@@ -98,12 +98,13 @@ internal static class ImageCompletion
 
     private static RowImage.Column Held(EntityState held, TableSchema table, int index)
     {
-        if (ReferenceEquals(held.Table, table) || IsSame(held.Table, table, index))
+        var place = PlaceOf(held.Table, table, index);
+        if (place >= 0)
         {
             var at = 0;
             foreach (var column in held.Row)
             {
-                if (at++ == index)
+                if (at++ == place)
                     return column;
             }
         }
@@ -111,22 +112,17 @@ internal static class ImageCompletion
         return RowImage.Column.Unknown;
     }
 
-    // Columns keep their order and new ones come last, so a column is certainly the same one while all that were there are called as
-    // before. Else another may have got its name: one was dropped and one renamed, or two were renamed crosswise. A new type has new
-    // values.
-    private static bool IsSame(TableSchema held, TableSchema now, int index)
+    // Where a column stood in an older shape; −1 where it did not, where it had another type and so other values, and where it cannot
+    // be told. Names tell nothing: after two were renamed crosswise, or one dropped and another renamed, they are those of others.
+    private static int PlaceOf(TableSchema held, TableSchema now, int index)
     {
-        if (held.TableId == now.TableId && held.Version == now.Version)
-            return true;
-        if (held.Columns.Length > now.Columns.Length)
-            return false;
-        for (var i = 0; i < held.Columns.Length; i++)
-        {
-            var (left, right) = (held.Columns[i], now.Columns[i]);
-            if (left.Name != right.Name || (i == index && (left.TypeOid != right.TypeOid || left.TypeModifier != right.TypeModifier)))
-                return false;
-        }
-
-        return index < held.Columns.Length;
+        if (ReferenceEquals(held, now) || (held.TableId == now.TableId && held.Version == now.Version))
+            return index;
+        if (held.RelationOid != now.RelationOid || now.Columns[index].Number == 0)
+            return -1;
+        var place = Array.FindIndex(held.Columns, c => c.Number == now.Columns[index].Number);
+        return place >= 0 && held.Columns[place].TypeOid == now.Columns[index].TypeOid && held.Columns[place].TypeModifier == now.Columns[index].TypeModifier
+            ? place
+            : -1;
     }
 }

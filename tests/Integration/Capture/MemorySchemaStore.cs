@@ -16,7 +16,7 @@ internal sealed class MemorySchemaStore : ISchemaStore
         {
             Registrations++;
             var same = _schemas.Where(s => s.Source == source && s.Schema.FullName == shape.FullName).Select(s => s.Schema).ToList();
-            var known = same.Find(s => s.Columns.SequenceEqual(shape.Columns) && s.Key.SequenceEqual(shape.Key) && s.InsertsOnly == shape.InsertsOnly);
+            var known = same.Find(s => s.Columns.SequenceEqual(shape.Columns) && s.Key.SequenceEqual(shape.Key) && s.InsertsOnly == shape.InsertsOnly && s.RelationOid == shape.RelationOid);
             if (known is not null)
                 return Task.FromResult(known);
             var numbered = new TableSchema
@@ -28,6 +28,7 @@ internal sealed class MemorySchemaStore : ISchemaStore
                 Columns = shape.Columns,
                 Key = shape.Key,
                 InsertsOnly = shape.InsertsOnly,
+                RelationOid = shape.RelationOid,
             };
             _schemas.Add((source, numbered));
             return Task.FromResult(numbered);

@@ -77,8 +77,8 @@ internal static class HeldRows
             foreach (var (column, value) in row)
             {
                 var isHeld = other.TryGetValue(column, out var heldValue);
-                // Under its new name the log leaves a large value out, and nothing knows it by that.
-                if (isHeld && heldValue == NotKnown && table.Renamed.Contains(column))
+                // The log leaves a large value out, and what is held of it is of another type, or of a column that cannot be told to be it.
+                if (isHeld && heldValue == NotKnown && (table.Renamed.Contains(column) || table.Retyped.Contains(column)))
                     continue;
                 if (!isHeld || heldValue != value)
                     differences.Add($"{key}, column {column} ({table.Column(column).Type.Name}): {Shown(value)} in the table, {(isHeld ? Shown(heldValue) : "no such column")} held");

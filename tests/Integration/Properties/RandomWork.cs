@@ -197,7 +197,11 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
                 var retyped = dice.Pick(others);
                 var text = schema.Types.First(t => t.Name == "text");
                 sql = $"ALTER {retyped.Sql} TYPE text USING {retyped.Sql}::text";
-                change = () => table.Columns[table.Columns.IndexOf(retyped)] = retyped with { Type = text };
+                change = () =>
+                {
+                    table.Columns[table.Columns.IndexOf(retyped)] = retyped with { Type = text };
+                    table.Retyped.Add(retyped.Name);
+                };
                 break;
         }
 
@@ -217,6 +221,8 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
         if (place >= 0)
             table.Key[place] = name;
         table.Renamed.Add(name);
+        if (table.Retyped.Contains(column.Name))
+            table.Retyped.Add(name);
     }
 
     // A value of an enum cannot be used in the transaction that adds it.

@@ -48,7 +48,7 @@ public sealed class ColumnAlignmentTests
             var log = then.Where(c => !c.Dropped).ToList();
             var places = ColumnAlignment.Of(
                 [.. log.Select(c => new RelationColumn(false, c.Name, 23, -1))],
-                [.. columns.Select(c => new CatalogAttribute(c.Dropped ? "..dropped.." : c.Name, c.Dropped ? 0u : 23u, false, null))]);
+                [.. columns.Select((c, i) => new CatalogAttribute(i + 1, c.Dropped ? "..dropped.." : c.Name, c.Dropped ? 0u : 23u, false, null))]);
             Assert.Equal(0, places[0]);
             for (var at = 1; at < then.Count; at++)
             {
@@ -61,5 +61,5 @@ public sealed class ColumnAlignmentTests
         [.. names.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(n => new RelationColumn(false, n, 23, -1))];
 
     private static CatalogAttribute[] Attributes(string names) =>
-        [.. names.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(n => new CatalogAttribute(n, n == "-" ? 0u : 23u, false, null))];
+        [.. names.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select((n, i) => new CatalogAttribute(i + 1, n, n == "-" ? 0u : 23u, false, null))];
 }

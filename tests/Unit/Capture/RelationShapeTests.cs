@@ -80,7 +80,7 @@ public sealed class RelationShapeTests
         List<string> names = ["a", "b", "c", .. key.Where(k => k.Length > 1)];
         return new CatalogFacts
         {
-            Attributes = [.. names.Select(n => new CatalogAttribute(n, 23, key.Contains(n), n == "b" ? "7" : null))],
+            Attributes = [.. names.Select((n, i) => new CatalogAttribute(i + 1, n, 23, key.Contains(n), n == "b" ? "7" : null))],
             PrimaryKey = [.. key.Select(k => names.IndexOf(k))],
             UniqueIndex = [],
             Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 3)],

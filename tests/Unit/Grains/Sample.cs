@@ -20,7 +20,7 @@ internal static class Sample
         Version = version,
         Schema = "public",
         Name = name,
-        Columns = [.. columns.Select(c => new ColumnSchema { Name = c, TypeOid = 25, TypeModifier = -1, TypeName = "text" })],
+        Columns = [.. columns.Select((c, i) => new ColumnSchema { Name = c, Number = i + 1, TypeOid = 25, TypeModifier = -1, TypeName = "text" })],
         Key = [0],
     };
 
