@@ -5,7 +5,7 @@ namespace CdcOrleans.Grains.Interfaces.Changes;
 
 /// <summary>One row-level event of a committed transaction. Immutable: it passes between grains of a silo without a copy.</summary>
 [GenerateSerializer, Immutable, Alias("cdc.RowChange")]
-public sealed class RowChange
+public sealed record RowChange
 {
     /// <summary>What happened.</summary>
     [Id(0)] public required ChangeOperation Operation { get; init; }
@@ -51,4 +51,7 @@ public sealed class RowChange
 
     /// <summary>Bytes this change keeps in memory, roughly: what windows and buffers count.</summary>
     public int Size => 160 + (2 * Entity.Key.Length) + Before.Size + After.Size;
+
+    /// <summary>What it is and where; nothing of the row.</summary>
+    public override string ToString() => $"{Operation} of {Entity.Table} at {Version}";
 }

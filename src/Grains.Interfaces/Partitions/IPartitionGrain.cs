@@ -1,5 +1,6 @@
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Schemas;
 
 namespace CdcOrleans.Grains.Interfaces.Partitions;
 
@@ -21,7 +22,22 @@ public interface IPartitionGrain : IGrainWithStringKey
     /// <summary>An entity as last applied; null when nothing is known of it.</summary>
     [Alias("ReadEntity")]
     ValueTask<EntityView?> ReadEntity(EntityKey entity);
+
+    /// <summary>The row held of an entity, for the reader to complete another with it.</summary>
+    /// <param name="entity">The entity.</param>
+    /// <param name="taken">The last version that was sent to the partition; default when none was.</param>
+    [Alias("ReadRow")]
+    ValueTask<HeldRow> ReadRow(EntityKey entity, ChangeVersion taken);
 }
+
+/// <summary>What a partition holds of an entity.</summary>
+/// <param name="Settled">Whether all that was sent of it is applied; else ask again.</param>
+/// <param name="Version">The last applied version.</param>
+/// <param name="Table">Shape of <paramref name="Row"/>; null when no row is held.</param>
+/// <param name="Row">The row; absent when none is held.</param>
+[GenerateSerializer, Immutable, Alias("cdc.HeldRow")]
+public sealed record HeldRow(
+    [property: Id(0)] bool Settled, [property: Id(1)] ChangeVersion Version = default, [property: Id(2)] TableSchema? Table = null, [property: Id(3)] RowImage Row = default);
 
 /// <summary>A partition's answer to a reader that opens it.</summary>
 /// <param name="Generation">Generation of the activation.</param>

@@ -117,12 +117,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     public async ValueTask<EntityView?> ReadEntity(EntityKey entity)
     {
         if (!_partition.TryRead(entity, out var state, out var waiting))
-        {
-            if (await _sources.FindTable(_source.Name, entity.Table) is not { } table)
-                return null;
-            state = (await _source.Store.ReadStates([new StateKey(table, entity.Key)], CancellationToken.None))[0];
-        }
-
+            state = await Stored(entity);
         if (state is null)
             return null;
         return new EntityView
@@ -135,6 +130,23 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
             Waiting = waiting,
         };
     }
+
+    /// <inheritdoc />
+    public async ValueTask<HeldRow> ReadRow(EntityKey entity, ChangeVersion taken)
+    {
+        if (!_partition.IsSettled(entity, taken))
+            return new HeldRow(false);
+        if (!_partition.TryRead(entity, out var state, out _))
+            state = await Stored(entity);
+        return state is { Deleted: false, Row.IsPresent: true }
+            ? new HeldRow(true, state.Version, state.Table, state.Row)
+            : new HeldRow(true);
+    }
+
+    private async Task<EntityState?> Stored(EntityKey entity) =>
+        await _sources.FindTable(_source.Name, entity.Table) is { } table
+            ? (await _source.Store.ReadStates([new StateKey(table, entity.Key)], CancellationToken.None))[0]
+            : null;
 
     // A fault here is a defect of ours or a store that contradicts us. The activation must not go on with half a turn done: it ends,
     // and the reader sends what was not durable to the next one.

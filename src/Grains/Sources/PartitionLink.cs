@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using Microsoft.Extensions.Logging;
 
@@ -42,6 +43,35 @@ internal sealed partial class PartitionLink
     {
         lock (_gate)
             _retained.Add(change);
+    }
+
+    /// <summary>
+    /// What the partition holds of an entity when all that was added before is applied. It is asked until it can tell: it may be busy,
+    /// or moving.
+    /// </summary>
+    public async Task<HeldRow> ReadRow(EntityKey entity, CancellationToken cancellation)
+    {
+        ChangeVersion last;
+        lock (_gate)
+            last = _retained.Count > 0 ? _retained[^1].Version : default;
+        Flush();
+        for (var wait = TimeSpan.FromMilliseconds(1); ; wait = wait < FirstBackoff ? wait * 2 : wait)
+        {
+            try
+            {
+                if (await _grain.ReadRow(entity, last).AsTask().WaitAsync(cancellation) is { Settled: true } held)
+                    return held;
+            }
+#pragma warning disable CA1031 // As in Send: whatever became of the partition, it will be somewhere.
+            catch (Exception exception) when (!cancellation.IsCancellationRequested)
+#pragma warning restore CA1031
+            {
+                LogUnanswered(_logger, _session.Source, _index, exception.Message);
+                wait = FirstBackoff;
+            }
+
+            await Task.Delay(wait, cancellation);
+        }
     }
 
     /// <summary>Sends what was added, unless a call is under way: then it leaves when that returns.</summary>
@@ -183,6 +213,9 @@ internal sealed partial class PartitionLink
             released++;
         return released;
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: partition {Partition} did not tell what it holds; it is asked again: {Error}")]
+    private static partial void LogUnanswered(ILogger logger, string source, int partition, string error);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: partition {Partition} did not take a batch; it is sent again: {Error}")]
     private static partial void LogBroken(ILogger logger, string source, int partition, string error);

@@ -1,6 +1,8 @@
+using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Interfaces.Capture;
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Grains.Interfaces.Storage;
@@ -40,6 +42,7 @@ internal sealed class WalSession : IAsyncDisposable
     private long _flushedAt;
     private bool _timerIsSet;
     private bool _afterTruncate;
+    private EntityState? _moving;
 
     public WalSession(
         SourceConfiguration configuration, IWalStream stream, ICheckpointStore store, long epoch, Lsn confirmed, IGrainFactory grains, TimeProvider time,
@@ -136,6 +139,8 @@ internal sealed class WalSession : IAsyncDisposable
                         break;
                     }
 
+                    if (change.OtherRow.IsPresent)
+                        change = await Moved(change, cancellation);
                     if (!_window.TryEnter(change.Size))
                         await Hold(change.Size, cancellation);
                     Dispatch(change, change.Entity.Partition(_links.Length));
@@ -217,6 +222,26 @@ internal sealed class WalSession : IAsyncDisposable
         }
 
         _afterTruncate = true;
+    }
+
+    // A row moves to another key: it is deleted under the old one, and what comes next creates it under the new one. Large values that
+    // were not touched are not in the log; who holds them is the entity of the old key, before it is told of the deletion.
+    private async ValueTask<RowChange> Moved(RowChange change, CancellationToken cancellation)
+    {
+        if (change.Operation == ChangeOperation.Create)
+        {
+            var completed = _moving is null ? change : change with { After = ImageCompletion.After(change, _moving) };
+            _moving = null;
+            return completed;
+        }
+
+        _moving = null;
+        if (!change.OtherRow.HasUnchanged)
+            return change;
+        var held = await _links[change.Entity.Partition(_links.Length)].ReadRow(change.Entity, cancellation);
+        if (held.Table is not null && held.Version < change.Version)
+            _moving = new EntityState(held.Version, held.Table, held.Row, false);
+        return change;
     }
 
     private void Dispatch(RowChange change, int partition)

@@ -26,7 +26,7 @@ DELETE FROM elsewhere.moved WHERE id = 2
 
 -- settle
 
-ALTER SCHEMA elsewhere RENAME TO nowhere
+ALTER SCHEMA elsewhere RENAME TO nowhere; ALTER TABLE nowhere.moved ADD note text
 
 INSERT INTO nowhere.moved VALUES (3, 'tres')
 

@@ -104,6 +104,26 @@ public sealed class OddChangesTests(ControlServer control, CaptureServer sources
         Assert.Equal("shop.public.later", cluster.Delivered.Last().Event.Topic);
     }
 
+    [Fact]
+    public async Task A_row_that_moves_to_another_key_takes_its_large_values_along()
+    {
+        await using var cluster = await InProcessCluster.Start(
+            control, sources.Server, 2, "CREATE TABLE doc (id int PRIMARY KEY, n int, body text); ALTER TABLE doc ALTER body SET STORAGE EXTERNAL");
+        await cluster.Streaming();
+        await PostgresServer.Execute(cluster.Source, "INSERT INTO doc SELECT i, 0, repeat(i::text, 5000) FROM generate_series(1, 20) AS i");
+        await PostgresServer.Execute(cluster.Source, "UPDATE doc SET id = id + 100");
+        await PostgresServer.Execute(cluster.Source, "BEGIN; UPDATE doc SET n = 1; UPDATE doc SET id = id + 100; UPDATE doc SET id = id + 100, n = 2; COMMIT");
+        await cluster.Arrived(20 + 40 + 20 + 40 + 40);
+
+        foreach (var i in Enumerable.Range(1, 20))
+        {
+            var body = string.Concat(Enumerable.Repeat($"{i}", 5000));
+            Assert.Equal($$"""{"id":{{300 + i}},"n":2,"body":"{{body}}"}""", (await State(cluster, $"public.doc/{300 + i}"))?.Row);
+        }
+
+        Assert.DoesNotContain(cluster.Delivered, d => d.Event.Value is { } value && Encoding.UTF8.GetString(value).Contains("unavailable", StringComparison.Ordinal));
+    }
+
     private static Task<EntityView?> State(InProcessCluster cluster, string key) => cluster.Cluster.Client.GetGrain<IEntityGrain>($"shop/{key}").GetState().AsTask();
 
     private static List<JsonNode> Of(InProcessCluster cluster, string topic) =>
