@@ -39,7 +39,7 @@ internal sealed class ScriptRun : IAsyncDisposable
             foreach (var block in script.Prepare)
                 await PostgresServer.Execute(run._connection, block);
             await PostgresServer.Execute(run._connection, "CREATE TABLE public.finish (id int PRIMARY KEY)");
-            await PostgresServer.Execute(run._connection, "CREATE PUBLICATION theirs FOR ALL TABLES WITH (publish_via_partition_root = true)");
+            await PostgresServer.Execute(run._connection, $"CREATE PUBLICATION theirs FOR ALL TABLES WITH (publish_via_partition_root = {variant.ViaPartitionRoot})");
             await Task.WhenAll(
                 run.StartOurs(),
                 servers.Peer?.Capture(run.Theirs, servers.Postgres.Port, run._database, variant.Settings) ?? Task.CompletedTask);
@@ -129,9 +129,9 @@ internal sealed class ScriptRun : IAsyncDisposable
           connection: {{_servers.Postgres.Connection(_database + "_control")}}
         sources:
           {{Ours}}:
-            postgres: { connection: "{{_connection}}", slot: our_{{_database}}, publication: ours }
+            postgres: { connection: "{{_connection}}", slot: our_{{_database}}, publication: ours, publish_via_partition_root: {{(_variant.ViaPartitionRoot ? "true" : "false")}} }
             tables: ["*.*"]
-            heartbeat: 0
+            heartbeat: {{_variant.Heartbeat}}
             values: {{_variant.Values}}
             events: {{_variant.Events}}
         sinks:

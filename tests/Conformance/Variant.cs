@@ -25,6 +25,13 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
             },
         },
         new("interrupted") { IsInterrupted = true },
+        new("by-partition") { ViaPartitionRoot = false },
+        new("beating")
+        {
+            Events = "{ heartbeats: true }",
+            Heartbeat = "500ms",
+            OfEvents = new Dictionary<string, string> { ["heartbeat.interval.ms"] = "500", ["message.prefix.exclude.list"] = "cdc.*" },
+        },
     ];
 
     /// <summary>The scripts and the variants they are run under: every script by default, and that of types under all options.</summary>
@@ -34,6 +41,7 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
         .. All.Where(v => v.Options.Count > 0).Select(v => ("types", v.Name)),
         ("streams", "told"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "told"), ("keyless", "told"),
         ("operations", "interrupted"), ("keys", "interrupted"), ("schema-changes", "interrupted"), ("large-values", "interrupted"), ("partitions", "interrupted"),
+        ("partitions", "by-partition"), ("inherited", "beating"),
     ];
 
     /// <summary>Ours, as the mapping <c>events</c> of <c>cdc.yaml</c>.</summary>
@@ -41,6 +49,12 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
 
     /// <summary>The peer's of the same meaning.</summary>
     public IReadOnlyDictionary<string, string> OfEvents { get; private init; } = new Dictionary<string, string>();
+
+    /// <summary>Ours, as <c>heartbeat</c> in <c>cdc.yaml</c>.</summary>
+    public string Heartbeat { get; private init; } = "0";
+
+    /// <summary>Whether changes of partitions are told as those of their partitioned table.</summary>
+    public bool ViaPartitionRoot { get; private init; } = true;
 
     /// <summary>Whether both peers are stopped in the middle and started again.</summary>
     public bool IsInterrupted { get; private init; }

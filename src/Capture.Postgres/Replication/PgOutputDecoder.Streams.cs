@@ -37,6 +37,9 @@ internal sealed partial class PgOutputDecoder
 
     private bool Message(LogicalMessage message, DateTime clock, out WalItem item)
     {
+        // As in Debezium, what follows counts it as the end of what came before, captured or not.
+        if (!message.Transactional)
+            _previousEnd = message.Lsn;
         if (!message.Transactional && message.Prefix.SequenceEqual(HeartbeatPrefixBytes))
         {
             item = Heartbeat(message);
@@ -44,9 +47,6 @@ internal sealed partial class PgOutputDecoder
         }
 
         item = default;
-        // As in Debezium, what follows counts it as the end of what came before, captured or not.
-        if (!message.Transactional)
-            _previousEnd = message.Lsn;
         var prefix = Encoding.UTF8.GetString(message.Prefix);
         if (message.Prefix.StartsWith(HeartbeatPrefixBytes) || !IsCaptured(prefix))
         {

@@ -30,10 +30,12 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     private async Task<TableSchema> Shape(RelationMessage relation, CancellationToken cancellation)
     {
         var facts = await catalog.Describe(relation, cancellation);
-        if (facts.Attributes.Count == 0 && await schemas.FindLatest(source.Name, $"{relation.Schema}.{relation.Name}", cancellation) is { } known
-            && RelationShape.Fits(known, relation))
-            return known;
-        return await Number(RelationShape.Of(relation, facts), cancellation);
+        var last = facts.Attributes.Count == 0 ? await schemas.FindLatest(source.Name, $"{relation.Schema}.{relation.Name}", cancellation) : null;
+        if (last?.RelationOid != relation.Oid)
+            last = null;
+        if (last is not null && RelationShape.Fits(last, relation))
+            return last;
+        return await Number(RelationShape.Of(relation, facts, last), cancellation);
     }
 
     private async Task<TableSchema> Number(TableSchema shape, CancellationToken cancellation)

@@ -7,10 +7,14 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 internal static class RelationShape
 {
     /// <summary>The shape, not numbered yet. Its key is empty when nothing can stand for one.</summary>
-    public static TableSchema Of(RelationMessage relation, CatalogFacts catalog)
+    /// <param name="relation">What the log announces.</param>
+    /// <param name="catalog">What the catalog says of it.</param>
+    /// <param name="last">The shape that the table had when it was last seen, where the catalog has it no more.</param>
+    public static TableSchema Of(RelationMessage relation, CatalogFacts catalog, TableSchema? last = null)
     {
         var places = ColumnAlignment.Of(relation.Columns, catalog.Attributes);
-        var key = Key(relation, catalog, places);
+        var primaryKey = last is null ? Placed(catalog.PrimaryKey, places) : Placed(last, relation);
+        var key = Key(relation, primaryKey, Placed(catalog.UniqueIndex, places));
         var columns = new ColumnSchema[relation.Columns.Count];
         for (var i = 0; i < columns.Length; i++)
         {
@@ -42,17 +46,22 @@ internal static class RelationShape
         && (relation.Identity == ReplicaIdentity.Full || known.Key.Order().SequenceEqual(Identity(relation)));
 
     // The log says which columns identify a row, unless all do; only the catalog knows their declared order, and it may be ahead.
-    private static int[] Key(RelationMessage relation, CatalogFacts catalog, int[] places)
+    private static int[] Key(RelationMessage relation, int[] primaryKey, int[] uniqueIndex)
     {
-        var primaryKey = Placed(catalog.PrimaryKey, places);
         var identity = Identity(relation);
         if (identity.Length > 0 && relation.Identity != ReplicaIdentity.Full)
             return primaryKey.Order().SequenceEqual(identity) ? primaryKey : identity;
-        return primaryKey.Length > 0 ? primaryKey : Placed(catalog.UniqueIndex, places);
+        return primaryKey.Length > 0 ? primaryKey : uniqueIndex;
     }
 
     private static int[] Identity(RelationMessage relation) =>
         [.. Enumerable.Range(0, relation.Columns.Count).Where(i => relation.Columns[i].InIdentity)];
+
+    private static int[] Placed(TableSchema last, RelationMessage relation)
+    {
+        int[] placed = [.. last.Key.Select(k => relation.Columns.ToList().FindIndex(c => c.Name == last.Columns[k].Name))];
+        return placed.Contains(-1) ? [] : placed;
+    }
 
     // Empty unless the relation has all of them.
     private static int[] Placed(IReadOnlyList<int> attributes, int[] places)

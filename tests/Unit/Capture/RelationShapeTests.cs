@@ -52,6 +52,16 @@ public sealed class RelationShapeTests
     }
 
     [Fact]
+    public void A_table_that_is_gone_and_was_altered_since_it_was_last_seen_keeps_its_key()
+    {
+        var last = RelationShape.Of(Relation(ReplicaIdentity.Default, true, false, true), Catalog("c", "a"));
+        Assert.Equal([2, 0], RelationShape.Of(Relation(ReplicaIdentity.Default, true, false, true, false), Catalog(), last).Key);
+        Assert.Equal([2, 0], RelationShape.Of(Relation(ReplicaIdentity.Full, true, true, true, true), Catalog(), last).Key);
+        Assert.Equal([0, 1], RelationShape.Of(Relation(ReplicaIdentity.Default, true, true, false, false), Catalog(), last).Key);
+        Assert.Empty(RelationShape.Of(Relation(ReplicaIdentity.Full, true, true), Catalog(), last).Key);
+    }
+
+    [Fact]
     public void A_known_shape_fits_a_relation_of_the_same_columns_and_identity()
     {
         var known = RelationShape.Of(Relation(ReplicaIdentity.Default, true, false), Catalog("a"));
@@ -83,7 +93,7 @@ public sealed class RelationShapeTests
             Attributes = [.. names.Select((n, i) => new CatalogAttribute(i + 1, n, 23, key.Contains(n), n == "b" ? "7" : null))],
             PrimaryKey = [.. key.Select(k => names.IndexOf(k))],
             UniqueIndex = [],
-            Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 3)],
+            Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 4)],
         };
     }
 }
