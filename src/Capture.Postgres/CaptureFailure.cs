@@ -45,6 +45,11 @@ internal sealed class CaptureFailure(SourceConfiguration source, SourceConnectio
                 $"sources.{source.Name}.postgres.slot: {place.Description} refused slot {source.Slot}: {said}. "
                 + $"If the slot is lost, run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});, start the source again, and backfill.",
                 transient: false, refusal),
+            _ when CannotSend(refusal) => new CaptureException(
+                $"sources.{source.Name}: {place.Description} cannot send a row, because its text is longer than the 1 GB that the server can hold at once: "
+                + $"{said}; {refusal.Where ?? "at an unknown position"}. Nothing after it can be read until the slot passes the end of its transaction: "
+                + "see 'Rows that the server cannot send' in docs/configuration.md.",
+                transient: false, refusal),
             _ when LikelyPasses(refusal) => new CaptureException(
                 $"{Connection}: {place.Description} ended the session while {doing}: {said}. Check the server's state and log.",
                 transient: true, refusal),
@@ -53,6 +58,11 @@ internal sealed class CaptureFailure(SourceConfiguration source, SourceConnectio
                 transient: false, refusal),
         };
     }
+
+    // A buffer of the server's would exceed its limit: of one value's text, or of the whole message.
+    private static bool CannotSend(PostgresException refusal) =>
+        refusal.SqlState == PostgresErrorCodes.ProgramLimitExceeded
+        || (refusal.SqlState == PostgresErrorCodes.InternalError && refusal.MessageText.Contains("memory alloc request size", StringComparison.Ordinal));
 
     // Configuration does not mend itself: authorization (28), catalog and schema names (3D, 3F), syntax and privileges (42).
     private static bool LikelyPasses(PostgresException refusal) => refusal.SqlState[..2] is not ("28" or "3D" or "3F" or "42" or "0A" or "22" or "55");

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using CdcOrleans.Testing;
 using Xunit;
 
@@ -52,6 +53,32 @@ public sealed class BadInputTests(PostgresFixture postgres)
         Assert.Equal(
             "out|A value is longer than 1048576 bytes, the limit of large_values.",
             await PostgresServer.Scalar(pipeline.Control, "SELECT string_agg(sink || '|' || error, ',') FROM cdc.dead_letters WHERE entity_key = '2'"));
+    }
+
+    [Fact]
+    public async Task A_row_that_the_server_cannot_send_is_named_and_can_be_passed()
+    {
+        await using var pipeline = await Pipeline.Create(postgres.Server, Items + "CREATE TABLE files (id int PRIMARY KEY, content bytea)");
+        await using var silo = await pipeline.Run();
+        await PostgresServer.Execute(pipeline.Database, "INSERT INTO items VALUES (1, 1, 'before')");
+        await PostgresServer.Execute(pipeline.Database, "INSERT INTO files VALUES (1, convert_to(repeat('x', 600000000), 'UTF8')); INSERT INTO items VALUES (2, 1, 'with it')");
+        await PostgresServer.Execute(pipeline.Database, "INSERT INTO items VALUES (3, 1, 'after')");
+        await silo.Until(async () => (await silo.Source("shop")).GetProperty("state").GetString() == "failed", "the source to fail", TimeSpan.FromMinutes(1));
+        var detail = (await silo.Source("shop")).GetProperty("detail").GetString()!;
+        Assert.Contains("cannot send a row, because its text is longer than the 1 GB", detail, StringComparison.Ordinal);
+        var position = Regex.Match(detail, "associated LSN ([0-9A-F]+/[0-9A-F]+)").Groups[1].Value;
+
+        // As docs/configuration.md says; the extension is there from PostgreSQL 15 on.
+        if (await PostgresServer.Scalar(pipeline.Database, "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_walinspect'") == "0")
+            return;
+        await PostgresServer.Execute(pipeline.Database, "CREATE EXTENSION pg_walinspect");
+        await PostgresServer.Execute(pipeline.Database, $"""
+            SELECT pg_replication_slot_advance('{pipeline.Slot}', end_lsn) FROM pg_get_wal_records_info('{position}', pg_current_wal_flush_lsn())
+            WHERE resource_manager = 'Transaction' AND record_type LIKE 'COMMIT%' AND xid = (SELECT xid FROM pg_get_wal_record_info('{position}'))
+            """);
+        await silo.Until(async () => (await silo.Source("shop")).GetProperty("state").GetString() == "streaming", "the source to stream again", TimeSpan.FromMinutes(1));
+        await pipeline.Drained(silo);
+        Assert.Equal(["before", "after"], pipeline.Events("items").Select(e => e.After.GetProperty("note").GetString()));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Testing;
 using Npgsql;
 
@@ -78,8 +79,9 @@ internal sealed class ScriptRun : IAsyncDisposable
     /// <summary>Waits until both peers have told all that was committed.</summary>
     public async Task Settle()
     {
+        var committed = Lsn.Parse((await PostgresServer.Scalar(_connection, "SELECT pg_current_wal_insert_lsn()::text"))!);
         await PostgresServer.Execute(_connection, $"INSERT INTO public.finish VALUES ({++_marks})");
-        await Topics.Marked(_servers.Kafka.Bootstrap, Ours, _marks);
+        await _silo!.Until(async () => await Confirmed() > committed, $"to confirm {committed}", TimeSpan.FromSeconds(90));
         if (_servers.Peer is not null)
             await Topics.Marked(_servers.Kafka.Bootstrap, Theirs, _marks);
     }
@@ -110,6 +112,10 @@ internal sealed class ScriptRun : IAsyncDisposable
         await _silo.DisposeAsync();
         _silo = null;
     }
+
+    // What is confirmed was delivered, or is a dead letter.
+    private async Task<Lsn> Confirmed() =>
+        Lsn.Parse((await _silo!.Source(Ours)).GetProperty("reader").GetProperty("positions").GetProperty("confirmed").GetString()!);
 
     private async Task InSession(string name, string sql)
     {

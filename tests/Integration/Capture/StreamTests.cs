@@ -271,6 +271,7 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
             CREATE TABLE whole (n int, note text); ALTER TABLE whole REPLICA IDENTITY FULL;
             CREATE TABLE indexed (n int NOT NULL UNIQUE, note text); ALTER TABLE indexed REPLICA IDENTITY FULL;
             CREATE TABLE loose (n int UNIQUE, note text); ALTER TABLE loose REPLICA IDENTITY FULL;
+            CREATE TABLE partly (n int NOT NULL, note text); CREATE UNIQUE INDEX ON partly (n) WHERE note = 'x'; ALTER TABLE partly REPLICA IDENTITY FULL;
             CREATE TABLE inserted (n int PRIMARY KEY); ALTER TABLE inserted REPLICA IDENTITY NOTHING;
             CREATE TABLE bare (n int);
             """);
@@ -281,7 +282,7 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
             BEGIN;
             INSERT INTO whole VALUES (1, 'a'); UPDATE whole SET note = 'b'; DELETE FROM whole;
             INSERT INTO indexed VALUES (1, 'a'); UPDATE indexed SET n = 2;
-            INSERT INTO loose VALUES (NULL, 'a');
+            INSERT INTO loose VALUES (NULL, 'a'); INSERT INTO partly VALUES (1, 'x');
             INSERT INTO inserted VALUES (1); INSERT INTO bare VALUES (1);
             COMMIT
             """);
@@ -290,13 +291,28 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
         Assert.Equal(
             [
                 "public.whole/ Create", "public.whole/ Update", "public.whole/ Delete", "public.indexed/1 Create", "public.indexed/1 Delete", "public.indexed/2 Create",
-                "public.loose/ Create", "public.inserted/1 Create", "public.bare/ Create",
+                "public.loose/ Create", "public.partly/ Create", "public.inserted/1 Create", "public.bare/ Create",
             ],
             changes.Select(c => $"{c.Entity} {c.Operation}"));
         Assert.Equal(["1", "a"], CaptureUnderTest.Values(changes[1].Before));
         Assert.False(changes[1].BeforeIsKeyOnly);
         Assert.Equal(["public.inserted", "public.bare"], changes.Where(c => c.Table.InsertsOnly).Select(c => c.Table.FullName));
         Assert.Equal(2, capture.Log.Lines.Count(l => l.Contains("nothing identifies rows of table")));
+    }
+
+    [Fact]
+    public async Task The_index_that_identifies_rows_is_the_key_even_beside_a_primary_key()
+    {
+        await using var capture = await server.Capture("""
+            CREATE TABLE t (id int PRIMARY KEY, code text NOT NULL, n int); CREATE UNIQUE INDEX t_code ON t (code); ALTER TABLE t REPLICA IDENTITY USING INDEX t_code;
+            """);
+        await capture.Start();
+        await capture.Execute("BEGIN; INSERT INTO t VALUES (1, 'a', 1); UPDATE t SET id = 2; UPDATE t SET code = 'b'; DELETE FROM t; COMMIT");
+
+        var (changes, _) = await capture.NextTransaction();
+        Assert.Equal(
+            ["public.t/a Create", "public.t/a Update", "public.t/a Delete", "public.t/b Create", "public.t/b Delete"],
+            changes.Select(c => $"{c.Entity} {c.Operation}"));
     }
 
     [Fact]
