@@ -73,13 +73,17 @@ internal static class Topics
 
             records.Add(new TopicRecord(
                 result.Topic == Heartbeats + prefix ? Heartbeats : result.Topic[(prefix.Length + 1)..],
-                result.Message.Key is { } key ? JsonNode.Parse(key)?.ToJsonString().Replace(prefix, "<prefix>", StringComparison.Ordinal) : null,
-                result.Message.Value is { } value ? JsonNode.Parse(value) : null,
+                result.Message.Key is { } key ? Json(key, prefix)!.ToJsonString() : null,
+                result.Message.Value is { } value ? Json(value, prefix) : null,
                 Headers(result.Message.Headers)));
         }
 
         return records;
     }
+
+    // Without what is of one run: the prefix, and the database's name, which is its end.
+    private static JsonNode? Json(byte[] text, string prefix) => JsonNode.Parse(
+        Encoding.UTF8.GetString(text).Replace(prefix, "<prefix>", StringComparison.Ordinal).Replace(prefix[(prefix.IndexOf('-', StringComparison.Ordinal) + 1)..], "<database>", StringComparison.Ordinal));
 
     private static SortedDictionary<string, string> Headers(Headers headers)
     {
