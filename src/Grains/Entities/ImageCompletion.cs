@@ -84,7 +84,8 @@ internal static class ImageCompletion
         shape = change.Table;
         if (change.Before.IsPresent && !change.BeforeIsKeyOnly)
             return change.Before;
-        if (change.Operation is ChangeOperation.Update or ChangeOperation.Delete && held is { Deleted: false, Row.IsPresent: true })
+        if (change.Operation is ChangeOperation.Update or ChangeOperation.Delete && held is { Deleted: false, Row.IsPresent: true }
+            && IsOfSameTable(held, change.Table))
         {
             shape = held.Table;
             return held.Row;
@@ -95,6 +96,9 @@ internal static class ImageCompletion
         shape = null;
         return default;
     }
+
+    // Another table may have had the name, and rows with the same keys, before. Shapes stored by early versions do not tell.
+    private static bool IsOfSameTable(EntityState held, TableSchema table) => held.Table.RelationOid == table.RelationOid || held.Table.RelationOid == 0;
 
     private static RowImage.Column Held(EntityState held, TableSchema table, int index)
     {

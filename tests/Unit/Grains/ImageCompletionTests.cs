@@ -84,6 +84,19 @@ public sealed class ImageCompletionTests
     }
 
     [Fact]
+    public void A_row_of_another_table_that_had_the_name_is_no_before()
+    {
+        static TableSchema Another(uint oid) => new() { TableId = 6, Version = 2, Schema = "public", Name = "orders", Columns = Sample.Orders.Columns, Key = [0], RelationOid = oid };
+        var held = Held with { Table = Another(1) };
+        RowImage Before(uint oid, ChangeOperation operation, RowImage logged = default) =>
+            ImageCompletion.Before(Sample.Change(operation, "1", Sample.Version(2), before: logged, keyOnly: true, table: Another(oid)), held, out _);
+
+        Assert.False(Before(2, ChangeOperation.Update).IsPresent);
+        Assert.Equal(["1", null, null], Sample.Values(Before(2, ChangeOperation.Delete, Sample.Row("1", null, null))));
+        Assert.Equal(["1", "new", "a long note"], Sample.Values(Before(1, ChangeOperation.Update)));
+    }
+
+    [Fact]
     public void A_create_has_no_before_even_over_a_held_row()
     {
         var change = Sample.Change(ChangeOperation.Create, "1", Sample.Version(2), Sample.Row("1", "b", "c"));
