@@ -59,7 +59,7 @@ internal sealed class RandomTable
 
         var key = dice.Some(indexable, dice.Chance(60) ? 1 : dice.Between(2, 3)).Select(c => c.Name).ToList();
         columns = [.. columns.Select(c => key.Contains(c.Name) ? c with { NotNull = true } : c)];
-        var table = new RandomTable(schema, name, columns, key, Create(dice, schema, name, columns, key));
+        var table = new RandomTable(schema, name, columns, key, Create(dice, schema, name, number, columns, key));
         return table;
     }
 
@@ -73,7 +73,7 @@ internal sealed class RandomTable
     /// <summary>A name that no column has.</summary>
     public string FreeName(Dice dice) => NameOf(dice, [.. Columns.Select(c => c.Name)], dice.Below(1000));
 
-    private static string Create(Dice dice, string schema, string name, List<RandomColumn> columns, List<string> key)
+    private static string Create(Dice dice, string schema, string name, int number, List<RandomColumn> columns, List<string> key)
     {
         var table = $"{SqlText.Name(schema)}.{SqlText.Name(name)}";
         var list = string.Join(", ", columns.Select(c => $"{c.Sql} {c.Type.Name}{(c.NotNull ? " NOT NULL" : "")}"));
@@ -85,22 +85,20 @@ internal sealed class RandomTable
         {
             var type = columns.First(c => c.Name == key[0]).Type;
             var middle = type.Literal(type.Key!(dice));
-            var part = $"{SqlText.Name(schema)}.\"{Short(name)} of";
+            var part = $"{SqlText.Name(schema)}.\"part {NumberValues.Text(number)}";
             ddl += $"CREATE TABLE {part} low\" PARTITION OF {table} FOR VALUES FROM (MINVALUE) TO ({middle});"
                 + $"CREATE TABLE {part} high\" PARTITION OF {table} FOR VALUES FROM ({middle}) TO (MAXVALUE);";
             return ddl;
         }
 
         if (byIndex)
-            return ddl + $"CREATE UNIQUE INDEX \"identity of {Short(name)}\" ON {table} ({keys}); ALTER TABLE {table} REPLICA IDENTITY USING INDEX \"identity of {Short(name)}\";";
+            return ddl + $"CREATE UNIQUE INDEX \"identity {NumberValues.Text(number)}\" ON {table} ({keys}); ALTER TABLE {table} REPLICA IDENTITY USING INDEX \"identity {NumberValues.Text(number)}\";";
         if (dice.Chance(30))
             ddl += $"ALTER TABLE {table} REPLICA IDENTITY FULL;";
         foreach (var column in columns.Where(c => c.Type.Name is "text" or "bytea" or "jsonb" && dice.Chance(50)))
             ddl += $"ALTER TABLE {table} ALTER {column.Sql} SET STORAGE EXTERNAL;";
         return ddl;
     }
-
-    private static string Short(string name) => name.Replace("\"", "", StringComparison.Ordinal)[..int.Min(8, name.Replace("\"", "", StringComparison.Ordinal).Length)];
 
     private static string NameOf(Dice dice, HashSet<string> taken, int number)
     {

@@ -50,7 +50,7 @@ internal static class SqlTypes
         new("polygon", d => $"({d.Join(",", 1, 5, Point)})"),
         new("circle", d => $"<{Point(d)},{d.Between(0, 50)}>"),
         SqlType.Indexable("int4range", d => Range(d, x => NumberValues.Text(x.Between(-50, 0)), x => NumberValues.Text(x.Between(1, 50)))),
-        SqlType.Indexable("numrange", d => Range(d, x => NumberValues.Numeric(x, 6, 2).Replace("NaN", "-1", StringComparison.Ordinal).Insert(0, "-99999"), x => "99999.5")),
+        SqlType.Indexable("numrange", d => Range(d, x => "-" + NumberValues.Numeric(x, 6, 2).Replace("NaN", "1", StringComparison.Ordinal).TrimStart('-'), x => "99999.5")),
         SqlType.Indexable("daterange", d => Range(d, x => TimeValues.DayOf(x.Between(0, 100)), x => TimeValues.DayOf(x.Between(101, 200)))),
         new("int8multirange", d => $"{{{d.Join(",", 0, 3, x => Range(x, y => NumberValues.Text(y.Between(-50, 0)), y => NumberValues.Text(y.Between(1, 50))))}}}"),
         new("tsvector", TextValues.SearchVector),
