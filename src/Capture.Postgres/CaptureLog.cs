@@ -50,6 +50,9 @@ internal static partial class CaptureLog
         Message = "Source {Source}: {Values} values of the change at {Position} are longer than {Limit} bytes, the limit of large_values, and were left out.")]
     public static partial void ValuesOmitted(this ILogger logger, string source, int values, int limit, Lsn position);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: no table could join publication {Publication} now: {Error}. It is tried again.")]
+    public static partial void NotJoined(this ILogger logger, string source, string publication, string error);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: {Words}")]
     public static partial void TableNotCaptured(this ILogger logger, string source, string words);
 

@@ -34,7 +34,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     public PostgresSourceCapture(SourceConfiguration source, ISchemaStore schemas, TimeProvider time, ILogger logger)
     {
         _source = source;
-        _schemas = schemas;
+        _schemas = new NamedSchemaStore(source, schemas);
         _time = time;
         _logger = logger;
         _place = new SourceConnection(source);
@@ -46,7 +46,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     {
         try
         {
-            return (await Ask((connection, token) => SourceChecks.Run(connection, _source, _place, _schemas, token), "checking", cancellation)).Findings;
+            return (await Ask((connection, token) => SourceChecks.Run(connection, _source, _place, _schemas, isStreaming: false, token), "checking", cancellation)).Findings;
         }
         catch (CaptureException exception)
         {
@@ -58,7 +58,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         Ask(
             async (connection, token) =>
             {
-                var checks = await Passed(connection, token);
+                var checks = await Passed(connection, isStreaming: false, token);
                 foreach (var table in checks.Tables.NotLogged)
                     SayOnce(PublicationCheck.NotLogged(_source, table));
                 await EnsurePublication(connection, checks, token);
@@ -75,10 +75,10 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         Ask<IReadOnlyList<string>>(
             async (connection, token) =>
             {
-                var checks = await Passed(connection, token);
+                var checks = await Passed(connection, isStreaming: true, token);
                 if (checks.Publication is null)
                     throw new CaptureException(PublicationCheck.Dropped(_source), transient: false);
-                var joined = await EnsurePublication(connection, checks, token);
+                var joined = await Join(connection, checks, token);
                 foreach (var table in joined)
                     _logger.TableJoined(_source.Name, table, _source.Publication);
                 return joined;
@@ -153,9 +153,28 @@ internal sealed class PostgresSourceCapture : ISourceCapture
 
     public ValueTask DisposeAsync() => _database.DisposeAsync();
 
-    private async Task<SourceChecks> Passed(NpgsqlConnection connection, CancellationToken cancellation)
+    // Others may drop or add a table between our look and our statement, or hold its lock: then the next look will do.
+    private async Task<IReadOnlyList<string>> Join(NpgsqlConnection connection, SourceChecks checks, CancellationToken cancellation)
     {
-        var checks = await SourceChecks.Run(connection, _source, _place, _schemas, cancellation);
+        if (checks.Joining.Count == 0)
+            return [];
+        try
+        {
+            await using (var patience = new NpgsqlCommand("SET lock_timeout TO '2s'", connection))
+                await patience.ExecuteNonQueryAsync(cancellation);
+            return await EnsurePublication(connection, checks, cancellation);
+        }
+        catch (PostgresException raced) when (raced.SqlState is PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.DuplicateObject
+            or PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
+        {
+            _logger.NotJoined(_source.Name, _source.Publication, raced.MessageText);
+            return [];
+        }
+    }
+
+    private async Task<SourceChecks> Passed(NpgsqlConnection connection, bool isStreaming, CancellationToken cancellation)
+    {
+        var checks = await SourceChecks.Run(connection, _source, _place, _schemas, isStreaming, cancellation);
         foreach (var words in checks.Gone.Concat(checks.LeftOut))
             SayOnce(words);
         return checks.Findings.Count == 0

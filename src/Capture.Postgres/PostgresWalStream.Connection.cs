@@ -124,7 +124,9 @@ internal sealed partial class PostgresWalStream
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
-                _acknowledgement.ConfirmIdle(new Lsn((ulong)_connection.LastReceivedLsn));
+                // A message that arrived and waits to be taken counts as received too.
+                if (_moving is not { IsCompleted: true })
+                    _acknowledgement.ConfirmIdle(new Lsn((ulong)_connection.LastReceivedLsn));
                 var position = _acknowledgement.Position;
                 if (position == reported)
                     continue;

@@ -15,6 +15,9 @@ internal sealed partial class PostgresWalStream : IWalStream
     /// <summary>Largest buffer that is kept for the next message.</summary>
     private const int KeptBuffer = 4 << 20;
 
+    /// <summary>Time between two lines of the log about values that were left out.</summary>
+    private static readonly TimeSpan OmittedPause = TimeSpan.FromSeconds(10);
+
     private readonly WalStreamSettings _settings;
     private readonly LogicalReplicationConnection _connection;
     private readonly IAsyncEnumerator<XLogDataMessage> _messages;
@@ -26,6 +29,8 @@ internal sealed partial class PostgresWalStream : IWalStream
     private byte[] _buffer = new byte[64 << 10];
     private int _length;
     private int _received;
+    private int _omitted;
+    private long? _omittedTold;
     private bool _isLarge;
 
     // The step to the next message, while it waits for the server.
@@ -79,7 +84,7 @@ internal sealed partial class PostgresWalStream : IWalStream
                     return ValueTask.FromException<WalItem>(Fail(Ended()));
                 if (!ReceiveBuffered(waited: false))
                     return ReadOn(Step.Receive, cancellation);
-                switch (_decoder.Decode(_buffer.AsSpan(0, _length), Position, _messages.Current.ServerClock, out var item))
+                switch (Decode(out var item))
                 {
                     case Decoded.Item:
                         return new ValueTask<WalItem>(item);
@@ -132,7 +137,7 @@ internal sealed partial class PostgresWalStream : IWalStream
                         step = Step.Decode;
                         break;
                     case Step.Decode:
-                        switch (_decoder.Decode(_buffer.AsSpan(0, _length), Position, _messages.Current.ServerClock, out var item))
+                        switch (Decode(out var item))
                         {
                             case Decoded.Item:
                                 return item;
@@ -164,6 +169,7 @@ internal sealed partial class PostgresWalStream : IWalStream
     // What Npgsql has of the message at hand; a message that is not all there yet goes the long way.
     private bool ReceiveBuffered(bool waited)
     {
+        _acknowledgement.Reading();
         var message = _messages.Current;
         _pace.Taken(message.ServerClock, waited);
         var data = message.Data;
@@ -179,6 +185,26 @@ internal sealed partial class PostgresWalStream : IWalStream
         return _received == _length;
     }
 
+    private Decoded Decode(out WalItem item)
+    {
+        var decoded = _decoder.Decode(_buffer.AsSpan(0, _length), Position, _messages.Current.ServerClock, out item);
+        _acknowledgement.Read();
+        if (_omitted > 0 && decoded == Decoded.Item)
+            TellOmitted();
+        _omitted = 0;
+        return decoded;
+    }
+
+    // A statement may change millions of such rows: the metric counts them all, the log names one now and then.
+    private void TellOmitted()
+    {
+        _observer.ValuesOmitted(_omitted);
+        if (_omittedTold is { } told && _settings.Time.GetElapsedTime(told) < OmittedPause)
+            return;
+        _omittedTold = _settings.Time.GetTimestamp();
+        _settings.Logger.ValuesOmitted(_settings.Source.Name, _omitted, _settings.Source.LargeValues.Limit, Position);
+    }
+
     private async Task Receive(Stream data)
     {
         if (!_isLarge)
@@ -187,13 +213,9 @@ internal sealed partial class PostgresWalStream : IWalStream
             return;
         }
 
-        (_buffer, var omitted) = await LargeMessage.Read(data, _settings.Source.LargeValues.Limit, _stop.Token);
+        (_buffer, _omitted) = await LargeMessage.Read(data, _settings.Source.LargeValues.Limit, _stop.Token);
         _length = _buffer.Length;
-        _decoder.HasOmitted = omitted > 0;
-        if (omitted == 0)
-            return;
-        _observer.ValuesOmitted(omitted);
-        _settings.Logger.ValuesOmitted(_settings.Source.Name, omitted, _settings.Source.LargeValues.Limit, Position);
+        _decoder.HasOmitted = _omitted > 0;
     }
 
     private async Task Announce(CancellationToken cancellation)

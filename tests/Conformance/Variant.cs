@@ -16,6 +16,11 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
             Events = "{ skip: none, transactions: true }",
             OfEvents = new Dictionary<string, string> { ["skipped.operations"] = "none", ["provide.transaction.metadata"] = "true" },
         },
+        new("told-in-part")
+        {
+            Events = "{ skip: [t, u], transactions: true }",
+            OfEvents = new Dictionary<string, string> { ["skipped.operations"] = "t,u", ["provide.transaction.metadata"] = "true" },
+        },
         new("without-tombstones")
         {
             Events = "{ skip: [u, t], tombstones: false, messages: [note] }",
@@ -39,7 +44,7 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
     [
         .. Script.All.Select(s => (s, "default")),
         .. All.Where(v => v.Options.Count > 0).Select(v => ("types", v.Name)),
-        ("streams", "told"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "told"), ("keyless", "told"),
+        ("streams", "told"), ("streams", "told-in-part"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "told"), ("keyless", "told"),
         ("operations", "interrupted"), ("keys", "interrupted"), ("schema-changes", "interrupted"), ("large-values", "interrupted"), ("partitions", "interrupted"),
         ("partitions", "by-partition"), ("inherited", "beating"),
     ];

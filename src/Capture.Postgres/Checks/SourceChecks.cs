@@ -18,14 +18,20 @@ internal sealed record SourceChecks(
     IReadOnlyList<TableFacts> Joining, IReadOnlyList<string> LeftOut, IReadOnlyList<string> Gone)
 {
     /// <summary>Runs them all. Only reads.</summary>
+    /// <param name="connection">A connection to the source.</param>
+    /// <param name="source">The source.</param>
+    /// <param name="place">Where it is.</param>
+    /// <param name="schemas">Which tables were captured before.</param>
+    /// <param name="isStreaming">Whether they passed before, in this session: a table that is not there now was dropped since.</param>
+    /// <param name="cancellation">Ends them.</param>
     public static async Task<SourceChecks> Run(
-        NpgsqlConnection connection, SourceConfiguration source, SourceConnection place, ISchemaStore schemas, CancellationToken cancellation)
+        NpgsqlConnection connection, SourceConfiguration source, SourceConnection place, ISchemaStore schemas, bool isStreaming, CancellationToken cancellation)
     {
         var server = await ServerFacts.Read(connection, cancellation);
         var publication = await PublicationFacts.Read(connection, source.Publication, cancellation);
         var tables = await SelectedTables.Read(connection, source, publication?.ViaRoot ?? source.ViaPartitionRoot, cancellation);
         var slot = await SlotFacts.Read(connection, source.Slot, cancellation);
-        var gone = await FindGone(source, tables, slot, schemas, cancellation);
+        var gone = await FindGone(source, tables, slot, schemas, isStreaming, cancellation);
         var missing = publication is null ? tables.Members : PublicationCheck.Missing(publication, tables);
         var leftOut = slot is null ? [] : await FindLeftOut(source, publication, missing, schemas, cancellation);
         IReadOnlyList<TableFacts> joining = [.. missing.Except(leftOut)];
@@ -58,14 +64,14 @@ internal sealed record SourceChecks(
 
     // Where the slot is from before, the log may still hold changes of a table that was dropped since.
     private static async Task<HashSet<string>> FindGone(
-        SourceConfiguration source, SelectedTables tables, SlotFacts? slot, ISchemaStore schemas, CancellationToken cancellation)
+        SourceConfiguration source, SelectedTables tables, SlotFacts? slot, ISchemaStore schemas, bool isStreaming, CancellationToken cancellation)
     {
         var gone = new HashSet<string>();
         if (slot is null)
             return gone;
         foreach (var selection in TableCheck.Unmatched(source, tables))
         {
-            if (selection.Pattern.Contains('*', StringComparison.Ordinal) || await schemas.FindTable(source.Name, selection.Pattern, cancellation) is not null)
+            if (isStreaming || selection.Pattern.Contains('*', StringComparison.Ordinal) || await schemas.FindTable(source.Name, selection.Pattern, cancellation) is not null)
                 gone.Add(selection.Pattern);
         }
 

@@ -12,6 +12,8 @@ internal sealed class Acknowledgement
     private ulong _position;
     private ulong _readEnd;
     private bool _inTransaction;
+    private bool _isReading;
+    private ulong _receivedBefore;
 
     /// <summary>What the server may be told.</summary>
     public Lsn Position => new(Volatile.Read(ref _position));
@@ -39,18 +41,25 @@ internal sealed class Acknowledgement
         Volatile.Write(ref _inTransaction, false);
     }
 
+    /// <summary>A message has begun to arrive.</summary>
+    public void Reading() => Volatile.Write(ref _isReading, true);
+
+    /// <summary>The message is decoded: what it means for the position was told.</summary>
+    public void Read() => Volatile.Write(ref _isReading, false);
+
     /// <summary>
-    /// Confirms what the connection received, if nothing that was read is unconfirmed. <paramref name="received"/> must have been
-    /// taken before this call.
+    /// Confirms what the connection had received at the call before this one, if nothing that was read is unconfirmed. Called now and
+    /// then, by one thread; <paramref name="received"/> must have been taken before.
     /// </summary>
     /// <remarks>
-    /// The connection counts a message as received before the reader sees it. That can be one message at most; outside a
-    /// transaction it is a begin, whose position (the transaction's first change) lies before its commit record. So whatever the
-    /// timing, a received position is never beyond the commit of a transaction that is not confirmed.
+    /// The connection counts a message as received a moment before the reader sees it, and a message outside transactions is received
+    /// at the very position that confirms it. What was received a call ago, the reader has seen since: it is being read, or it is read.
     /// </remarks>
     public void ConfirmIdle(Lsn received)
     {
-        if (!Volatile.Read(ref _inTransaction) && Volatile.Read(ref _readEnd) <= Volatile.Read(ref _position))
-            Confirm(received);
+        var before = _receivedBefore;
+        _receivedBefore = received.Value;
+        if (!Volatile.Read(ref _isReading) && !Volatile.Read(ref _inTransaction) && Volatile.Read(ref _readEnd) <= Volatile.Read(ref _position))
+            Confirm(new Lsn(before));
     }
 }

@@ -16,7 +16,7 @@ internal readonly ref struct LogicalMessage
     /// <summary>Whether it belongs to a transaction; others come as soon as the server reads them, outside transactions.</summary>
     public bool Transactional { get; }
 
-    /// <summary>Where its record begins.</summary>
+    /// <summary>Where its record ends.</summary>
     public Lsn Lsn { get; }
 
     public ReadOnlySpan<byte> Prefix { get; }

@@ -16,6 +16,7 @@ internal sealed partial class PgOutputDecoder
         var after = reader.Rest;
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(after, relation.KeyOfColumn, key);
+        RequireKey(relation, key);
         item = First(Change(ChangeOperation.Create, relation, KeyText.Of(after, key), position, default, false, after.ToArray()));
         return true;
     }
@@ -105,10 +106,10 @@ internal sealed partial class PgOutputDecoder
         };
     }
 
-    // The first event of a transaction comes after that of its begin.
+    // The first change of a transaction comes after the event of its begin.
     private WalItem First(RowChange change)
     {
-        if (change.TotalOrder != 1)
+        if (_tally is null || change.Version.Ordinal != 1)
             return Item(change);
         Hold(change);
         return _held.Dequeue();
@@ -116,7 +117,7 @@ internal sealed partial class PgOutputDecoder
 
     private void Hold(RowChange change)
     {
-        if (change.TotalOrder == 1)
+        if (_tally is not null && change.Version.Ordinal == 1)
             _held.Enqueue(Item(Begun(change)));
         _held.Enqueue(Item(change));
     }
@@ -145,11 +146,15 @@ internal sealed partial class PgOutputDecoder
             throw new InvalidDataException("The log holds a change without its new row.");
     }
 
-    private static void RequireKey(CapturedRelation relation, ReadOnlySpan<ColumnPlace> key)
+    private void RequireKey(CapturedRelation relation, ReadOnlySpan<ColumnPlace> key)
     {
         foreach (var column in key)
         {
-            if (column.Kind is ColumnKind.Unchanged or ColumnKind.Omitted)
+            if (column.Kind == ColumnKind.Omitted)
+                throw new CaptureException(
+                    $"sources.{source.Name}.large_values.limit: a key value of table {relation.Name} is longer than {source.LargeValues.Limit} bytes. Raise the limit.",
+                    transient: false);
+            if (column.Kind == ColumnKind.Unchanged)
                 throw new InvalidDataException($"The log leaves out a key value of {relation.Name}.");
         }
     }

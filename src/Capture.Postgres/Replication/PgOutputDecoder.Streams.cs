@@ -84,7 +84,7 @@ internal sealed partial class PgOutputDecoder
             source.Name, written.ToUnixTimeMilliseconds().ToString(CultureInfo.InvariantCulture)));
     }
 
-    // Before the transaction's first event; that has ordinal 1 or more.
+    // Before the transaction's first change, whether that makes an event or not: nothing may stand before it in any partition.
     private RowChange Begun(RowChange first) => Told(
         ChangeOperation.Transaction, SourceStreams.Transactions, "", first.Lsn, first.Transaction, 0, default,
         "BEGIN", IdOf(first.Transaction, _beginPosition.IsNone ? first.Lsn : _beginPosition), null, null, Millis(first.Transaction));
@@ -112,10 +112,11 @@ internal sealed partial class PgOutputDecoder
         return false;
     }
 
-    // What stands by itself in the log counts as a transaction at its own position.
+    // What stands by itself in the log counts as a transaction of its own, at its record's last byte: the position it comes with is
+    // the record's end, where the commit record of a transaction may begin.
     private SourceTransaction Alone(Lsn position, DateTime time) => new()
     {
-        CommitLsn = position,
+        CommitLsn = new Lsn(position.Value - 1),
         PreviousCommitEnd = _previousEnd,
         Xid = 0,
         CommitMicros = (time - DateTime.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,

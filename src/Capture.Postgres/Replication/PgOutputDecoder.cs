@@ -117,7 +117,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         _inTransaction = false;
         acknowledgement.End(commit.EndLsn);
         var end = new WalItem(WalItemKind.Commit, null, transaction, commit.EndLsn);
-        if (_tally is not { Total: > 0 } tally)
+        if (_tally is not { } tally || _ordinal == 0)
             return end;
         _held.Enqueue(end);
         return Item(Ended(transaction, tally, commit));

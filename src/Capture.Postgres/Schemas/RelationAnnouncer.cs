@@ -1,5 +1,4 @@
 using CdcOrleans.Capture.Postgres.Replication;
-using CdcOrleans.Grains.Interfaces.Capture;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using Microsoft.Extensions.Logging;
@@ -33,22 +32,8 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         var last = facts.Attributes.Count == 0 ? await schemas.FindLatest(source.Name, $"{relation.Schema}.{relation.Name}", cancellation) : null;
         if (last?.RelationOid != relation.Oid)
             last = null;
-        if (last is not null && RelationShape.Fits(last, relation))
+        if (last is not null && RelationShape.Fits(last, relation, facts))
             return last;
-        return await Number(RelationShape.Of(relation, facts, last), cancellation);
-    }
-
-    private async Task<TableSchema> Number(TableSchema shape, CancellationToken cancellation)
-    {
-        try
-        {
-            return await schemas.Register(source.Name, shape, cancellation);
-        }
-        catch (Exception exception) when (exception is not (CaptureException or OperationCanceledException))
-        {
-            throw new CaptureException(
-                $"control: the schema of table {shape.FullName} of source {source.Name} could not be stored: {exception.Message} Check the control database.",
-                transient: true, exception);
-        }
+        return await schemas.Register(source.Name, RelationShape.Of(relation, facts, last), cancellation);
     }
 }

@@ -15,6 +15,7 @@ internal static class RelationShape
         var places = ColumnAlignment.Of(relation.Columns, catalog.Attributes);
         var primaryKey = last is null ? Placed(catalog.PrimaryKey, places) : Placed(last, relation);
         var key = Key(relation, primaryKey, Placed(catalog.UniqueIndex, places));
+        var certain = FirstPassed(catalog, places);
         var columns = new ColumnSchema[relation.Columns.Count];
         for (var i = 0; i < columns.Length; i++)
         {
@@ -28,7 +29,7 @@ internal static class RelationShape
                 Element = catalog.Types[i].Element,
                 Nullable = attribute is not { NotNull: true } && !key.Contains(i),
                 Default = attribute?.Default,
-                Number = attribute is not null && attribute.Name == relation.Columns[i].Name ? attribute.Number : 0,
+                Number = attribute is not null && attribute.Name == relation.Columns[i].Name && attribute.Number < certain ? attribute.Number : 0,
             };
         }
 
@@ -41,8 +42,9 @@ internal static class RelationShape
     }
 
     /// <summary>Whether a shape that is known has the columns and the identity of a relation that the catalog has no more.</summary>
-    public static bool Fits(TableSchema known, RelationMessage relation) =>
-        known.Columns.Select(c => c.Name).SequenceEqual(relation.Columns.Select(c => c.Name))
+    public static bool Fits(TableSchema known, RelationMessage relation, CatalogFacts catalog) =>
+        known.Columns.Select(c => (c.Name, c.TypeOid, c.TypeModifier))
+            .SequenceEqual(relation.Columns.Zip(catalog.Types, (c, t) => (c.Name, t.Oid, t.Modifier)))
         && (relation.Identity == ReplicaIdentity.Full || known.Key.Order().SequenceEqual(Identity(relation)));
 
     // The log says which columns identify a row, unless all do; only the catalog knows their declared order, and it may be ahead.
@@ -56,6 +58,13 @@ internal static class RelationShape
 
     private static int[] Identity(RelationMessage relation) =>
         [.. Enumerable.Range(0, relation.Columns.Count).Where(i => relation.Columns[i].InIdentity)];
+
+    // The first column of the catalog that exists and that the log does not have; which column one behind it is, is likely and no more.
+    private static int FirstPassed(CatalogFacts catalog, int[] places)
+    {
+        var passed = catalog.Attributes.Index().FirstOrDefault(a => !a.Item.IsDropped && places[a.Index] < 0).Item;
+        return passed?.Number ?? int.MaxValue;
+    }
 
     private static int[] Placed(TableSchema last, RelationMessage relation)
     {

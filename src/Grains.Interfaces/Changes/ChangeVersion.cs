@@ -7,7 +7,7 @@ namespace CdcOrleans.Grains.Interfaces.Changes;
 /// Versions are totally ordered within a source, in commit order.
 /// </summary>
 /// <param name="CommitLsn">Position of the transaction's commit record.</param>
-/// <param name="Ordinal">Place of the change among the captured changes of its transaction, from 1.</param>
+/// <param name="Ordinal">Place of the change among the captured changes of its transaction, from 1; 0 is the event of its begin.</param>
 [GenerateSerializer, Immutable, Alias("cdc.ChangeVersion")]
 public readonly record struct ChangeVersion([property: Id(0)] Lsn CommitLsn, [property: Id(1)] long Ordinal) : IComparable<ChangeVersion>
 {

@@ -3,7 +3,7 @@ using CdcOrleans.Grains.Interfaces.Schemas;
 
 namespace CdcOrleans.Grains.Interfaces.Changes;
 
-/// <summary>One row-level event of a committed transaction. Immutable: it passes between grains of a silo without a copy.</summary>
+/// <summary>One event of the log: of a row, or in the shape of one (a truncation, a message, a transaction's begin or end, a heartbeat). Immutable: it passes between grains of a silo without a copy.</summary>
 [GenerateSerializer, Immutable, Alias("cdc.RowChange")]
 public sealed record RowChange
 {

@@ -24,10 +24,10 @@ internal sealed class RouteTable
             _routes.Add((route, byName[route.Format], [.. route.To.Select(name => sinks[name])]));
     }
 
-    /// <summary>The plan of a table; the same object as long as the table keeps its name.</summary>
+    /// <summary>The plan of a table; the same object as long as the table keeps its name, and a key or none.</summary>
     public TablePlan Plan(TableSchema table)
     {
-        if (_plans.TryGetValue(table.TableId, out var plan) && plan.Table == table.FullName && plan.InsertsOnly == table.InsertsOnly)
+        if (_plans.TryGetValue(table.TableId, out var plan) && plan.Table == table.FullName && plan.InsertsOnly == table.InsertsOnly && plan.HasKey == table.Key.Length > 0)
             return plan;
         plan = Build(table);
         _plans[table.TableId] = plan;
@@ -53,6 +53,7 @@ internal sealed class RouteTable
         {
             Mode = holdsNothing ? EntityMode.Off : selection?.Entities ?? EntityMode.Row,
             InsertsOnly = table.InsertsOnly,
+            HasKey = table.Key.Length > 0,
             Values = selection?.Values ?? _source.Values,
             Events = selection?.Events ?? _source.Events,
             LargeValues = _source.LargeValues,
@@ -71,6 +72,9 @@ internal sealed record TablePlan(string Table, string Topic, TableOutput[] Outpu
 
     /// <summary>Whether the log carries its inserts alone.</summary>
     public bool InsertsOnly { get; init; }
+
+    /// <summary>Whether its rows have a key.</summary>
+    public bool HasKey { get; init; }
 
     /// <summary>How values are written.</summary>
     public ValueOptions Values { get; init; } = ValueOptions.Default;

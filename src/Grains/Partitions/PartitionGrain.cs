@@ -1,6 +1,7 @@
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Hosting;
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Interfaces.Storage;
@@ -138,7 +139,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
             return new HeldRow(false);
         if (!_partition.TryRead(entity, out var state, out _))
             state = await Stored(entity);
-        return state is { Deleted: false, Row.IsPresent: true }
+        return state is { Deleted: false, Row.IsPresent: true } && _source.Routes.Plan(state.Table).Mode == EntityMode.Row
             ? new HeldRow(true, state.Version, state.Table, state.Row)
             : new HeldRow(true);
     }

@@ -55,6 +55,7 @@ internal sealed partial class PartitionLink
         lock (_gate)
             last = _retained.Count > 0 ? _retained[^1].Version : default;
         Flush();
+        var isAnswering = true;
         for (var wait = TimeSpan.FromMilliseconds(1); ; wait = wait < FirstBackoff ? wait * 2 : wait)
         {
             try
@@ -66,7 +67,9 @@ internal sealed partial class PartitionLink
             catch (Exception exception) when (!cancellation.IsCancellationRequested)
 #pragma warning restore CA1031
             {
-                LogUnanswered(_logger, _session.Source, _index, exception.Message);
+                if (isAnswering)
+                    LogUnanswered(_logger, _session.Source, _index, exception.Message);
+                isAnswering = false;
                 wait = FirstBackoff;
             }
 

@@ -41,7 +41,7 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes)
         get
         {
             lock (_gate)
-                return _room is null ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Environment.TickCount64 - _heldSince);
+                return _room is null && _empty is null ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Environment.TickCount64 - _heldSince);
         }
     }
 
@@ -106,7 +106,12 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes)
         {
             if (_changes == 0)
                 return Task.CompletedTask;
-            _empty ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_empty is null)
+            {
+                _empty = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                _heldSince = Environment.TickCount64;
+            }
+
             return _empty.Task.WaitAsync(cancellation);
         }
     }

@@ -247,7 +247,7 @@ internal sealed partial class WalReader : IAsyncDisposable
                 if (_time.GetElapsedTime(watched) >= WatchInterval)
                 {
                     watched = _time.GetTimestamp();
-                    await _capture.Watch(cancellation);
+                    await Watch(cancellation);
                 }
             }
 #pragma warning disable CA1031 // See above.
@@ -258,6 +258,18 @@ internal sealed partial class WalReader : IAsyncDisposable
             }
         }
         while (await timer.WaitForNextTickAsync(cancellation));
+    }
+
+    private async Task Watch(CancellationToken cancellation)
+    {
+        try
+        {
+            await _capture.Watch(cancellation);
+        }
+        catch (CaptureException exception) when (exception.Transient)
+        {
+            LogNotWatched(_logger, _configuration.Name, exception.Message);
+        }
     }
 
     private void SetState(SourceState state, string? detail)
@@ -299,6 +311,9 @@ internal sealed partial class WalReader : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: stopped with {Changes} changes that are not durable; they are streamed again: {Error}")]
     private static partial void LogUndrained(ILogger logger, string source, long changes, string error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: publication and tables could not be looked at, and are again in a moment: {Error}")]
+    private static partial void LogNotWatched(ILogger logger, string source, string error);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Source}: heartbeat or positions failed: {Error}")]
     private static partial void LogNoBeat(ILogger logger, string source, string error);

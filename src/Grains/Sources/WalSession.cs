@@ -4,6 +4,7 @@ using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
+using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Partitions;
@@ -43,6 +44,10 @@ internal sealed class WalSession : IAsyncDisposable
     private bool _timerIsSet;
     private bool _afterTruncate;
     private EntityState? _moving;
+
+    // The table of the last change, and per table whether something can be held of its rows.
+    private TableSchema? _table;
+    private readonly Dictionary<int, bool> _holds = [];
 
     public WalSession(
         SourceConfiguration configuration, IWalStream stream, ICheckpointStore store, long epoch, Lsn confirmed, IGrainFactory grains, TimeProvider time,
@@ -133,6 +138,8 @@ internal sealed class WalSession : IAsyncDisposable
                     var change = item.Change!;
                     if (_afterTruncate || change.Operation == ChangeOperation.Truncate)
                         await Barrier(change, cancellation);
+                    if (!ReferenceEquals(change.Table, _table) && ChangesItsWay(change.Table))
+                        await Settled(cancellation);
                     if (change.Operation == ChangeOperation.Truncate)
                     {
                         await Truncate(change, cancellation);
@@ -205,9 +212,24 @@ internal sealed class WalSession : IAsyncDisposable
     {
         if (_afterTruncate && next.Operation == ChangeOperation.Truncate)
             return;
+        await Settled(cancellation);
+        _afterTruncate = false;
+    }
+
+    // A table that got a key, or lost it, goes another way through its partition; what went the old way must not be overtaken.
+    private bool ChangesItsWay(TableSchema table)
+    {
+        _table = table;
+        var holds = !table.InsertsOnly && table.Key.Length > 0;
+        var changes = _holds.TryGetValue(table.TableId, out var held) && held != holds;
+        _holds[table.TableId] = holds;
+        return changes;
+    }
+
+    private async ValueTask Settled(CancellationToken cancellation)
+    {
         FlushNow();
         await _window.WhenEmpty(cancellation);
-        _afterTruncate = false;
     }
 
     // Everything before it is durable: what is stored of the table's entities goes, then what partitions hold of them.

@@ -97,7 +97,7 @@ internal sealed class RowEncoding
         }
 
         var other = Of(shape, _options);
-        var mapping = _mapping is { } known && ReferenceEquals(known.From, other) ? known : _mapping = new Mapping(other, _columns);
+        var mapping = _mapping is { } known && ReferenceEquals(known.From, other) ? known : _mapping = new Mapping(other, _table);
         buffer.Raw((byte)'{');
         for (var index = 0; index < _columns.Length; index++)
         {
@@ -179,10 +179,14 @@ internal sealed class RowEncoding
     }
 
     /// <summary>Where each column of a shape stands in another; −1 where it does not.</summary>
-    private sealed class Mapping(RowEncoding from, ColumnForm[] to)
+    private sealed class Mapping(RowEncoding from, TableSchema to)
     {
         public RowEncoding From { get; } = from;
 
-        public int[] Columns { get; } = [.. to.Select(c => Array.FindIndex(from._columns, f => f.Name == c.Name))];
+        public int[] Columns { get; } = [.. to.Columns.Select(c => Array.FindIndex(from._table.Columns, f => Same(from._table, f, to, c)))];
+
+        // By number, which names cannot tell after renames; by name where there is none.
+        private static bool Same(TableSchema from, ColumnSchema left, TableSchema to, ColumnSchema right) =>
+            from.RelationOid == to.RelationOid && left.Number != 0 && right.Number != 0 ? left.Number == right.Number : left.Name == right.Name;
     }
 }

@@ -261,7 +261,8 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
         Assert.Equal(["alone", @"\x00ff"], CaptureUnderTest.Values(alone.After));
         Assert.Equal(0u, alone.Transaction.Xid);
         var reached = await capture.Next();
-        Assert.Equal((WalItemKind.Position, alone.Version.CommitLsn), (reached.Kind, reached.EndLsn));
+        Assert.Equal((WalItemKind.Position, alone.Lsn), (reached.Kind, reached.EndLsn));
+        Assert.Equal(alone.Lsn.Value - 1, alone.Version.CommitLsn.Value);
     }
 
     [Fact]

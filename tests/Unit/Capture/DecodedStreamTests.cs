@@ -52,7 +52,8 @@ public sealed class DecodedStreamTests
 
         Assert.Equal([WalItemKind.Change, WalItemKind.Position], log.Items.Select(i => i.Kind));
         var message = Assert.Single(log.Changes);
-        Assert.Equal(new ChangeVersion(new Lsn(600), 1), message.Version);
+        Assert.Equal(new ChangeVersion(new Lsn(599), 1), message.Version);
+        Assert.Equal(new Lsn(600), message.Lsn);
         Assert.Equal(0u, message.Transaction.Xid);
         Assert.Equal((Clock - DateTime.UnixEpoch).Ticks / 10, message.Transaction.CommitMicros);
         Assert.Equal(new Lsn(600), log.Items[1].EndLsn);
@@ -97,15 +98,47 @@ public sealed class DecodedStreamTests
         log.Transaction(2000, LogWriter.Truncate(Orders));
 
         Assert.Equal(
-            [ChangeOperation.Transaction, ChangeOperation.Delete, ChangeOperation.Create, ChangeOperation.Truncate, ChangeOperation.Message, ChangeOperation.Create, ChangeOperation.Transaction, ChangeOperation.Truncate],
+            [
+                ChangeOperation.Transaction, ChangeOperation.Delete, ChangeOperation.Create, ChangeOperation.Truncate, ChangeOperation.Message, ChangeOperation.Create, ChangeOperation.Transaction,
+                ChangeOperation.Transaction, ChangeOperation.Truncate, ChangeOperation.Transaction,
+            ],
             log.Changes.Select(c => c.Operation));
         // The truncation makes no event by default, so it has no place among them.
-        Assert.Equal([0, 1, 2, 0, 3, 4, 0, 0], log.Changes.Select(c => c.TotalOrder));
-        Assert.Equal([0, 1, 2, 0, 1, 3, 0, 0], log.Changes.Select(c => c.TableOrder));
-        Assert.Equal([0L, 1, 2, 3, 4, 5, 6, 1], log.Changes.Select(c => c.Version.Ordinal));
+        Assert.Equal([0, 1, 2, 0, 3, 4, 0, 0, 0, 0], log.Changes.Select(c => c.TotalOrder));
+        Assert.Equal([0, 1, 2, 0, 1, 3, 0, 0, 0, 0], log.Changes.Select(c => c.TableOrder));
+        Assert.Equal([0L, 1, 2, 3, 4, 5, 6, 0, 1, 2], log.Changes.Select(c => c.Version.Ordinal));
         Assert.Equal(["BEGIN", "7:980", null, null, "1700000000000"], Values(log.Changes[0].After));
         Assert.Equal(["END", "7:1005", "4", """[{"data_collection":"public.orders","event_count":3},{"data_collection":"message","event_count":1}]""", "1700000000000"], Values(log.Changes[6].After));
+        Assert.Equal(["END", "7:2005", "0", "[]", "1700000000000"], Values(log.Changes[9].After));
         Assert.Equal(WalItemKind.Commit, log.Items[7].Kind);
+    }
+
+    [Fact]
+    public void The_begin_comes_before_what_makes_no_event()
+    {
+        var log = new DecoderUnderTest(
+            Source with { Transactions = true, Events = new EventOptions { Skip = SkippedOperations.Delete | SkippedOperations.Truncate } }, [0]);
+        log.Transaction(
+            1000,
+            LogWriter.Truncate(Orders),
+            LogWriter.Update(Orders, 'K', LogWriter.Row("1", null, null, null), LogWriter.Row("2", "b", "c", "d")));
+
+        Assert.Equal(
+            [ChangeOperation.Transaction, ChangeOperation.Truncate, ChangeOperation.Delete, ChangeOperation.Create, ChangeOperation.Transaction],
+            log.Changes.Select(c => c.Operation));
+        Assert.Equal([0L, 1, 2, 3, 4], log.Changes.Select(c => c.Version.Ordinal));
+        Assert.Equal([0, 0, 0, 1, 0], log.Changes.Select(c => c.TotalOrder));
+    }
+
+    [Fact]
+    public void A_message_that_ends_where_a_commit_record_begins_has_a_version_of_its_own()
+    {
+        var log = new DecoderUnderTest(Source with { Transactions = true }, [0]);
+        log.Transaction(500, LogWriter.Insert(Orders, LogWriter.Row("1", "", "", "")));
+        log.Take(LogWriter.Message(false, 1000, "note", ""));
+        log.Transaction(1000, LogWriter.Insert(Orders, LogWriter.Row("2", "", "", "")));
+        Assert.Equal(log.Changes.Select(c => c.Version).Distinct().Order(), log.Changes.Select(c => c.Version));
+        Assert.Equal(7, log.Changes.Count);
     }
 
     [Fact]

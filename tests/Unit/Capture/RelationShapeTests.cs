@@ -65,10 +65,10 @@ public sealed class RelationShapeTests
     public void A_known_shape_fits_a_relation_of_the_same_columns_and_identity()
     {
         var known = RelationShape.Of(Relation(ReplicaIdentity.Default, true, false), Catalog("a"));
-        Assert.True(RelationShape.Fits(known, Relation(ReplicaIdentity.Default, true, false)));
-        Assert.True(RelationShape.Fits(known, Relation(ReplicaIdentity.Full, true, true)));
-        Assert.False(RelationShape.Fits(known, Relation(ReplicaIdentity.Default, false, true)));
-        Assert.False(RelationShape.Fits(known, Relation(ReplicaIdentity.Default, true, false, false)));
+        Assert.True(RelationShape.Fits(known, Relation(ReplicaIdentity.Default, true, false), Catalog()));
+        Assert.True(RelationShape.Fits(known, Relation(ReplicaIdentity.Full, true, true), Catalog()));
+        Assert.False(RelationShape.Fits(known, Relation(ReplicaIdentity.Default, false, true), Catalog()));
+        Assert.False(RelationShape.Fits(known, Relation(ReplicaIdentity.Default, true, false, false), Catalog()));
     }
 
     [Fact]

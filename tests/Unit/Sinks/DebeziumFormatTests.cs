@@ -164,6 +164,26 @@ public sealed class DebeziumFormatTests
     }
 
     [Fact]
+    public void A_row_of_an_older_shape_is_told_by_the_columns_numbers()
+    {
+        static TableSchema Numbered(int version, params (string Name, int Number)[] columns)
+        {
+            var table = Rows.Table(version, [0], [.. columns.Select(c => (c.Name, 25u, -1))]);
+            for (var i = 0; i < columns.Length; i++)
+                table.Columns[i] = table.Columns[i] with { Number = columns[i].Number };
+            return table;
+        }
+
+        var old = Numbered(1, ("id", 1), ("a", 2), ("b", 3));
+        var now = Numbered(2, ("id", 1), ("b", 2), ("a", 3), ("c", 4));
+        var updated = Rows.Change(ChangeOperation.Update, now, after: Rows.Image("1", "was a", "was b", "new"));
+        var value = Text(Format(Rows.Complete(updated, before: Rows.Image("1", "was a", "was b"), beforeTable: old))[0].Value);
+        Assert.Contains("""
+            "before":{"id":"1","b":"was a","a":"was b","c":null},"after":{"id":"1","b":"was a","a":"was b","c":"new"}
+            """, value, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Row_formatter_writes_the_values_of_events() =>
         Assert.Equal("{\"id\":1,\"status\":\"né\\\"w\",\"total\":null}", new JsonRowFormatter().ToJson(Orders, Rows.Image("1", "né\"w", null), ValueOptions.Default));
 

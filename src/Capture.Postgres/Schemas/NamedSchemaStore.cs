@@ -1,0 +1,35 @@
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Schemas;
+
+namespace CdcOrleans.Capture.Postgres.Schemas;
+
+/// <summary>A schema store whose troubles are told as those of the control database, not of the source that is asked beside it.</summary>
+internal sealed class NamedSchemaStore(SourceConfiguration source, ISchemaStore store) : ISchemaStore
+{
+    public Task<TableSchema> Register(string source, TableSchema shape, CancellationToken cancellation) =>
+        Named(() => store.Register(source, shape, cancellation));
+
+    public async ValueTask<TableSchema> Get(int tableId, int version, CancellationToken cancellation) =>
+        await Named(() => store.Get(tableId, version, cancellation).AsTask());
+
+    public Task<TableSchema?> FindLatest(string source, string table, CancellationToken cancellation) =>
+        Named(() => store.FindLatest(source, table, cancellation));
+
+    public async ValueTask<int?> FindTable(string source, string table, CancellationToken cancellation) =>
+        await Named(() => store.FindTable(source, table, cancellation).AsTask());
+
+    private async Task<T> Named<T>(Func<Task<T>> question)
+    {
+        try
+        {
+            return await question();
+        }
+        catch (Exception exception) when (exception is not (CaptureException or OperationCanceledException))
+        {
+            throw new CaptureException(
+                $"control: schemas of tables of source {source.Name} could not be read or stored: {exception.Message} Check the control database.",
+                transient: true, exception);
+        }
+    }
+}
