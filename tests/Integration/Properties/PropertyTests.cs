@@ -55,18 +55,18 @@ public sealed class PropertyTests(ControlServer control, CaptureServer sources) 
         await using var store = NpgsqlDataSource.Create(cluster.Control.Connection);
         await using var connection = new NpgsqlConnection(cluster.Source);
         await connection.OpenAsync(TestContext.Current.CancellationToken);
-        var (tables, rows) = (0, 0);
+        var (tables, rows, unknown) = (0, 0, 0);
         foreach (var table in schemas.SelectMany(s => s.Tables))
         {
             var have = await HeldRows.OfTable(connection, table);
             var held = await HeldRows.OfEntities(store, cluster.Control.Schemas, "shop", table, TestContext.Current.CancellationToken);
-            differences.AddRange(HeldRows.Compare(table, have, held));
-            (tables, rows) = (tables + 1, rows + have.Count);
+            differences.AddRange(HeldRows.Compare(table, have, held, out var unknowable));
+            (tables, rows, unknown) = (tables + 1, rows + have.Count, unknown + unknowable);
         }
 
         differences.AddRange(Disorder(cluster));
         var (accepted, refused) = (works.Sum(w => w.Accepted), works.Sum(w => w.Refused.Values.Sum()));
-        output.WriteLine($"{tables} tables with {rows} rows after {accepted} statements; the server refused {refused}: {Codes(works)}; {cluster.Delivered.Count} events.");
+        output.WriteLine($"{tables} tables with {rows} rows after {accepted} statements; {unknown} large values of retyped or renamed columns are not known; the server refused {refused}: {Codes(works)}; {cluster.Delivered.Count} events.");
         Assert.True(
             differences.Count == 0,
             $"Seed {Seed}: {differences.Count} differences.\n{string.Join('\n', differences.Take(MostShown))}\n{string.Join('\n', schemas.Where(s => differences.Exists(d => d.StartsWith(s.Name + ".", StringComparison.Ordinal))).Select(s => $"{s.Ddl}\n{string.Join('\n', works[s.Number].Altered)}"))}");
