@@ -59,6 +59,9 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
     public async Task<CatalogFacts> Describe(RelationMessage relation, CancellationToken cancellation)
     {
         await using var connection = await database.OpenConnectionAsync(cancellation);
+
+        // One snapshot for all: the table may be dropped or altered at any moment, and half of its facts would be taken for the whole.
+        await using var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellation);
         var attributes = new List<CatalogAttribute>();
         await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation))
         {
@@ -77,7 +80,7 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
         }
 
         var types = new List<CatalogType>(relation.Columns.Count);
-        await using (var command = new NpgsqlCommand(Types, connection))
+        await using (var command = new NpgsqlCommand(Types, connection, transaction))
         {
             command.Parameters.Add(new NpgsqlParameter
             {
