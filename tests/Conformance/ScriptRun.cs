@@ -62,6 +62,8 @@ internal sealed class ScriptRun : IAsyncDisposable
                 await Settle();
                 break;
             case StepKind.Stop:
+                // Who is stopped while busy may tell again what it told; how often is not what is compared here.
+                await Settle();
                 await Task.WhenAll(StopOurs(), _servers.Peer?.Stop(Theirs) ?? Task.CompletedTask);
                 break;
             case StepKind.Start:

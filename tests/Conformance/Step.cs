@@ -9,7 +9,7 @@ internal enum StepKind
     /// <summary><c>-- settle</c>: wait until both peers have told all that was committed.</summary>
     Settle,
 
-    /// <summary><c>-- stop</c>: both peers are told to end, and have ended.</summary>
+    /// <summary><c>-- stop</c>: both peers have told all that was committed, are told to end, and have ended.</summary>
     Stop,
 
     /// <summary><c>-- start</c>: both peers run again.</summary>
