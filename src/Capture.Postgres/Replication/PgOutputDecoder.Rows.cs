@@ -10,6 +10,7 @@ internal sealed partial class PgOutputDecoder
     private bool Insert(ref WireReader reader, Lsn position, out WalItem item)
     {
         var relation = Relation(reader.UInt32());
+        _ordinal++;
         if (NotSelected(relation, out item))
             return false;
         Expect(reader.Byte() == (byte)'N');
@@ -24,6 +25,9 @@ internal sealed partial class PgOutputDecoder
     private bool Update(ref WireReader reader, Lsn position, out WalItem item)
     {
         var relation = Relation(reader.UInt32());
+
+        // Two, whatever the key is taken for now: the second is that of a row under its new key.
+        _ordinal += 2;
         if (NotSelected(relation, out item))
             return false;
         var kind = reader.Byte();
@@ -37,7 +41,7 @@ internal sealed partial class PgOutputDecoder
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(after, relation.KeyOfColumn, key);
         RequireKey(relation, key);
-        item = First(Change(ChangeOperation.Update, relation, KeyText.Of(after, key), position, default, false, after.ToArray()));
+        item = First(Change(ChangeOperation.Update, relation, KeyText.Of(after, key), position, default, false, after.ToArray(), ordinal: _ordinal - 1));
         return true;
     }
 
@@ -59,11 +63,11 @@ internal sealed partial class PgOutputDecoder
         TupleData.Locate(completed, relation.KeyOfColumn, newKey);
         RequireKey(relation, newKey);
         if (KeyText.Same(before, oldKey, completed, newKey))
-            return First(Change(ChangeOperation.Update, relation, KeyText.Of(completed, newKey), position, before.ToArray(), keyOnly, completed));
+            return First(Change(ChangeOperation.Update, relation, KeyText.Of(completed, newKey), position, before.ToArray(), keyOnly, completed, ordinal: _ordinal - 1));
 
         // Each side names the other's key.
         var oldRow = before.ToArray();
-        var delete = First(Change(ChangeOperation.Delete, relation, KeyText.Of(before, oldKey), position, oldRow, keyOnly, null, completed));
+        var delete = First(Change(ChangeOperation.Delete, relation, KeyText.Of(before, oldKey), position, oldRow, keyOnly, null, completed, _ordinal - 1));
         _held.Enqueue(Item(Change(ChangeOperation.Create, relation, KeyText.Of(completed, newKey), position, default, false, completed, oldRow)));
         return delete;
     }
@@ -71,6 +75,7 @@ internal sealed partial class PgOutputDecoder
     private bool Delete(ref WireReader reader, Lsn position, out WalItem item)
     {
         var relation = Relation(reader.UInt32());
+        _ordinal++;
         if (NotSelected(relation, out item))
             return false;
         var keyOnly = KeyOnly(reader.Byte());
@@ -84,7 +89,7 @@ internal sealed partial class PgOutputDecoder
 
     private RowChange Change(
         ChangeOperation operation, CapturedRelation relation, string key, Lsn position, byte[]? before, bool beforeIsKeyOnly, byte[]? after,
-        byte[]? otherRow = null)
+        byte[]? otherRow = null, long? ordinal = null)
     {
         var transaction = Transaction();
         var (total, ofTable) = _tally is { } tally && !relation.Events.Skips(operation) ? tally.Count(relation.Name) : default;
@@ -93,7 +98,7 @@ internal sealed partial class PgOutputDecoder
             Operation = operation,
             Table = relation.Table!,
             Entity = new EntityKey(relation.Name, key),
-            Version = new ChangeVersion(transaction.CommitLsn, ++_ordinal),
+            Version = new ChangeVersion(transaction.CommitLsn, ordinal ?? _ordinal),
             Lsn = position,
             Transaction = transaction,
             Before = before is null ? default : new RowImage(before),
@@ -109,7 +114,7 @@ internal sealed partial class PgOutputDecoder
     // The first change of a transaction comes after the event of its begin.
     private WalItem First(RowChange change)
     {
-        if (_tally is null || change.Version.Ordinal != 1)
+        if (_tally is null || _hasBegun)
             return Item(change);
         Hold(change);
         return _held.Dequeue();
@@ -117,8 +122,12 @@ internal sealed partial class PgOutputDecoder
 
     private void Hold(RowChange change)
     {
-        if (_tally is not null && change.Version.Ordinal == 1)
+        if (_tally is not null && !_hasBegun)
+        {
+            _hasBegun = true;
             _held.Enqueue(Item(Begun(change)));
+        }
+
         _held.Enqueue(Item(change));
     }
 

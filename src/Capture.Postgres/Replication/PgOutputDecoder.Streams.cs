@@ -26,6 +26,7 @@ internal sealed partial class PgOutputDecoder
         for (var i = 0; i < tables; i++)
         {
             var relation = Relation(reader.UInt32());
+            _ordinal++;
             if (relation.Table is null)
                 observer.ChangeNotSelected();
             else
@@ -47,6 +48,8 @@ internal sealed partial class PgOutputDecoder
         }
 
         item = default;
+        if (message.Transactional)
+            _ordinal++;
         var prefix = Encoding.UTF8.GetString(message.Prefix);
         if (message.Prefix.StartsWith(HeartbeatPrefixBytes) || !IsCaptured(prefix))
         {
@@ -56,7 +59,7 @@ internal sealed partial class PgOutputDecoder
 
         if (message.Transactional)
         {
-            item = First(Told(prefix, message, Transaction(), ++_ordinal, _tally?.Count(SourceStreams.Messages.Name) ?? default));
+            item = First(Told(prefix, message, Transaction(), _ordinal, _tally?.Count(SourceStreams.Messages.Name) ?? default));
             return true;
         }
 

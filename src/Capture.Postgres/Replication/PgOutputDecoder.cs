@@ -31,7 +31,13 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
     private SourceTransaction? _transaction;
     private Lsn _previousEnd;
     private Lsn _originLsn;
+
+    // Of the last change of the transaction. It counts everything that the log has of it, whatever of it is captured or has a key: read
+    // again, under another configuration too, a change has the same version.
     private long _ordinal;
+
+    // Whether the transaction's begin was told.
+    private bool _hasBegun;
 
     // Further items of the message at hand.
     private readonly Queue<WalItem> _held = new();
@@ -104,6 +110,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         _originLsn = Lsn.None;
         _transaction = null;
         _ordinal = 0;
+        _hasBegun = false;
         _tally?.Clear();
     }
 
@@ -117,7 +124,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         _inTransaction = false;
         acknowledgement.End(commit.EndLsn);
         var end = new WalItem(WalItemKind.Commit, null, transaction, commit.EndLsn);
-        if (_tally is not { } tally || _ordinal == 0)
+        if (_tally is not { } tally || !_hasBegun)
             return end;
         _held.Enqueue(end);
         return Item(Ended(transaction, tally, commit));

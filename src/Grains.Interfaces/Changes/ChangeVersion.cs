@@ -7,7 +7,10 @@ namespace CdcOrleans.Grains.Interfaces.Changes;
 /// Versions are totally ordered within a source, in commit order.
 /// </summary>
 /// <param name="CommitLsn">Position of the transaction's commit record.</param>
-/// <param name="Ordinal">Place of the change among the captured changes of its transaction, from 1; 0 is the event of its begin.</param>
+/// <param name="Ordinal">
+/// Place of the change among all that the log has of its transaction, captured or not, from 1: an update has two places, so that one of
+/// the key has one for each side. 0 is the event of the begin.
+/// </param>
 [GenerateSerializer, Immutable, Alias("cdc.ChangeVersion")]
 public readonly record struct ChangeVersion([property: Id(0)] Lsn CommitLsn, [property: Id(1)] long Ordinal) : IComparable<ChangeVersion>
 {

@@ -20,7 +20,7 @@ public sealed class DecodedStreamTests
             1000, LogWriter.Insert(Orders, LogWriter.Row("1", "", "", "")), LogWriter.Type(), LogWriter.Truncate(Orders, NotSelected, Orders));
 
         Assert.Equal([ChangeOperation.Create, ChangeOperation.Truncate, ChangeOperation.Truncate], log.Changes.Select(c => c.Operation));
-        Assert.Equal([1L, 2L, 3L], log.Changes.Select(c => c.Version.Ordinal));
+        Assert.Equal([1L, 2L, 4L], log.Changes.Select(c => c.Version.Ordinal));
         Assert.Equal("public.orders/", log.Changes[1].Entity.ToString());
         Assert.False(log.Changes[1].Before.IsPresent || log.Changes[1].After.IsPresent);
         Assert.Equal(1, log.ChangesNotSelected);
@@ -111,6 +111,19 @@ public sealed class DecodedStreamTests
         Assert.Equal(["END", "7:1005", "4", """[{"data_collection":"public.orders","event_count":3},{"data_collection":"message","event_count":1}]""", "1700000000000"], Values(log.Changes[6].After));
         Assert.Equal(["END", "7:2005", "0", "[]", "1700000000000"], Values(log.Changes[9].After));
         Assert.Equal(WalItemKind.Commit, log.Items[7].Kind);
+    }
+
+    [Theory]
+    [InlineData("note")]
+    [InlineData("another")]
+    public void A_change_has_the_same_version_whatever_else_is_captured(string captured)
+    {
+        var log = new DecoderUnderTest(Source with { Messages = [captured], Transactions = captured == "note" }, [0]);
+        log.Transaction(
+            1000,
+            LogWriter.Message(true, 990, "note", ""), LogWriter.Insert(NotSelected, LogWriter.Row("1")), LogWriter.Truncate(NotSelected),
+            LogWriter.Update(NotSelected, LogWriter.Row("1")), LogWriter.Insert(Orders, LogWriter.Row("1", "", "", "")));
+        Assert.Equal(6, log.Changes.Single(c => c.Operation == ChangeOperation.Create).Version.Ordinal);
     }
 
     [Fact]
