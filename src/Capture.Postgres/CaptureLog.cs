@@ -42,6 +42,11 @@ internal static partial class CaptureLog
 
     [LoggerMessage(
         Level = LogLevel.Warning,
+        Message = "Source {Source}: table {Table} has another key, name or mode of entities from {Version} on; what was held of its rows is forgotten.")]
+    public static partial void TablesForgotten(this ILogger logger, string source, string table, ChangeVersion version);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
         Message = "Source {Source}: table {Table} joined publication {Publication} while streaming; rows written before are not captured.")]
     public static partial void TableJoined(this ILogger logger, string source, string table, string publication);
 

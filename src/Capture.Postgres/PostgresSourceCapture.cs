@@ -194,10 +194,23 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         var isThere = checks.Publication is not null;
         if (isThere && checks.Joining.Count == 0)
             return [];
-        await using var command = new NpgsqlCommand(
-            isThere ? PublicationCheck.AddStatement(_source.Publication, checks.Joining) : PublicationCheck.CreateStatement(_source, checks.Joining),
-            connection);
-        await command.ExecuteNonQueryAsync(cancellation);
+        // What joins was not followed before; the reader must know where it begins to be, and nothing else in the log tells it.
+        await using var batch = new NpgsqlBatch(connection);
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(
+            isThere ? PublicationCheck.AddStatement(_source.Publication, checks.Joining) : PublicationCheck.CreateStatement(_source, checks.Joining)));
+        if (isThere)
+        {
+            batch.BatchCommands.Add(new NpgsqlBatchCommand("SELECT pg_logical_emit_message(true, $1, $2)")
+            {
+                Parameters =
+                {
+                    new NpgsqlParameter<string> { TypedValue = Replication.PgOutputDecoder.JoinPrefix },
+                    new NpgsqlParameter<string> { TypedValue = string.Join('\n', [_source.Name, .. checks.Joining.Select(t => t.FullName)]) },
+                },
+            });
+        }
+
+        await batch.ExecuteNonQueryAsync(cancellation);
         if (!isThere)
         {
             _logger.PublicationCreated(_source.Name, _source.Publication, checks.Joining.Count);

@@ -33,6 +33,9 @@ internal sealed partial class PostgresWalStream : IWalStream
     private long? _omittedTold;
     private bool _isLarge;
 
+    // The message at hand waits to be decoded again: its relation was announced anew.
+    private bool _isUndecoded;
+
     // The step to the next message, while it waits for the server.
     private volatile Task<bool>? _moving;
     private CaptureException? _failed;
@@ -58,6 +61,8 @@ internal sealed partial class PostgresWalStream : IWalStream
         Receive,
         Decode,
         Announce,
+        AnnounceAgain,
+        Join,
     }
 
     /// <inheritdoc />
@@ -65,8 +70,8 @@ internal sealed partial class PostgresWalStream : IWalStream
     {
         if (_decoder.TryTakeHeld(out var held))
             return new ValueTask<WalItem>(held);
-        if (_moving is not null || _failed is not null || _pace.PauseDue)
-            return ReadOn(Step.Move, cancellation);
+        if (_moving is not null || _failed is not null || _pace.PauseDue || _isUndecoded)
+            return ReadOn(_isUndecoded ? Step.Decode : Step.Move, cancellation);
         if (cancellation.IsCancellationRequested)
             return ValueTask.FromCanceled<WalItem>(cancellation);
         try
@@ -88,8 +93,10 @@ internal sealed partial class PostgresWalStream : IWalStream
                 {
                     case Decoded.Item:
                         return new ValueTask<WalItem>(item);
-                    case Decoded.Relation:
-                        return ReadOn(Step.Announce, cancellation);
+                    case Decoded.Nothing:
+                        break;
+                    case var decoded:
+                        return ReadOn(After(decoded), cancellation);
                 }
             }
         }
@@ -137,21 +144,23 @@ internal sealed partial class PostgresWalStream : IWalStream
                         step = Step.Decode;
                         break;
                     case Step.Decode:
-                        switch (Decode(out var item))
-                        {
-                            case Decoded.Item:
-                                return item;
-                            case Decoded.Relation:
-                                step = Step.Announce;
-                                break;
-                            default:
-                                step = Step.Move;
-                                break;
-                        }
-
+                        _isUndecoded = false;
+                        var decoded = Decode(out var item);
+                        if (decoded == Decoded.Item)
+                            return item;
+                        step = After(decoded);
                         break;
-                    case Step.Announce:
-                        await Announce(cancellation);
+                    case Step.Announce or Step.AnnounceAgain:
+                        _isUndecoded = step == Step.AnnounceAgain;
+                        var announced = await Announce(_isUndecoded ? _decoder.Expired!.Announcement : _buffer.AsSpan(0, _length).ToArray(), cancellation);
+                        if (announced.Forgotten.Count > 0)
+                            return Forget(announced.Forgotten);
+                        step = _isUndecoded ? Step.Decode : Step.Move;
+                        break;
+                    case Step.Join:
+                        var joined = await _settings.Announcer.Known(_decoder.Joined, cancellation);
+                        if (joined.Count > 0)
+                            return Forget(joined);
                         step = Step.Move;
                         break;
                 }
@@ -218,11 +227,22 @@ internal sealed partial class PostgresWalStream : IWalStream
         _decoder.HasOmitted = _omitted > 0;
     }
 
-    private async Task Announce(CancellationToken cancellation)
+    private static Step After(Decoded decoded) => decoded switch
     {
-        var announcement = _buffer.AsSpan(0, _length).ToArray();
+        Decoded.Relation => Step.Announce,
+        Decoded.Expired => Step.AnnounceAgain,
+        Decoded.Joined => Step.Join,
+        _ => Step.Move,
+    };
+
+    private WalItem Forget(IReadOnlyList<int> tables) => new(WalItemKind.Forget, null, null, Lsn.None, new ForgottenTables(tables, _decoder.At));
+
+    private async Task<CapturedRelation> Announce(byte[] announcement, CancellationToken cancellation)
+    {
         var relation = Relation(announcement);
-        _decoder.Announce(relation.Oid, await _settings.Announcer.Announce(relation, announcement, cancellation));
+        var captured = await _settings.Announcer.Announce(relation, announcement, _decoder.At, cancellation);
+        _decoder.Announce(relation.Oid, captured);
+        return captured;
 
         static RelationMessage Relation(byte[] announcement)
         {

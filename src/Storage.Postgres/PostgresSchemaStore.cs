@@ -9,7 +9,7 @@ namespace CdcOrleans.Storage.Postgres;
 /// <summary>
 /// Table schemas in the control database. A number once given never changes its meaning, so what was seen once is answered from memory.
 /// </summary>
-internal sealed class PostgresSchemaStore(NpgsqlDataSource control) : ISchemaStore
+internal sealed partial class PostgresSchemaStore(NpgsqlDataSource control) : ISchemaStore
 {
     private readonly ConcurrentDictionary<(int TableId, int Version), TableSchema> _byNumber = new();
     private readonly ConcurrentDictionary<(string Source, string Table), int> _tables = new();

@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 
@@ -28,6 +29,15 @@ internal sealed class CapturedRelation
         Events = EventOptions.Default;
         KeyOfColumn = [];
     }
+
+    /// <summary>
+    /// The version after which it stands for something else, though the log announces nothing there; null while that is not known. Only
+    /// a stretch of the log that is read again has one.
+    /// </summary>
+    public ChangeVersion? Until { get; init; }
+
+    /// <summary>Tables whose held rows are not true from its announcement on.</summary>
+    public IReadOnlyList<int> Forgotten { get; init; } = [];
 
     /// <summary>The relation message that it was made from.</summary>
     public byte[] Announcement { get; }

@@ -7,34 +7,40 @@ namespace CdcOrleans.Capture.Postgres.Replication;
 /// <summary>Inserts, updates and deletes.</summary>
 internal sealed partial class PgOutputDecoder
 {
-    private bool Insert(ref WireReader reader, Lsn position, out WalItem item)
+    private Decoded Insert(ref WireReader reader, Lsn position, out WalItem item)
     {
+        item = default;
         var relation = Relation(reader.UInt32());
+        if (HasExpired(relation))
+            return Decoded.Expired;
         _ordinal++;
-        if (NotSelected(relation, out item))
-            return false;
+        if (NotSelected(relation))
+            return Decoded.Nothing;
         Expect(reader.Byte() == (byte)'N');
         var after = reader.Rest;
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(after, relation.KeyOfColumn, key);
         RequireKey(relation, key);
         item = First(Change(ChangeOperation.Create, relation, KeyText.Of(after, key), position, default, false, after.ToArray()));
-        return true;
+        return Decoded.Item;
     }
 
-    private bool Update(ref WireReader reader, Lsn position, out WalItem item)
+    private Decoded Update(ref WireReader reader, Lsn position, out WalItem item)
     {
+        item = default;
         var relation = Relation(reader.UInt32());
+        if (HasExpired(relation))
+            return Decoded.Expired;
 
         // Two, whatever the key is taken for now: the second is that of a row under its new key.
         _ordinal += 2;
-        if (NotSelected(relation, out item))
-            return false;
+        if (NotSelected(relation))
+            return Decoded.Nothing;
         var kind = reader.Byte();
         if (kind != (byte)'N')
         {
             item = UpdateWithOldRow(ref reader, kind, relation, position);
-            return true;
+            return Decoded.Item;
         }
 
         var after = reader.Rest;
@@ -42,7 +48,7 @@ internal sealed partial class PgOutputDecoder
         TupleData.Locate(after, relation.KeyOfColumn, key);
         RequireKey(relation, key);
         item = First(Change(ChangeOperation.Update, relation, KeyText.Of(after, key), position, default, false, after.ToArray(), ordinal: _ordinal - 1));
-        return true;
+        return Decoded.Item;
     }
 
     private WalItem UpdateWithOldRow(ref WireReader reader, byte kind, CapturedRelation relation, Lsn position)
@@ -72,19 +78,22 @@ internal sealed partial class PgOutputDecoder
         return delete;
     }
 
-    private bool Delete(ref WireReader reader, Lsn position, out WalItem item)
+    private Decoded Delete(ref WireReader reader, Lsn position, out WalItem item)
     {
+        item = default;
         var relation = Relation(reader.UInt32());
+        if (HasExpired(relation))
+            return Decoded.Expired;
         _ordinal++;
-        if (NotSelected(relation, out item))
-            return false;
+        if (NotSelected(relation))
+            return Decoded.Nothing;
         var keyOnly = KeyOnly(reader.Byte());
         var before = reader.Rest;
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(before, relation.KeyOfColumn, key);
         RequireKey(relation, key);
         item = First(Change(ChangeOperation.Delete, relation, KeyText.Of(before, key), position, before.ToArray(), keyOnly, null));
-        return true;
+        return Decoded.Item;
     }
 
     private RowChange Change(
@@ -133,9 +142,8 @@ internal sealed partial class PgOutputDecoder
 
     private static WalItem Item(RowChange change) => new(WalItemKind.Change, change, null, Lsn.None);
 
-    private bool NotSelected(CapturedRelation relation, out WalItem item)
+    private bool NotSelected(CapturedRelation relation)
     {
-        item = default;
         if (relation.Table is not null)
             return false;
         observer.ChangeNotSelected();

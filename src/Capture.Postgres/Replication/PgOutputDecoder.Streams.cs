@@ -15,14 +15,27 @@ internal sealed partial class PgOutputDecoder
     /// <summary>Prefix of the messages that are our own heartbeats.</summary>
     public const string HeartbeatPrefix = "cdc.heartbeat";
 
+    /// <summary>Prefix of the messages in which we note that tables joined the publication.</summary>
+    public const string JoinPrefix = "cdc.joined";
+
     private readonly TransactionTally? _tally = source.Transactions ? new TransactionTally() : null;
 
     private static ReadOnlySpan<byte> HeartbeatPrefixBytes => "cdc.heartbeat"u8;
 
-    private bool Truncate(ref WireReader reader, Lsn position, out WalItem item)
+    private static ReadOnlySpan<byte> JoinPrefixBytes => "cdc.joined"u8;
+
+    private Decoded Truncate(ref WireReader reader, Lsn position, out WalItem item)
     {
+        item = default;
         var tables = reader.Int32();
         reader.Byte(); // CASCADE, RESTART IDENTITY.
+        var look = reader;
+        for (var i = 0; i < tables; i++)
+        {
+            if (HasExpired(Relation(look.UInt32())))
+                return Decoded.Expired;
+        }
+
         for (var i = 0; i < tables; i++)
         {
             var relation = Relation(reader.UInt32());
@@ -33,10 +46,10 @@ internal sealed partial class PgOutputDecoder
                 Hold(Change(ChangeOperation.Truncate, relation, "", position, null, false, null));
         }
 
-        return _held.TryDequeue(out item);
+        return _held.TryDequeue(out item) ? Decoded.Item : Decoded.Nothing;
     }
 
-    private bool Message(LogicalMessage message, DateTime clock, out WalItem item)
+    private Decoded Message(LogicalMessage message, DateTime clock, out WalItem item)
     {
         // As in Debezium, what follows counts it as the end of what came before, captured or not.
         if (!message.Transactional)
@@ -44,29 +57,41 @@ internal sealed partial class PgOutputDecoder
         if (!message.Transactional && message.Prefix.SequenceEqual(HeartbeatPrefixBytes))
         {
             item = Heartbeat(message);
-            return true;
+            return Decoded.Item;
         }
 
         item = default;
         if (message.Transactional)
             _ordinal++;
+        if (message.Transactional && message.Prefix.SequenceEqual(JoinPrefixBytes))
+            return Join(message) ? Decoded.Joined : Decoded.Nothing;
         var prefix = Encoding.UTF8.GetString(message.Prefix);
         if (message.Prefix.StartsWith(HeartbeatPrefixBytes) || !IsCaptured(prefix))
         {
             observer.MessageIgnored();
-            return false;
+            return Decoded.Nothing;
         }
 
         if (message.Transactional)
         {
             item = First(Told(prefix, message, Transaction(), _ordinal, _tally?.Count(SourceStreams.Messages.Name) ?? default));
-            return true;
+            return Decoded.Item;
         }
 
         item = Item(Told(prefix, message, Alone(message.Lsn, clock), 1, default));
         acknowledgement.End(message.Lsn);
         _held.Enqueue(new WalItem(WalItemKind.Position, null, null, message.Lsn));
-        return true;
+        return Decoded.Item;
+    }
+
+    // Written by ourselves in the transaction that added tables to the publication: the first line names the source.
+    private bool Join(LogicalMessage message)
+    {
+        var lines = Encoding.UTF8.GetString(message.Content).Split('\n');
+        if (lines[0] != source.Name)
+            return false;
+        Joined = lines[1..];
+        return Joined.Count > 0;
     }
 
     private RowChange Told(string prefix, LogicalMessage message, SourceTransaction transaction, long ordinal, (int Total, int OfTable) place) => Told(

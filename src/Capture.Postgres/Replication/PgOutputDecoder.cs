@@ -13,8 +13,14 @@ internal enum Decoded
     /// <summary>An item.</summary>
     Item,
 
-    /// <summary>A relation that is new or has changed: it must be announced (<see cref="PgOutputDecoder.Announce"/>) before reading on.</summary>
+    /// <summary>A relation is new or may have changed: it must be announced (<see cref="PgOutputDecoder.Announce"/>) before reading on.</summary>
     Relation,
+
+    /// <summary>The relation of the change (<see cref="PgOutputDecoder.Expired"/>) stands for something else from here on: it must be announced, and the message decoded again.</summary>
+    Expired,
+
+    /// <summary>Tables (<see cref="PgOutputDecoder.Joined"/>) joined the publication here: what was held of them may be behind.</summary>
+    Joined,
 }
 
 /// <summary>
@@ -67,21 +73,22 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
                 item = Commit(CommitMessage.Read(ref reader));
                 return Decoded.Item;
             case (byte)'I':
-                return Insert(ref reader, position, out item) ? Decoded.Item : Decoded.Nothing;
+                return Insert(ref reader, position, out item);
             case (byte)'U':
-                return Update(ref reader, position, out item) ? Decoded.Item : Decoded.Nothing;
+                return Update(ref reader, position, out item);
             case (byte)'D':
-                return Delete(ref reader, position, out item) ? Decoded.Item : Decoded.Nothing;
+                return Delete(ref reader, position, out item);
             case (byte)'R':
-                return IsKnown(message) ? Decoded.Nothing : Decoded.Relation;
+                // The same message comes again when anything about the relation may have changed, such as a key that the log does not tell.
+                return Decoded.Relation;
             case (byte)'M':
-                return Message(LogicalMessage.Read(ref reader), clock, out item) ? Decoded.Item : Decoded.Nothing;
+                return Message(LogicalMessage.Read(ref reader), clock, out item);
             case (byte)'O':
                 _originLsn = new Lsn(reader.UInt64());
                 _origin = reader.Text();
                 return Decoded.Nothing;
             case (byte)'T':
-                return Truncate(ref reader, position, out item) ? Decoded.Item : Decoded.Nothing;
+                return Truncate(ref reader, position, out item);
             case (byte)'Y': // Names of types come from the catalog.
                 return Decoded.Nothing;
             default:
@@ -89,13 +96,24 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         }
     }
 
-    /// <summary>Takes up a relation whose message was decoded as <see cref="Decoded.Relation"/>.</summary>
+    /// <summary>Takes up a relation whose message was decoded as <see cref="Decoded.Relation"/>, or that expired.</summary>
     public void Announce(uint oid, CapturedRelation relation) => _relations[oid] = relation;
 
-    private bool IsKnown(ReadOnlySpan<byte> message)
+    /// <summary>The version of the last change of the transaction under way, or of its begin.</summary>
+    public ChangeVersion At => new(_begin.CommitLsn, _ordinal);
+
+    /// <summary>The relation that expired, after <see cref="Decoded.Expired"/>.</summary>
+    public CapturedRelation? Expired { get; private set; }
+
+    /// <summary>The tables that joined as <c>schema.table</c>, after <see cref="Decoded.Joined"/>.</summary>
+    public IReadOnlyList<string> Joined { get; private set; } = [];
+
+    private bool HasExpired(CapturedRelation relation)
     {
-        var reader = new WireReader(message[1..]);
-        return _relations.TryGetValue(reader.UInt32(), out var relation) && message.SequenceEqual(relation.Announcement);
+        if (relation.Until is not { } until || At < until)
+            return false;
+        Expired = relation;
+        return true;
     }
 
     private void Begin(BeginMessage begin, Lsn position)

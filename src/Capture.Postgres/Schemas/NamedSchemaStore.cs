@@ -19,6 +19,19 @@ internal sealed class NamedSchemaStore(SourceConfiguration source, ISchemaStore 
     public async ValueTask<int?> FindTable(string source, string table, CancellationToken cancellation) =>
         await Named(() => store.FindTable(source, table, cancellation).AsTask());
 
+    public Task<IReadOnlyList<RelationRecord>> History(string source, uint oid, CancellationToken cancellation) =>
+        Named(() => store.History(source, oid, cancellation));
+
+    public Task Record(string source, uint oid, RelationRecord record, CancellationToken cancellation) =>
+        Named(async () =>
+        {
+            await store.Record(source, oid, record, cancellation);
+            return true;
+        });
+
+    public Task<uint?> LatestRelation(string source, int tableId, CancellationToken cancellation) =>
+        Named(() => store.LatestRelation(source, tableId, cancellation));
+
     private async Task<T> Named<T>(Func<Task<T>> question)
     {
         try

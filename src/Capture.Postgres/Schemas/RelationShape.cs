@@ -10,11 +10,12 @@ internal static class RelationShape
     /// <param name="relation">What the log announces.</param>
     /// <param name="catalog">What the catalog says of it.</param>
     /// <param name="last">The shape that the table had when it was last seen, where the catalog has it no more.</param>
-    public static TableSchema Of(RelationMessage relation, CatalogFacts catalog, TableSchema? last = null)
+    /// <param name="known">The shape that it had before in the log.</param>
+    public static TableSchema Of(RelationMessage relation, CatalogFacts catalog, TableSchema? last = null, TableSchema? known = null)
     {
         var places = ColumnAlignment.Of(relation.Columns, catalog.Attributes);
         var primaryKey = last is null ? Placed(catalog.PrimaryKey, places) : Placed(last, relation);
-        var key = Key(relation, primaryKey, Placed(catalog.UniqueIndex, places));
+        var key = Key(relation, primaryKey, known is null ? [] : Placed(known, relation), Placed(catalog.UniqueIndex, places));
         var certain = FirstPassed(catalog, places);
         var columns = new ColumnSchema[relation.Columns.Count];
         for (var i = 0; i < columns.Length; i++)
@@ -43,16 +44,36 @@ internal static class RelationShape
 
     /// <summary>Whether a shape that is known has the columns and the identity of a relation that the catalog has no more.</summary>
     public static bool Fits(TableSchema known, RelationMessage relation, CatalogFacts catalog) =>
-        known.Columns.Select(c => (c.Name, c.TypeOid, c.TypeModifier))
-            .SequenceEqual(relation.Columns.Zip(catalog.Types, (c, t) => (c.Name, t.Oid, t.Modifier)))
-        && (relation.Identity == ReplicaIdentity.Full || known.Key.Order().SequenceEqual(Identity(relation)));
+        Fits(known, relation)
+        && known.Columns.Select(c => (c.TypeOid, c.TypeModifier)).SequenceEqual(catalog.Types.Select(t => (t.Oid, t.Modifier)));
 
-    // The log says which columns identify a row, unless all do; only the catalog knows their declared order, and it may be ahead.
-    private static int[] Key(RelationMessage relation, int[] primaryKey, int[] uniqueIndex)
+    /// <summary>Whether a shape that is known has the name, the columns' names and the identity of a relation.</summary>
+    public static bool Fits(TableSchema known, RelationMessage relation) =>
+        known.Schema == relation.Schema && known.Name == relation.Name
+        && known.Columns.Select(c => c.Name).SequenceEqual(relation.Columns.Select(c => c.Name))
+        && (relation.Identity == ReplicaIdentity.Full || known.InsertsOnly || known.Key.Order().SequenceEqual(Identity(relation)));
+
+    /// <summary>Whether two shapes of one relation have the same columns as their key: what is one row's in one is the same row's in the other.</summary>
+    public static bool SameKey(TableSchema left, TableSchema right) =>
+        left.Key.Length == right.Key.Length
+        && left.Key.Zip(right.Key).All(k => SameColumn(left.Columns[k.First], right.Columns[k.Second]));
+
+    // By number, which stays when a column is renamed; by name where it has none.
+    private static bool SameColumn(ColumnSchema left, ColumnSchema right) =>
+        left.TypeOid == right.TypeOid && (left.Number != 0 && right.Number != 0 ? left.Number == right.Number : left.Name == right.Name);
+
+    // The log says which columns identify a row, unless all do; their declared order stands in the catalog, which may be ahead, or is
+    // still that which was known.
+    private static int[] Key(RelationMessage relation, int[] primaryKey, int[] known, int[] uniqueIndex)
     {
         var identity = Identity(relation);
         if (identity.Length > 0 && relation.Identity != ReplicaIdentity.Full)
-            return primaryKey.Order().SequenceEqual(identity) ? primaryKey : identity;
+        {
+            if (primaryKey.Order().SequenceEqual(identity))
+                return primaryKey;
+            return known.Order().SequenceEqual(identity) ? known : identity;
+        }
+
         return primaryKey.Length > 0 ? primaryKey : uniqueIndex;
     }
 

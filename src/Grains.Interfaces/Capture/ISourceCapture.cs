@@ -87,6 +87,9 @@ public enum WalItemKind : byte
 
     /// <summary>A position reached outside transactions: a heartbeat. Everything before it has been yielded.</summary>
     Position,
+
+    /// <summary>Nothing that was held of some tables' rows before here is true any more.</summary>
+    Forget,
 }
 
 /// <summary>One item of a WAL stream.</summary>
@@ -94,7 +97,16 @@ public enum WalItemKind : byte
 /// <param name="Change">The change; null unless <see cref="WalItemKind.Change"/>.</param>
 /// <param name="Transaction">The transaction that ends; null unless <see cref="WalItemKind.Commit"/>.</param>
 /// <param name="EndLsn">For commits and positions: what may be confirmed once everything up to here is durable.</param>
-public readonly record struct WalItem(WalItemKind Kind, RowChange? Change, SourceTransaction? Transaction, Lsn EndLsn);
+/// <param name="Forgotten">Whose rows; null unless <see cref="WalItemKind.Forget"/>.</param>
+public readonly record struct WalItem(WalItemKind Kind, RowChange? Change, SourceTransaction? Transaction, Lsn EndLsn, ForgottenTables? Forgotten = null);
+
+/// <summary>
+/// Tables of whose rows nothing is known from a version on: their changes were not followed for a while, or the rows go by another key
+/// or name since.
+/// </summary>
+/// <param name="Tables">Numbers of the tables in the store.</param>
+/// <param name="Version">What was held up to this version is not true.</param>
+public sealed record ForgottenTables(IReadOnlyList<int> Tables, ChangeVersion Version);
 
 /// <summary>Capture cannot go on; the message names the place and the remedy.</summary>
 public sealed class CaptureException : Exception

@@ -28,6 +28,16 @@ public interface IPartitionGrain : IGrainWithStringKey
     /// <param name="taken">The last version that was sent to the partition; default when none was.</param>
     [Alias("ReadRow")]
     ValueTask<HeldRow> ReadRow(EntityKey entity, ChangeVersion taken);
+
+    /// <summary>
+    /// Lets go of what is held of tables. The reader has made sure that nothing of them is under way, and that the store has forgotten
+    /// what is to be forgotten.
+    /// </summary>
+    /// <param name="epoch">The reader's epoch.</param>
+    /// <param name="tables">The tables, by their numbers in the store.</param>
+    /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
+    [Alias("Forget")]
+    ValueTask Forget(long epoch, int[] tables);
 }
 
 /// <summary>What a partition holds of an entity.</summary>

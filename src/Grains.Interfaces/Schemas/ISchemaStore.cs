@@ -18,4 +18,16 @@ public interface ISchemaStore
 
     /// <summary>The number of a table; null when nothing of it was ever captured.</summary>
     ValueTask<int?> FindTable(string source, string table, CancellationToken cancellation);
+
+    /// <summary>What a relation of the source has stood for, the oldest first; empty when nothing of it was ever captured.</summary>
+    /// <param name="source">The source.</param>
+    /// <param name="oid">The relation's oid at its server.</param>
+    /// <param name="cancellation">Cancels.</param>
+    Task<IReadOnlyList<RelationRecord>> History(string source, uint oid, CancellationToken cancellation);
+
+    /// <summary>Adds to a relation's history; a record of the same version takes the place of the one before.</summary>
+    Task Record(string source, uint oid, RelationRecord record, CancellationToken cancellation);
+
+    /// <summary>The relation that stood for a table last; null when none ever did.</summary>
+    Task<uint?> LatestRelation(string source, int tableId, CancellationToken cancellation);
 }

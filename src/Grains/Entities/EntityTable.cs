@@ -72,10 +72,10 @@ internal sealed class EntityTable(EntityBudget budget)
         }
     }
 
-    /// <summary>Lets all idle entities of a table go.</summary>
-    public void Remove(string table)
+    /// <summary>Lets all idle entities go that something is true of.</summary>
+    public void Remove(Func<Entity, bool> isMeant)
     {
-        foreach (var entity in _entities.Values.Where(e => e.Key.Table == table && e.IsIdle).ToList())
+        foreach (var entity in _entities.Values.Where(e => e.IsIdle && isMeant(e)).ToList())
             Remove(entity.IsCreated ? _created : _used, entity);
     }
 

@@ -78,6 +78,9 @@ internal sealed class Partition
         EndTurn();
     }
 
+    /// <summary>Lets go of the entities of tables, of which nothing is under way.</summary>
+    public void Forget(int[] tables) => _entities.Remove(e => e.State is { } state && tables.Contains(state.Table.TableId));
+
     /// <summary>Completes when everything taken is finished.</summary>
     public Task Drain()
     {
@@ -179,7 +182,7 @@ internal sealed class Partition
     // of its entities; one of them tells.
     private bool TakeTruncate(RowChange change, long place)
     {
-        _entities.Remove(change.Entity.Table);
+        _entities.Remove(e => e.Key.Table == change.Entity.Table);
         if (change.Entity.Partition(_source.Configuration.Partitions) == Index)
             return true;
         _sequence.Finish(place);

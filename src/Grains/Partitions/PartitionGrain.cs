@@ -144,6 +144,15 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
             : new HeldRow(true);
     }
 
+    /// <inheritdoc />
+    public ValueTask Forget(long epoch, int[] tables)
+    {
+        if (epoch < _partition.Epoch)
+            throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
+        _partition.Forget(tables);
+        return ValueTask.CompletedTask;
+    }
+
     private async Task<EntityState?> Stored(EntityKey entity) =>
         await _sources.FindTable(_source.Name, entity.Table) is { } table
             ? (await _source.Store.ReadStates([new StateKey(table, entity.Key)], CancellationToken.None))[0]

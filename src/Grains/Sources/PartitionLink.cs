@@ -77,6 +77,32 @@ internal sealed partial class PartitionLink
         }
     }
 
+    /// <summary>Has the partition let go of what it holds of tables. It is told until it has: it may be moving.</summary>
+    public async Task Forget(int[] tables, CancellationToken cancellation)
+    {
+        for (var wait = FirstBackoff; ; wait = wait * 2 < MostBackoff ? wait * 2 : MostBackoff)
+        {
+            try
+            {
+                await _grain.Forget(_session.Epoch, tables).AsTask().WaitAsync(cancellation);
+                return;
+            }
+            catch (StaleReaderException stale)
+            {
+                _session.Fail(stale);
+                throw;
+            }
+#pragma warning disable CA1031 // As in Send: whatever became of the partition, it will be somewhere.
+            catch (Exception exception) when (!cancellation.IsCancellationRequested)
+#pragma warning restore CA1031
+            {
+                LogBroken(_logger, _session.Source, _index, exception.Message);
+            }
+
+            await Task.Delay(wait, cancellation);
+        }
+    }
+
     /// <summary>Sends what was added, unless a call is under way: then it leaves when that returns.</summary>
     public void Flush()
     {

@@ -4,7 +4,6 @@ using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
-using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Partitions;
@@ -44,10 +43,6 @@ internal sealed class WalSession : IAsyncDisposable
     private bool _timerIsSet;
     private bool _afterTruncate;
     private EntityState? _moving;
-
-    // The table of the last change, and per table whether something can be held of its rows.
-    private TableSchema? _table;
-    private readonly Dictionary<int, bool> _holds = [];
 
     public WalSession(
         SourceConfiguration configuration, IWalStream stream, ICheckpointStore store, long epoch, Lsn confirmed, IGrainFactory grains, TimeProvider time,
@@ -138,8 +133,6 @@ internal sealed class WalSession : IAsyncDisposable
                     var change = item.Change!;
                     if (_afterTruncate || change.Operation == ChangeOperation.Truncate)
                         await Barrier(change, cancellation);
-                    if (!ReferenceEquals(change.Table, _table) && ChangesItsWay(change.Table))
-                        await Settled(cancellation);
                     if (change.Operation == ChangeOperation.Truncate)
                     {
                         await Truncate(change, cancellation);
@@ -151,6 +144,9 @@ internal sealed class WalSession : IAsyncDisposable
                     if (!_window.TryEnter(change.Size))
                         await Hold(change.Size, cancellation);
                     Dispatch(change, change.Entity.Partition(_links.Length));
+                    break;
+                case WalItemKind.Forget:
+                    await Forget(item.Forgotten!, cancellation);
                     break;
                 case WalItemKind.Commit:
                     Transactions++;
@@ -216,16 +212,6 @@ internal sealed class WalSession : IAsyncDisposable
         _afterTruncate = false;
     }
 
-    // A table that got a key, or lost it, goes another way through its partition; what went the old way must not be overtaken.
-    private bool ChangesItsWay(TableSchema table)
-    {
-        _table = table;
-        var holds = !table.InsertsOnly && table.Key.Length > 0;
-        var changes = _holds.TryGetValue(table.TableId, out var held) && held != holds;
-        _holds[table.TableId] = holds;
-        return changes;
-    }
-
     private async ValueTask Settled(CancellationToken cancellation)
     {
         FlushNow();
@@ -244,6 +230,18 @@ internal sealed class WalSession : IAsyncDisposable
         }
 
         _afterTruncate = true;
+    }
+
+    // The rows of these tables go by other keys or names from here on, or were not followed for a while. What went the old way must not
+    // be overtaken; then what is stored of them goes, then what partitions hold. Read again after a crash, this is done again, and what
+    // is newer stays.
+    private async Task Forget(ForgottenTables forgotten, CancellationToken cancellation)
+    {
+        await Settled(cancellation);
+        foreach (var table in forgotten.Tables)
+            await _store.Truncate(Source, Epoch, table, forgotten.Version, cancellation);
+        int[] tables = [.. forgotten.Tables];
+        await Task.WhenAll(_links.Select(link => link.Forget(tables, cancellation)));
     }
 
     // A row moves to another key: it is deleted under the old one, and what comes next creates it under the new one. Large values that

@@ -17,17 +17,15 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
     private readonly ServiceProvider _services;
 
     public CaptureUnderTest(string name, string database, string[] tables, string? connection = null, Func<SourceConfiguration, SourceConfiguration>? configure = null)
+        : this(database, Configured(name, connection ?? database, tables, configure), new MemorySchemaStore())
+    {
+    }
+
+    private CaptureUnderTest(string database, SourceConfiguration source, MemorySchemaStore schemas)
     {
         Database = database;
-        Source = new SourceConfiguration
-        {
-            Name = name,
-            Connection = connection ?? database,
-            Slot = $"slot_{name}",
-            Publication = $"publication {name}'s \"own\"",
-            Tables = [.. tables.Select(t => new TableSelection { Pattern = t })],
-        };
-        Source = configure?.Invoke(Source) ?? Source;
+        Source = source;
+        Schemas = schemas;
         _services = new ServiceCollection()
             .AddLogging(logging => logging.AddProvider(Log))
             .AddSingleton<ISchemaStore>(Schemas)
@@ -42,11 +40,14 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
 
     public ISourceCapture Capture { get; }
 
-    public MemorySchemaStore Schemas { get; } = new();
+    public MemorySchemaStore Schemas { get; }
 
     public RecordedLog Log { get; } = new();
 
     public IWalStream Stream { get; private set; } = null!;
+
+    /// <summary>The same source under another configuration, with the schemas that are known.</summary>
+    public CaptureUnderTest Again(Func<SourceConfiguration, SourceConfiguration> configure) => new(Database, configure(Source), Schemas);
 
     public async Task Start()
     {
@@ -99,6 +100,19 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
         foreach (var column in image)
             values.Add(column.Kind == ColumnKind.Text ? Encoding.UTF8.GetString(column.Text) : column.Kind == ColumnKind.Null ? null : "(unchanged)");
         return [.. values];
+    }
+
+    private static SourceConfiguration Configured(string name, string connection, string[] tables, Func<SourceConfiguration, SourceConfiguration>? configure)
+    {
+        var source = new SourceConfiguration
+        {
+            Name = name,
+            Connection = connection,
+            Slot = $"slot_{name}",
+            Publication = $"publication {name}'s \"own\"",
+            Tables = [.. tables.Select(t => new TableSelection { Pattern = t })],
+        };
+        return configure?.Invoke(source) ?? source;
     }
 
     public async ValueTask DisposeAsync()

@@ -8,6 +8,8 @@ internal sealed class MemorySchemaStore : ISchemaStore
     private readonly Lock _lock = new();
     private readonly List<(string Source, TableSchema Schema)> _schemas = [];
 
+    private readonly List<(string Source, uint Oid, RelationRecord Record)> _relations = [];
+
     public int Registrations { get; private set; }
 
     public Task<TableSchema> Register(string source, TableSchema shape, CancellationToken cancellation)
@@ -54,5 +56,31 @@ internal sealed class MemorySchemaStore : ISchemaStore
     {
         lock (_lock)
             return ValueTask.FromResult(_schemas.Find(s => s.Source == source && s.Schema.FullName == table).Schema?.TableId);
+    }
+
+    public Task<IReadOnlyList<RelationRecord>> History(string source, uint oid, CancellationToken cancellation)
+    {
+        lock (_lock)
+            return Task.FromResult<IReadOnlyList<RelationRecord>>([.. _relations.Where(r => r.Source == source && r.Oid == oid).Select(r => r.Record).OrderBy(r => r.From)]);
+    }
+
+    public Task Record(string source, uint oid, RelationRecord record, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            _relations.RemoveAll(r => r.Source == source && r.Oid == oid && r.Record.From == record.From);
+            _relations.Add((source, oid, record));
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task<uint?> LatestRelation(string source, int tableId, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            var latest = _relations.Where(r => r.Source == source && r.Record.Table.TableId == tableId).OrderBy(r => r.Record.From).ToList();
+            return Task.FromResult<uint?>(latest.Count > 0 ? latest[^1].Oid : null);
+        }
     }
 }

@@ -1,0 +1,66 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Schemas;
+using Npgsql;
+
+namespace CdcOrleans.Storage.Postgres;
+
+/// <summary>The history of relations. Asked when one is announced, which is seldom: always from the database.</summary>
+internal sealed partial class PostgresSchemaStore
+{
+    public async Task<IReadOnlyList<RelationRecord>> History(string source, uint oid, CancellationToken cancellation)
+    {
+        var found = new List<(ChangeVersion From, int TableId, int Version, EntityMode Entities, int[] Forgotten)>();
+        await using (var command = control.CreateCommand(
+            """
+            SELECT commit_lsn, ordinal, table_id, schema_version, entities, forgotten FROM cdc.relations
+            WHERE source = $1 AND relation_oid = $2 ORDER BY commit_lsn, ordinal
+            """))
+        {
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
+            command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = oid });
+            await using var rows = await command.ExecuteReaderAsync(cancellation);
+            while (await rows.ReadAsync(cancellation))
+            {
+                found.Add((
+                    new ChangeVersion(new Lsn((ulong)rows.GetInt64(0)), rows.GetInt64(1)), rows.GetInt32(2), rows.GetInt32(3),
+                    Enum.Parse<EntityMode>(rows.GetString(4), ignoreCase: true), rows.GetFieldValue<int[]>(5)));
+            }
+        }
+
+        // Schemas are looked up after the connection has gone back: one that is not known yet takes a connection of its own.
+        var records = new List<RelationRecord>(found.Count);
+        foreach (var (from, tableId, version, entities, forgotten) in found)
+            records.Add(new RelationRecord(from, await Get(tableId, version, cancellation), entities, forgotten));
+        return records;
+    }
+
+    public async Task Record(string source, uint oid, RelationRecord record, CancellationToken cancellation)
+    {
+        await using var command = control.CreateCommand(
+            """
+            INSERT INTO cdc.relations (source, relation_oid, commit_lsn, ordinal, table_id, schema_version, entities, forgotten)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (source, relation_oid, commit_lsn, ordinal) DO UPDATE
+            SET table_id = excluded.table_id, schema_version = excluded.schema_version, entities = excluded.entities, forgotten = excluded.forgotten
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = oid });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = checked((long)record.From.CommitLsn.Value) });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = record.From.Ordinal });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = record.Table.TableId });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = record.Table.Version });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = record.Entities.ToString().ToLowerInvariant() });
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. record.Forgotten] });
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    public async Task<uint?> LatestRelation(string source, int tableId, CancellationToken cancellation)
+    {
+        await using var command = control.CreateCommand(
+            "SELECT relation_oid FROM cdc.relations WHERE source = $1 AND table_id = $2 ORDER BY commit_lsn DESC, ordinal DESC LIMIT 1");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = tableId });
+        return await command.ExecuteScalarAsync(cancellation) is long oid ? (uint)oid : null;
+    }
+}
