@@ -61,6 +61,9 @@ internal static partial class CaptureLog
     [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: {Words}")]
     public static partial void TableNotCaptured(this ILogger logger, string source, string words);
 
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Source {Source}: the position is reported later, because it could not be noted: {Error}")]
+    public static partial void NotReported(this ILogger logger, string source, string error);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: the replication connection did not close in time and was abandoned.")]
     public static partial void ConnectionAbandoned(this ILogger logger, string source);
 }

@@ -5,6 +5,7 @@ using CdcOrleans.Grains.Interfaces.Capture;
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Grains.Interfaces.Storage;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -54,20 +55,23 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         }
     }
 
-    public Task<CaptureFacts> Prepare(CancellationToken cancellation) =>
+    public Task<CaptureFacts> Prepare(SourceMark? mark, CancellationToken cancellation) =>
         Ask(
             async (connection, token) =>
             {
                 var checks = await Passed(connection, isStreaming: false, token);
                 foreach (var table in checks.Tables.NotLogged)
                     SayOnce(PublicationCheck.NotLogged(_source, table));
+                var gap = SlotCheck.Gap(_source, checks.Server, checks.Slot, mark);
+                if (gap is not null && mark is not { GapAccepted: true })
+                    throw new CaptureException(SlotCheck.Unaccepted(_source, gap), transient: false);
                 await EnsurePublication(connection, checks, token);
                 // The slot comes after the publication: the log is decoded with the catalog as of each change, and a slot that
                 // began before its publication could never be read.
                 var confirmed = checks.Slot?.Confirmed ?? await CreateSlot(connection, token);
                 return new CaptureFacts(
                     checks.Server.Database, checks.Server.SystemIdentifier, checks.Server.Version, checks.Slot is null, confirmed,
-                    [.. checks.Tables.All.Select(t => t.FullName)]);
+                    [.. checks.Tables.All.Select(t => t.FullName)], gap);
             },
             "preparing", cancellation);
 
@@ -85,7 +89,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
             },
             "watching", cancellation);
 
-    public async Task<IWalStream> Stream(CancellationToken cancellation)
+    public async Task<IWalStream> Stream(Func<Lsn, CancellationToken, Task>? reporting, CancellationToken cancellation)
     {
         if (SlotCheck.NameFinding(_source) is { } finding)
             throw new CaptureException(finding, transient: false);
@@ -98,7 +102,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
 
         var announcer = new RelationAnnouncer(_source, new RelationCatalog(_database), _schemas, _logger);
         return await PostgresWalStream.Start(
-            new WalStreamSettings(_source, _place, _failure, announcer, _database, _time, _logger), cancellation);
+            new WalStreamSettings(_source, _place, _failure, announcer, _database, reporting, _time, _logger), cancellation);
     }
 
     public Task Heartbeat(CancellationToken cancellation) =>

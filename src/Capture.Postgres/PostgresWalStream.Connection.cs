@@ -55,7 +55,10 @@ internal sealed partial class PostgresWalStream
         // Before the server has sent anything there is nothing of this stream that could be reported.
         if (_connection.LastReceivedLsn == NpgsqlLogSequenceNumber.Invalid || _stop.IsCancellationRequested)
             return;
-        _connection.SetReplicationStatus(new NpgsqlLogSequenceNumber(_acknowledgement.Position.Value));
+        var position = _acknowledgement.Position;
+        if (_settings.Reporting is { } reporting)
+            await reporting(position, cancellation);
+        _connection.SetReplicationStatus(new NpgsqlLogSequenceNumber(position.Value));
         try
         {
             await _connection.SendStatusUpdate(cancellation);
@@ -130,8 +133,8 @@ internal sealed partial class PostgresWalStream
                 var position = _acknowledgement.Position;
                 if (position == reported)
                     continue;
-                await SendFeedback(_stop.Token);
-                reported = position;
+                if (await TryReport(_stop.Token))
+                    reported = position;
             }
         }
         catch (OperationCanceledException)
@@ -141,6 +144,21 @@ internal sealed partial class PostgresWalStream
         catch (CaptureException)
         {
             // The connection broke: whoever reads is told.
+        }
+    }
+
+    // Whoever must know first may be out of reach for a while: the server is told later then.
+    private async Task<bool> TryReport(CancellationToken cancellation)
+    {
+        try
+        {
+            await SendFeedback(cancellation);
+            return true;
+        }
+        catch (Exception exception) when (exception is not (CaptureException or OperationCanceledException))
+        {
+            _settings.Logger.NotReported(_settings.Source.Name, exception.Message);
+            return false;
         }
     }
 

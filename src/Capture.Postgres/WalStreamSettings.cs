@@ -1,4 +1,5 @@
 using CdcOrleans.Capture.Postgres.Schemas;
+using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -8,4 +9,4 @@ namespace CdcOrleans.Capture.Postgres;
 /// <summary>What a WAL stream works with.</summary>
 internal sealed record WalStreamSettings(
     SourceConfiguration Source, SourceConnection Place, CaptureFailure Failure, RelationAnnouncer Announcer, NpgsqlDataSource Database,
-    TimeProvider Time, ILogger Logger);
+    Func<Lsn, CancellationToken, Task>? Reporting, TimeProvider Time, ILogger Logger);

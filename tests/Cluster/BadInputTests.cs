@@ -76,6 +76,10 @@ public sealed class BadInputTests(PostgresFixture postgres)
             SELECT pg_replication_slot_advance('{pipeline.Slot}', end_lsn) FROM pg_get_wal_records_info('{position}', pg_current_wal_flush_lsn())
             WHERE resource_manager = 'Transaction' AND record_type LIKE 'COMMIT%' AND xid = (SELECT xid FROM pg_get_wal_record_info('{position}'))
             """);
+        await silo.Until(
+            async () => (await silo.Source("shop")).GetProperty("detail").GetString() is { } now && now.Contains("somebody moved it", StringComparison.Ordinal),
+            "the moved slot to be noticed", TimeSpan.FromMinutes(1));
+        await PostgresServer.Execute(pipeline.Control, "SELECT cdc.accept_gap('shop')");
         await silo.Until(async () => (await silo.Source("shop")).GetProperty("state").GetString() == "streaming", "the source to stream again", TimeSpan.FromMinutes(1));
         await pipeline.Drained(silo);
         Assert.Equal(["before", "after"], pipeline.Events("items").Select(e => e.After.GetProperty("note").GetString()));

@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Changes;
 using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
@@ -13,7 +14,8 @@ internal sealed record ServerFacts
                current_setting('max_replication_slots')::int, (SELECT count(*) FROM pg_replication_slots)::int,
                current_setting('max_wal_senders')::int, (SELECT count(*) FROM pg_stat_replication)::int,
                has_database_privilege(current_database(), 'CREATE'),
-               (SELECT system_identifier::text FROM pg_control_system())
+               (SELECT system_identifier::text FROM pg_control_system()),
+               CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text
         FROM pg_roles r WHERE r.rolname = current_user
         """;
 
@@ -47,6 +49,9 @@ internal sealed record ServerFacts
 
     public required string SystemIdentifier { get; init; }
 
+    /// <summary>Up to where its log is written.</summary>
+    public required Lsn Written { get; init; }
+
     public static async Task<ServerFacts> Read(NpgsqlConnection connection, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand(Query, connection);
@@ -69,6 +74,7 @@ internal sealed record ServerFacts
             Senders = rows.GetInt32(11),
             MayCreate = rows.GetBoolean(12),
             SystemIdentifier = rows.GetString(13),
+            Written = Lsn.Parse(rows.GetString(14)),
         };
     }
 }

@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Storage;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
 
@@ -43,11 +44,35 @@ internal static class SlotCheck
 
     public static string Missing(SourceConfiguration source) =>
         $"{Place(source)}: slot {source.Slot} does not exist (any more), so changes since it was dropped cannot be had from the log. "
-        + "Start the source again to create the slot, and backfill its tables.";
+        + $"To go on without them: {Accept(source)}";
+
+    /// <summary>Why changes are missing between what was read last and what the slot gives; null when none are.</summary>
+    public static string? Gap(SourceConfiguration source, ServerFacts server, SlotFacts? slot, SourceMark? mark)
+    {
+        if (mark is null)
+            return null;
+        if (server.SystemIdentifier != mark.SystemIdentifier)
+            return $"this is another server than the one that was read before (its system identifier was {mark.SystemIdentifier}, and is {server.SystemIdentifier})";
+        if (server.Written < mark.Confirmed)
+            return $"the server's log ends at {server.Written}, and was read up to {mark.Confirmed} before: it was restored from a backup, or is a copy";
+        if (slot is null)
+            return $"slot {source.Slot}, which was read up to {mark.Confirmed}, is gone";
+        return slot.Confirmed > mark.Confirmed
+            ? $"slot {source.Slot} begins at {slot.Confirmed}, and was read up to {mark.Confirmed} only: it was made anew, or somebody moved it"
+            : null;
+    }
+
+    /// <summary>The same, where nobody has accepted it.</summary>
+    public static string Unaccepted(SourceConfiguration source, string gap) =>
+        $"{Place(source)}: {gap}. Changes that were made in between are not in its log any more, so nothing is read. "
+        + $"To go on without them: {Accept(source)}";
+
+    private static string Accept(SourceConfiguration source) =>
+        $"run SELECT cdc.accept_gap({Sql.Text(source.Name)}); in the control database; within a minute the source forgets what it holds of rows and goes on from now.";
 
     public static string Lost(SourceConfiguration source) =>
         $"{Place(source)}: slot {source.Slot} is lost: the server has removed log that it needs (max_slot_wal_keep_size). "
-        + $"Run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});, start the source again to create it anew, and backfill its tables.";
+        + $"Run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});, and then, to go on without what was in it, {Accept(source)}";
 
     public static string InUse(SourceConfiguration source, SlotFacts slot) =>
         $"{Place(source)}: slot {source.Slot} is in use by server process {slot.ActiveProcess}"

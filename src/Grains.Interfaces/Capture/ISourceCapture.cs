@@ -1,5 +1,6 @@
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Storage;
 
 namespace CdcOrleans.Grains.Interfaces.Capture;
 
@@ -17,8 +18,13 @@ public interface ISourceCapture : IAsyncDisposable
     /// Checks everything that streaming needs, then creates or adopts publication and slot. Changes nothing when a check fails.
     /// Running it again is harmless.
     /// </summary>
-    /// <exception cref="CaptureException">A check failed; the message names the place and the remedy.</exception>
-    Task<CaptureFacts> Prepare(CancellationToken cancellation);
+    /// <param name="mark">How far the source was read before; null when it never was.</param>
+    /// <param name="cancellation">Cancels.</param>
+    /// <exception cref="CaptureException">
+    /// A check failed, or the log does not go on where it was read last and nobody has accepted that; the message names the place and
+    /// the remedy.
+    /// </exception>
+    Task<CaptureFacts> Prepare(SourceMark? mark, CancellationToken cancellation);
 
     /// <summary>The checks of <see cref="Prepare"/> alone: changes nothing, and returns every finding.</summary>
     Task<IReadOnlyList<string>> Check(CancellationToken cancellation);
@@ -32,8 +38,10 @@ public interface ISourceCapture : IAsyncDisposable
     Task<IReadOnlyList<string>> Watch(CancellationToken cancellation);
 
     /// <summary>Starts streaming at the slot's confirmed position.</summary>
+    /// <param name="reporting">Is called, and waited for, before a position is reported to the server; null for nothing to be done.</param>
+    /// <param name="cancellation">Cancels.</param>
     /// <exception cref="CaptureException">The slot is gone, in use, or refused; the message names the remedy.</exception>
-    Task<IWalStream> Stream(CancellationToken cancellation);
+    Task<IWalStream> Stream(Func<Lsn, CancellationToken, Task>? reporting, CancellationToken cancellation);
 
     /// <summary>Writes a heartbeat into the source's log, so that positions advance where no captured table changes.</summary>
     Task Heartbeat(CancellationToken cancellation);
@@ -53,8 +61,9 @@ public interface ISourceCapture : IAsyncDisposable
 /// <param name="SlotCreated">Whether the slot was created by this call.</param>
 /// <param name="ConfirmedLsn">The slot's confirmed position.</param>
 /// <param name="Tables">Captured tables as <c>schema.table</c>.</param>
+/// <param name="Gap">Why changes are missing since the log was read last, where that was accepted; null when none are.</param>
 public sealed record CaptureFacts(
-    string Database, string SystemIdentifier, string ServerVersion, bool SlotCreated, Lsn ConfirmedLsn, IReadOnlyList<string> Tables);
+    string Database, string SystemIdentifier, string ServerVersion, bool SlotCreated, Lsn ConfirmedLsn, IReadOnlyList<string> Tables, string? Gap = null);
 
 /// <summary>Where a source's log stands.</summary>
 /// <param name="ServerLsn">End of the server's log.</param>

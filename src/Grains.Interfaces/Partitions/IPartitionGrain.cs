@@ -38,6 +38,12 @@ public interface IPartitionGrain : IGrainWithStringKey
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("Forget")]
     ValueTask Forget(long epoch, int[] tables);
+
+    /// <summary>The source begins anew: this activation ends, with whatever it holds, and the next one starts from the store.</summary>
+    /// <param name="epoch">The reader's epoch.</param>
+    /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
+    [Alias("BeginAnew")]
+    ValueTask BeginAnew(long epoch);
 }
 
 /// <summary>What a partition holds of an entity.</summary>

@@ -9,7 +9,8 @@ namespace CdcOrleans.Grains.Hosting;
 
 /// <summary>The WAL readers that run on this silo, so that they can be stopped before the silo is.</summary>
 internal sealed class WalReaders(
-    PipelineConfiguration configuration, ISourceCaptureFactory captures, ICheckpointStore store, TimeProvider time, ILogger<WalReader> logger)
+    PipelineConfiguration configuration, ISourceCaptureFactory captures, ICheckpointStore store, ISourceMarks marks, TimeProvider time,
+    ILogger<WalReader> logger)
 {
     private readonly ConcurrentDictionary<string, WalReader> _running = new();
 
@@ -19,7 +20,7 @@ internal sealed class WalReaders(
     {
         if (!configuration.Sources.TryGetValue(source, out var found))
             throw new KeyNotFoundException($"No source '{source}' is configured on this silo.");
-        var reader = new WalReader(found, captures.Create(found), store, grains, time, logger, silo);
+        var reader = new WalReader(found, captures.Create(found), store, marks, grains, time, logger, silo);
         _running[source] = reader;
         return reader;
     }

@@ -87,6 +87,8 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     {
         if (epoch < _partition.Epoch)
             throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
+        if (_fenced)
+            throw new InvalidOperationException($"{_source.Name}: this activation of partition {_partition.Index} is ending.");
         _partition.Epoch = epoch;
         _expected = 1;
         return ValueTask.FromResult(new PartitionOpened(_partition.Generation, _partition.Accepted, _partition.Buffer.Durable));
@@ -150,6 +152,15 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         if (epoch < _partition.Epoch)
             throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
         _partition.Forget(tables);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc />
+    public ValueTask BeginAnew(long epoch)
+    {
+        if (epoch < _partition.Epoch)
+            throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
+        Fence();
         return ValueTask.CompletedTask;
     }
 

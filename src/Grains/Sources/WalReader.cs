@@ -4,6 +4,7 @@ using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Grains.Partitions;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Sources;
@@ -28,6 +29,7 @@ internal sealed partial class WalReader : IAsyncDisposable
     private readonly SourceConfiguration _configuration;
     private readonly ISourceCapture _capture;
     private readonly ICheckpointStore _store;
+    private readonly ISourceMarks _marks;
     private readonly IGrainFactory _grains;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -44,12 +46,13 @@ internal sealed partial class WalReader : IAsyncDisposable
     private long? _epoch;
 
     public WalReader(
-        SourceConfiguration configuration, ISourceCapture capture, ICheckpointStore store, IGrainFactory grains, TimeProvider time,
-        ILogger logger, string silo)
+        SourceConfiguration configuration, ISourceCapture capture, ICheckpointStore store, ISourceMarks marks, IGrainFactory grains,
+        TimeProvider time, ILogger logger, string silo)
     {
         _configuration = configuration;
         _capture = capture;
         _store = store;
+        _marks = marks;
         _grains = grains;
         _time = time;
         _logger = logger;
@@ -192,14 +195,22 @@ internal sealed partial class WalReader : IAsyncDisposable
     private async Task RunSession()
     {
         var token = _stop.Token;
-        var facts = await _capture.Prepare(token);
+        var facts = await _capture.Prepare(await _marks.Find(_configuration.Name, token), token);
         await _store.FixPartitions(_configuration.Name, _configuration.Partitions, token);
 
         // Only the first epoch is taken unasked. Later ones follow our own: when another reader came meanwhile, we are the stale one.
         _epoch = await _store.RaiseEpoch(_configuration.Name, _silo, _epoch, token);
         if (await _capture.EndStaleReader(token))
             LogEndedStale(_logger, _configuration.Name);
-        var stream = await _capture.Stream(token);
+        if (facts.Gap is { } gap)
+            await BeginAnew(gap, facts, token);
+        await Mark(facts.ConfirmedLsn, token);
+        var stream = await _capture.Stream(Mark, token);
+
+        // No lower one is told to the server, whatever it asks.
+        Task Mark(Lsn confirmed, CancellationToken cancellation) =>
+            _marks.Set(_configuration.Name, _epoch.Value, facts.SystemIdentifier, confirmed > facts.ConfirmedLsn ? confirmed : facts.ConfirmedLsn, cancellation);
+
         await using var session = new WalSession(
             _configuration, stream, _store, _epoch.Value, facts.ConfirmedLsn, _grains, _time, _logger, token);
         session.Start();
@@ -224,6 +235,15 @@ internal sealed partial class WalReader : IAsyncDisposable
             _lastConfirmed = session.Confirmed;
             _session = null;
         }
+    }
+
+    // What is missing was accepted: what is held may be behind, and positions may be those of another log.
+    private async Task BeginAnew(string gap, CaptureFacts facts, CancellationToken cancellation)
+    {
+        LogAnew(_logger, _configuration.Name, gap, facts.ConfirmedLsn);
+        await _marks.BeginAnew(_configuration.Name, _epoch!.Value, facts.SystemIdentifier, facts.ConfirmedLsn, cancellation);
+        for (var partition = 0; partition < _configuration.Partitions; partition++)
+            await _grains.GetGrain<IPartitionGrain>(PartitionKey.For(_configuration.Name, partition)).BeginAnew(_epoch.Value);
     }
 
     // Heartbeats, positions, and a look at publication and tables; never completes by itself. Trouble that may pass ends nothing: the
@@ -296,6 +316,9 @@ internal sealed partial class WalReader : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Source}: streaming, epoch {Epoch}, from {Position}")]
     private static partial void LogStreaming(ILogger logger, string source, long epoch, Lsn position);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: {Gap}. That was accepted: what was held of rows is forgotten, and it goes on from {Position}")]
+    private static partial void LogAnew(ILogger logger, string source, string gap, Lsn position);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: ended the server process of a stale reader")]
     private static partial void LogEndedStale(ILogger logger, string source);

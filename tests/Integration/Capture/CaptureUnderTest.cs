@@ -51,7 +51,7 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
 
     public async Task Start()
     {
-        await Capture.Prepare(CancellationToken.None);
+        await Capture.Prepare(null, CancellationToken.None);
         await Restart();
     }
 
@@ -59,7 +59,7 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
     {
         if (Stream is not null)
             await Stream.DisposeAsync();
-        Stream = await Capture.Stream(CancellationToken.None);
+        Stream = await Capture.Stream(null, CancellationToken.None);
     }
 
     public Task Execute(string sql) => PostgresServer.Execute(Database, sql);

@@ -15,7 +15,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
         Assert.Empty(await capture.Capture.Check(CancellationToken.None));
         await NothingCreated(capture);
 
-        var created = await capture.Capture.Prepare(CancellationToken.None);
+        var created = await capture.Capture.Prepare(null, CancellationToken.None);
         Assert.True(created.SlotCreated);
         Assert.Equal(["public.a", "public.b"], created.Tables);
         Assert.StartsWith("15", created.ServerVersion);
@@ -24,7 +24,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
         Assert.False(created.ConfirmedLsn.IsNone);
 
         await capture.Execute("CREATE TABLE c (id int PRIMARY KEY)");
-        var adopted = await capture.Capture.Prepare(CancellationToken.None);
+        var adopted = await capture.Capture.Prepare(null, CancellationToken.None);
         Assert.False(adopted.SlotCreated);
         Assert.Equal(["public.a", "public.b", "public.c"], adopted.Tables);
         Assert.Equal("3", await capture.Scalar("SELECT count(*) FROM pg_publication_tables"));
@@ -50,7 +50,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
 
         // Somebody did it knowingly.
         await capture.Execute($"CREATE PUBLICATION {Publication(capture)} FOR TABLE t");
-        Assert.True((await capture.Capture.Prepare(CancellationToken.None)).SlotCreated);
+        Assert.True((await capture.Capture.Prepare(null, CancellationToken.None)).SlotCreated);
     }
 
     [Theory]
@@ -139,7 +139,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
             capture, "role plain role may not replicate", "ALTER ROLE \"plain role\" REPLICATION",
             "may not create objects", "CREATE PUBLICATION", "GRANT CREATE ON DATABASE");
         await owner.Execute($"ALTER ROLE \"plain role\" REPLICATION; GRANT CREATE ON DATABASE {await owner.Scalar("SELECT current_database()")} TO \"plain role\"");
-        Assert.True((await capture.Capture.Prepare(CancellationToken.None)).SlotCreated);
+        Assert.True((await capture.Capture.Prepare(null, CancellationToken.None)).SlotCreated);
         await capture.Restart();
         await owner.Execute("INSERT INTO t VALUES (1)");
         Assert.Single((await capture.NextTransaction()).Changes);
@@ -191,7 +191,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
             CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);
             CREATE TABLE p_low PARTITION OF p FOR VALUES FROM (0) TO (10);
             """, s => s with { ViaPartitionRoot = false }, "public.p*");
-        Assert.Equal(["public.p_low"], (await capture.Capture.Prepare(CancellationToken.None)).Tables);
+        Assert.Equal(["public.p_low"], (await capture.Capture.Prepare(null, CancellationToken.None)).Tables);
         await capture.Restart();
         await capture.Execute("CREATE TABLE p_high PARTITION OF p FOR VALUES FROM (10) TO (20); INSERT INTO p VALUES (1), (11)");
         Assert.Empty(await capture.Capture.Watch(CancellationToken.None));
@@ -240,7 +240,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
         await using var owner = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
         var connection = new NpgsqlConnectionStringBuilder(owner.Database) { Username = "nobody", Password = "s3cret!" }.ConnectionString;
         await using var capture = new CaptureUnderTest("secretive", owner.Database, ["public.*"], connection);
-        var failure = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(CancellationToken.None));
+        var failure = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(null, CancellationToken.None));
         Assert.False(failure.Transient);
         Assert.Contains($"127.0.0.1:{server.Server.Port} (user nobody, database ", failure.Message);
         Assert.Contains("role \"nobody\" does not exist", failure.Message);
@@ -258,7 +258,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
     private static async Task RefusedWithSlot(CaptureUnderTest capture, string slots, params string[] words)
     {
         var publications = await capture.Scalar("SELECT count(*) FROM pg_publication");
-        var failure = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(CancellationToken.None));
+        var failure = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(null, CancellationToken.None));
         Assert.False(failure.Transient);
         var findings = await capture.Capture.Check(CancellationToken.None);
         Assert.Equal(failure.Message, string.Join(Environment.NewLine, findings));

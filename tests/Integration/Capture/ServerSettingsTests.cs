@@ -14,7 +14,7 @@ public sealed class ServerSettingsTests
         await PostgresServer.Execute(database, "CREATE TABLE t (id int PRIMARY KEY); SELECT pg_create_physical_replication_slot('taken')");
         await using var capture = new CaptureUnderTest("shop", database, ["public.*"]);
 
-        var failure = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(CancellationToken.None));
+        var failure = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(null, CancellationToken.None));
 
         Assert.False(failure.Transient);
         Assert.Contains($"sources.shop.postgres.connection: 127.0.0.1:{server.Port} (user postgres, database db) has wal_level = replica", failure.Message);

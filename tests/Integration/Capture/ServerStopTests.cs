@@ -30,7 +30,7 @@ public sealed class ServerStopTests
         Assert.True(failure.Transient);
         Assert.Contains($"127.0.0.1:{server.Port} (user postgres, database db)", failure.Message);
 
-        var unreachable = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(CancellationToken.None));
+        var unreachable = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(null, CancellationToken.None));
         Assert.True(unreachable.Transient);
         Assert.Contains("sources.stop.postgres.connection", unreachable.Message);
         Assert.Contains("sources.stop.postgres.connection", Assert.Single(await capture.Capture.Check(CancellationToken.None)));

@@ -233,7 +233,7 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
             CREATE TABLE sales_2024 PARTITION OF sales FOR VALUES FROM (2024) TO (2025);
             CREATE TABLE other (id int PRIMARY KEY);
             """, "public.sales*");
-        var facts = await capture.Capture.Prepare(CancellationToken.None);
+        var facts = await capture.Capture.Prepare(null, CancellationToken.None);
         Assert.Equal(["public.sales"], facts.Tables);
         await capture.Restart();
         await capture.Execute("INSERT INTO other VALUES (1); INSERT INTO sales VALUES (7, 2024)");
@@ -358,7 +358,7 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
     {
         await using var capture = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
         await capture.Start();
-        var inUse = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Stream(CancellationToken.None));
+        var inUse = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Stream(null, CancellationToken.None));
         Assert.True(inUse.Transient);
         Assert.Contains("in use", inUse.Message);
         Assert.Empty(await capture.Capture.Check(CancellationToken.None));
@@ -390,11 +390,11 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
     public async Task A_dropped_slot_is_named_with_its_remedy()
     {
         await using var capture = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
-        await capture.Capture.Prepare(CancellationToken.None);
+        await capture.Capture.Prepare(null, CancellationToken.None);
         await capture.Execute($"SELECT pg_drop_replication_slot('{capture.Source.Slot}')");
-        var failure = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Stream(CancellationToken.None));
+        var failure = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Stream(null, CancellationToken.None));
         Assert.False(failure.Transient);
         Assert.Contains($"slot {capture.Source.Slot} does not exist", failure.Message);
-        Assert.Contains("backfill", failure.Message);
+        Assert.Contains("cdc.accept_gap('", failure.Message);
     }
 }

@@ -1,9 +1,11 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Integration.Capture;
 using CdcOrleans.Integration.Storage;
 using CdcOrleans.Testing;
+using Npgsql;
 using Xunit;
 
 namespace CdcOrleans.Integration.Grains;
@@ -67,11 +69,58 @@ public sealed class ForgettingTests(ControlServer control, CaptureServer sources
         Assert.Equal(Unavailable, Value(cluster)["after"]!["body"]!.GetValue<string>());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_slot_that_is_gone_or_another_one_is_never_read_past_unasked(bool isMadeAnew)
+    {
+        await using var cluster = await Start();
+        var reader = cluster.Cluster.Client.GetGrain<IWalReaderGrain>("shop");
+        await PostgresServer.Execute(cluster.Source, "INSERT INTO doc VALUES (1, 1, 0, repeat('x', 5000))");
+        await cluster.Arrived(1);
+        var slot = await PostgresServer.Scalar(cluster.Source, "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()");
+        await InProcessCluster.Until(() => Dropped(cluster.Source, slot!), "the slot to be dropped");
+        await PostgresServer.Execute(cluster.Source, "UPDATE doc SET body = repeat('y', 5000)");
+        if (isMadeAnew)
+            await PostgresServer.Execute(cluster.Source, $"SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')");
+        var said = isMadeAnew ? "it was made anew" : "is gone";
+        await InProcessCluster.Until(
+            async () => await reader.GetStatus() is { State: SourceState.Failed, Detail: { } detail } && detail.Contains(said, StringComparison.Ordinal)
+                && detail.Contains("cdc.accept_gap('shop')", StringComparison.Ordinal),
+            "the gap to be told");
+        Assert.Single(cluster.Delivered);
+
+        await PostgresServer.Scalar(cluster.Control.Connection, "SELECT cdc.accept_gap('shop')");
+        await cluster.Streaming();
+        await PostgresServer.Execute(cluster.Source, "UPDATE doc SET n = 1");
+        await cluster.Arrived(2);
+        Assert.Null(Value(cluster)["before"]);
+        Assert.Equal(Unavailable, Value(cluster)["after"]!["body"]!.GetValue<string>());
+        await PostgresServer.Execute(cluster.Source, "UPDATE doc SET n = 2");
+        await cluster.Arrived(3);
+        Assert.Equal(1, Value(cluster)["before"]!["n"]!.GetValue<int>());
+    }
+
     private async Task<InProcessCluster> Start()
     {
         var cluster = await InProcessCluster.Start(control, sources.Server, 2, Doc);
         await cluster.Streaming();
         return cluster;
+    }
+
+    // Between two readers of it.
+    private static async Task<bool> Dropped(string source, string slot)
+    {
+        try
+        {
+            await PostgresServer.Execute(source, $"SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{slot}' AND active; SELECT pg_sleep(0.01)");
+            await PostgresServer.Execute(source, $"SELECT pg_drop_replication_slot('{slot}')");
+            return true;
+        }
+        catch (PostgresException inUse) when (inUse.SqlState == PostgresErrorCodes.ObjectInUse)
+        {
+            return false;
+        }
     }
 
     private static JsonNode Value(InProcessCluster cluster) => JsonNode.Parse(Encoding.UTF8.GetString(cluster.Delivered.Last().Event.Value!))!;

@@ -63,6 +63,8 @@ public sealed class ControlStores : IAsyncDisposable
 
     public ISchemaStore Schemas => _services.GetRequiredService<ISchemaStore>();
 
+    public ISourceMarks Marks => _services.GetRequiredService<ISourceMarks>();
+
     public Task<string?> Scalar(string sql) => PostgresServer.Scalar(Connection, sql);
 
     /// <summary>Waits until a session of this database waits for a lock.</summary>

@@ -1,3 +1,5 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using Xunit;
 
@@ -66,6 +68,28 @@ public class SchemaStoreTests(ControlServer control)
 
         static async Task<(int Shape, TableSchema Schema)> Numbered(ControlStores silo, int number, TableSchema shape) =>
             (number, await silo.Schemas.Register("shop", shape, default));
+    }
+
+    [Fact]
+    public async Task A_relation_keeps_its_history_in_the_order_of_the_log()
+    {
+        await using var stores = await control.Migrated();
+        var first = await stores.Schemas.Register("shop", Shape("id"), default);
+        var second = await stores.Schemas.Register("shop", Shape("id", "name"), default);
+        Assert.Empty(await stores.Schemas.History("shop", 7, default));
+        Assert.Null(await stores.Schemas.LatestRelation("shop", first.TableId, default));
+        await stores.Schemas.Record("shop", 7, new RelationRecord(At(20, 1), second, EntityMode.Off, [first.TableId]), default);
+        await stores.Schemas.Record("shop", 7, new RelationRecord(At(10, 3), first, EntityMode.Version, []), default);
+        await stores.Schemas.Record("shop", 7, new RelationRecord(At(10, 3), first, EntityMode.Row, []), default);
+        await stores.Schemas.Record("shop", uint.MaxValue, new RelationRecord(At(15, 0), first, EntityMode.Row, []), default);
+        await stores.Schemas.Record("mall", 7, new RelationRecord(At(30, 0), first, EntityMode.Row, []), default);
+
+        var history = await stores.Schemas.History("shop", 7, default);
+        Assert.Equal([(At(10, 3), first, EntityMode.Row), (At(20, 1), second, EntityMode.Off)], history.Select(r => (r.From, r.Table, r.Entities)));
+        Assert.Equal([[], [first.TableId]], history.Select(r => r.Forgotten));
+        Assert.Equal(7u, await stores.Schemas.LatestRelation("shop", first.TableId, default));
+
+        static ChangeVersion At(ulong commit, long ordinal) => new(new Lsn(commit), ordinal);
     }
 
     private static TableSchema Shape(params string[] columns) => Shapes.Orders(columns);
