@@ -120,9 +120,9 @@ internal sealed class Partition
         return state is not null;
     }
 
-    /// <summary>Whether everything up to a version was taken, and what concerns an entity is applied.</summary>
-    public bool IsSettled(EntityKey key, ChangeVersion taken) =>
-        _sequence.Accepted >= taken && !(_entities.TryGet(key, out var entity) && (entity.IsApplying || entity.Waiting > 0));
+    /// <summary>Whether all that was taken of an entity is applied.</summary>
+    public bool IsSettled(EntityKey key) =>
+        !(_entities.TryGet(key, out var entity) && (entity.IsApplying || entity.Waiting > 0));
 
     /// <summary>A state that an entity waited for was read. Any thread.</summary>
     public void OnLoaded(Entity entity, EntityState? state) => Answer(new Loaded(entity, state));

@@ -136,9 +136,16 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     }
 
     /// <inheritdoc />
-    public async ValueTask<HeldRow> ReadRow(EntityKey entity, ChangeVersion taken)
+    public async ValueTask<HeldRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken)
     {
-        if (!_partition.IsSettled(entity, taken))
+        ThrowIfFenced();
+        if (epoch < _partition.Epoch)
+            throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} asked a partition of epoch {_partition.Epoch}.");
+
+        // Not (yet) opened by this reader, or not given what it gave to another activation.
+        if (epoch > _partition.Epoch || _partition.Accepted < taken)
+            return new HeldRow(false, IsBehind: true);
+        if (!_partition.IsSettled(entity))
             return new HeldRow(false);
         if (!_partition.TryRead(entity, out var state, out _))
             state = await Stored(entity);
