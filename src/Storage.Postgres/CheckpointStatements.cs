@@ -60,7 +60,7 @@ internal static class CheckpointStatements
             Bigints(checkpoint.Partitions, p => p.Generation)));
         foreach (var slice in StateSlices.Of(checkpoint))
             commands.Add(Upsert(slice));
-        foreach (var slice in DeadLetterRow.From(checkpoint).Chunk(StateSlices.MostRows))
+        foreach (var slice in DeadLetterSlices.Of(checkpoint))
             commands.Add(Insert(checkpoint.Source, slice));
         commands.Add(Statement(
             Advance,
@@ -82,7 +82,7 @@ internal static class CheckpointStatements
         Array(slice, s => s.State.Deleted, NpgsqlDbType.Boolean),
         Array(slice, s => s.State.Row.ToStorage(), NpgsqlDbType.Bytea));
 
-    private static NpgsqlBatchCommand Insert(string source, DeadLetterRow[] slice) => Statement(
+    private static NpgsqlBatchCommand Insert(string source, ArraySegment<DeadLetterRow> slice) => Statement(
         InsertDeadLetters,
         Text(source),
         Texts(slice, d => d.Letter.Entity.Table),

@@ -12,13 +12,13 @@ namespace CdcOrleans.Storage.Postgres;
 /// Checkpoints in the control database. A checkpoint is one batch of statements in one implicit transaction and one round trip: the
 /// server ends it by itself, so a silo that stops half-way leaves no locks behind that a successor would wait for.
 /// </summary>
-internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaStore schemas) : ICheckpointStore
+/// <param name="control">The control database.</param>
+/// <param name="schemas">The shapes of what it holds.</param>
+/// <param name="truncateSlice">States of a truncated table that one statement looks at.</param>
+internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaStore schemas, int truncateSlice = 20_000) : ICheckpointStore
 {
     // Raised by cdc.fence.
     private const string StaleOwner = "CDC01";
-
-    // States forgotten in one statement.
-    private const int TruncateSlice = 20_000;
 
     public async Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation)
     {
@@ -87,31 +87,25 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
 
     public async Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation)
     {
-        // In slices, so that none holds its locks, or the server's attention, for long.
-        await using var command = control.CreateCommand(
-            """
-            WITH current AS (SELECT FROM cdc.sources WHERE source = $1 AND epoch = $2 FOR SHARE),
-            slice AS MATERIALIZED (
-                SELECT table_id, key FROM cdc.entity_states
-                WHERE table_id = $3 AND (commit_lsn, ordinal) <= ($4, $5) AND EXISTS (SELECT FROM current) LIMIT $6),
-            gone AS (
-                DELETE FROM cdc.entity_states AS held USING slice
-                WHERE held.table_id = slice.table_id AND held.key = slice.key AND (held.commit_lsn, held.ordinal) <= ($4, $5)
-                RETURNING 1)
-            SELECT CASE WHEN EXISTS (SELECT FROM current) THEN (SELECT count(*) FROM gone) END
-            """);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = epoch });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = tableId });
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = checked((long)version.CommitLsn.Value) });
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = version.Ordinal });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = TruncateSlice });
+        // In slices, so that none holds its locks, or the server's attention, for long; each begins at the key where the one before ended,
+        // since what that deleted stands in the way until a vacuum. Statistics are behind a table that changes this fast: without the
+        // settings, which end with the batch, a planner that takes the table for small would read all of it for each slice.
+        var from = "";
         while (true)
         {
-            if (await command.ExecuteScalarAsync(cancellation) is not long gone)
+            await using var batch = control.CreateBatch();
+            batch.Timeout = 0;
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(
+                "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)"));
+            batch.BatchCommands.Add(ForgetSlice(source, epoch, tableId, version, from));
+            await using var reader = await batch.ExecuteReaderAsync(cancellation);
+            await reader.NextResultAsync(cancellation);
+            await reader.ReadAsync(cancellation);
+            if (!reader.GetBoolean(0))
                 throw new StaleOwnerException($"Source '{source}' has a newer reader than that of epoch {epoch}.", epochIsStale: true, []);
-            if (gone < TruncateSlice)
+            if (reader.GetInt64(1) < truncateSlice)
                 return;
+            from = reader.GetString(2);
         }
     }
 
@@ -175,6 +169,29 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
 
         return found;
     }
+
+    private NpgsqlBatchCommand ForgetSlice(string source, long epoch, int tableId, ChangeVersion version, string from) => new(
+        """
+        WITH current AS MATERIALIZED (SELECT FROM cdc.sources WHERE source = $1 AND epoch = $2 FOR SHARE),
+        slice AS MATERIALIZED (
+            SELECT key FROM cdc.entity_states WHERE table_id = $3 AND key >= $6 AND EXISTS (SELECT FROM current) ORDER BY key LIMIT $7),
+        gone AS (
+            DELETE FROM cdc.entity_states
+            WHERE table_id = $3 AND key >= $6 AND key <= (SELECT max(key) FROM slice) AND (commit_lsn, ordinal) <= ($4, $5))
+        SELECT EXISTS (SELECT FROM current), (SELECT count(*) FROM slice), (SELECT max(key) FROM slice)
+        """)
+    {
+        Parameters =
+        {
+            new NpgsqlParameter<string> { TypedValue = source },
+            new NpgsqlParameter<long> { TypedValue = epoch },
+            new NpgsqlParameter<int> { TypedValue = tableId },
+            new NpgsqlParameter<long> { TypedValue = checked((long)version.CommitLsn.Value) },
+            new NpgsqlParameter<long> { TypedValue = version.Ordinal },
+            new NpgsqlParameter<string> { TypedValue = from },
+            new NpgsqlParameter<int> { TypedValue = truncateSlice },
+        },
+    };
 
     // Epochs and generations only rise: who was stale a moment ago still is. Null if the store says otherwise.
     private async Task<StaleOwnerException?> Refusal(Checkpoint checkpoint, CancellationToken cancellation)

@@ -25,9 +25,11 @@ public interface IPartitionGrain : IGrainWithStringKey
 
     /// <summary>The row held of an entity, for the reader to complete another with it.</summary>
     /// <param name="entity">The entity.</param>
-    /// <param name="taken">The last version that was sent to the partition; default when none was.</param>
+    /// <param name="epoch">Epoch of the reader that asks.</param>
+    /// <param name="taken">The last version that the partition got or has durable, as far as the reader knows.</param>
+    /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("ReadRow")]
-    ValueTask<HeldRow> ReadRow(EntityKey entity, ChangeVersion taken);
+    ValueTask<HeldRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken);
 
     /// <summary>
     /// Lets go of what is held of tables. The reader has made sure that nothing of them is under way, and that the store has forgotten
@@ -51,9 +53,11 @@ public interface IPartitionGrain : IGrainWithStringKey
 /// <param name="Version">The last applied version.</param>
 /// <param name="Table">Shape of <paramref name="Row"/>; null when no row is held.</param>
 /// <param name="Row">The row; absent when none is held.</param>
+/// <param name="IsBehind">Whether it cannot settle before it is opened (again): it lacks what the reader sent.</param>
 [GenerateSerializer, Immutable, Alias("cdc.HeldRow")]
 public sealed record HeldRow(
-    [property: Id(0)] bool Settled, [property: Id(1)] ChangeVersion Version = default, [property: Id(2)] TableSchema? Table = null, [property: Id(3)] RowImage Row = default);
+    [property: Id(0)] bool Settled, [property: Id(1)] ChangeVersion Version = default, [property: Id(2)] TableSchema? Table = null, [property: Id(3)] RowImage Row = default,
+    [property: Id(4)] bool IsBehind = false);
 
 /// <summary>A partition's answer to a reader that opens it.</summary>
 /// <param name="Generation">Generation of the activation.</param>

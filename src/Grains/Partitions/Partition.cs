@@ -29,6 +29,7 @@ internal sealed class Partition
     private readonly HashSet<ISink> _toFlush = [];
     private TaskCompletionSource? _drained;
     private readonly Action<EntityApply> _onApplied;
+    private volatile bool _isEnded;
     private int _turnQueued;
     private int _finished;
     private int _duplicates;
@@ -70,8 +71,11 @@ internal sealed class Partition
     public ChangeVersion Accepted => _sequence.Accepted;
 
     /// <summary>Takes changes, in order.</summary>
+    /// <exception cref="InvalidOperationException">It has ended: changes belong to whoever owns them now.</exception>
     public void Take(RowChange[] changes)
     {
+        if (_isEnded)
+            throw new InvalidOperationException($"{_source.Name}: this activation of partition {Index} has ended; changes go to the next one.");
         foreach (var change in changes)
             Take(change);
         SendLanes();
@@ -90,8 +94,18 @@ internal sealed class Partition
         return _drained.Task;
     }
 
-    /// <summary>Lets everything go. What is not durable is streamed again.</summary>
-    public void Close() => _entities.Clear();
+    /// <summary>
+    /// Hands nothing more to sinks: somebody else owns what waits here, and may be ahead with it. Answers for what was handed over
+    /// already change nothing any more. Any thread.
+    /// </summary>
+    public void End() => _isEnded = true;
+
+    /// <summary>Ends, and lets everything go. What is not durable is streamed again.</summary>
+    public void Close()
+    {
+        End();
+        _entities.Clear();
+    }
 
     /// <summary>The entity's state as last applied, from memory; false when it must be read from the store.</summary>
     public bool TryRead(EntityKey key, out EntityState? state, out int waiting)
@@ -109,9 +123,9 @@ internal sealed class Partition
         return state is not null;
     }
 
-    /// <summary>Whether everything up to a version was taken, and what concerns an entity is applied.</summary>
-    public bool IsSettled(EntityKey key, ChangeVersion taken) =>
-        _sequence.Accepted >= taken && !(_entities.TryGet(key, out var entity) && (entity.IsApplying || entity.Waiting > 0));
+    /// <summary>Whether all that was taken of an entity is applied.</summary>
+    public bool IsSettled(EntityKey key) =>
+        !(_entities.TryGet(key, out var entity) && (entity.IsApplying || entity.Waiting > 0));
 
     /// <summary>A state that an entity waited for was read. Any thread.</summary>
     public void OnLoaded(Entity entity, EntityState? state) => Answer(new Loaded(entity, state));
@@ -213,6 +227,8 @@ internal sealed class Partition
 
     private void Dispatch(Entity entity)
     {
+        if (_isEnded)
+            return;
         entity.IsApplying = true;
         _dispatcher.Dispatch(this, entity);
     }
@@ -239,6 +255,8 @@ internal sealed class Partition
     {
         foreach (var lane in _lanesToSend)
         {
+            if (_isEnded)
+                return;
             lane.IsQueuedToSend = false;
             lane.IsSending = true;
             var batch = new LaneBatch(lane, OnSent);
@@ -262,6 +280,12 @@ internal sealed class Partition
     private void TakeAnswers()
     {
         Interlocked.Exchange(ref _turnQueued, 0);
+        if (_isEnded)
+        {
+            _answers.Clear();
+            return;
+        }
+
         while (_answers.TryDequeue(out var answer))
         {
             switch (answer)

@@ -31,7 +31,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     private SourceRuntime _source = null!;
     private Partition _partition = null!;
     private long _expected;
-    private bool _fenced;
+    private volatile bool _fenced;
 
     public PartitionGrain(SourceRuntimes sources, IEntityDispatcher dispatcher, PartitionHomes homes, ILogger<PartitionGrain> logger)
     {
@@ -66,6 +66,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
             if (!_fenced)
             {
                 await _partition.Drain().WaitAsync(DrainTime, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+                _partition.End();
                 await _source.Checkpointer.CommitNow(cancellationToken);
             }
         }
@@ -85,10 +86,9 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     /// <inheritdoc />
     public ValueTask<PartitionOpened> Open(long epoch)
     {
+        ThrowIfFenced();
         if (epoch < _partition.Epoch)
             throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
-        if (_fenced)
-            throw new InvalidOperationException($"{_source.Name}: this activation of partition {_partition.Index} is ending.");
         _partition.Epoch = epoch;
         _expected = 1;
         return ValueTask.FromResult(new PartitionOpened(_partition.Generation, _partition.Accepted, _partition.Buffer.Durable));
@@ -97,6 +97,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     /// <inheritdoc />
     public ValueTask Receive(ChangeBatch batch)
     {
+        ThrowIfFenced();
         if (batch.Epoch != _partition.Epoch)
             throw new StaleReaderException($"{_source.Name}: a batch of epoch {batch.Epoch} came to a partition of epoch {_partition.Epoch}.");
         if (batch.Sequence != _expected)
@@ -135,9 +136,16 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     }
 
     /// <inheritdoc />
-    public async ValueTask<HeldRow> ReadRow(EntityKey entity, ChangeVersion taken)
+    public async ValueTask<HeldRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken)
     {
-        if (!_partition.IsSettled(entity, taken))
+        ThrowIfFenced();
+        if (epoch < _partition.Epoch)
+            throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} asked a partition of epoch {_partition.Epoch}.");
+
+        // Not (yet) opened by this reader, or not given what it gave to another activation.
+        if (epoch > _partition.Epoch || _partition.Accepted < taken)
+            return new HeldRow(false, IsBehind: true);
+        if (!_partition.IsSettled(entity))
             return new HeldRow(false);
         if (!_partition.TryRead(entity, out var state, out _))
             state = await Stored(entity);
@@ -149,6 +157,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     /// <inheritdoc />
     public ValueTask Forget(long epoch, int[] tables)
     {
+        ThrowIfFenced();
         if (epoch < _partition.Epoch)
             throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
         _partition.Forget(tables);
@@ -186,9 +195,17 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         }
     }
 
+    // What comes before the activation is gone belongs to the next one: the reader opens it there.
+    private void ThrowIfFenced()
+    {
+        if (_fenced)
+            throw new InvalidOperationException($"{_source.Name}: this activation of partition {_partition.Index} has ended.");
+    }
+
     private void Fence()
     {
         _fenced = true;
+        _partition.End();
         _source.Checkpointer.Unregister(_partition);
         GrainContext.Scheduler.QueueAction(static grain => ((PartitionGrain)grain).DeactivateOnIdle(), this);
     }

@@ -26,6 +26,7 @@ internal sealed partial class PartitionLink
     private readonly Ring<RowChange> _retained = new();
     private int _sent;
     private bool _isSending;
+    private ChangeVersion _last;
     private long _sequence;
     private bool _isOpen;
     private long _quietSince;
@@ -42,7 +43,10 @@ internal sealed partial class PartitionLink
     public void Add(RowChange change)
     {
         lock (_gate)
+        {
             _retained.Add(change);
+            _last = change.Version;
+        }
     }
 
     /// <summary>
@@ -53,15 +57,23 @@ internal sealed partial class PartitionLink
     {
         ChangeVersion last;
         lock (_gate)
-            last = _retained.Count > 0 ? _retained[^1].Version : default;
+            last = _last;
         Flush();
         var isAnswering = true;
         for (var wait = TimeSpan.FromMilliseconds(1); ; wait = wait < FirstBackoff ? wait * 2 : wait)
         {
             try
             {
-                if (await _grain.ReadRow(entity, last).AsTask().WaitAsync(cancellation) is { Settled: true } held)
+                var held = await _grain.ReadRow(entity, _session.Epoch, last).AsTask().WaitAsync(cancellation);
+                if (held.Settled)
                     return held;
+                if (held.IsBehind)
+                    OpenAgain();
+            }
+            catch (StaleReaderException stale)
+            {
+                _session.Fail(stale);
+                throw;
             }
 #pragma warning disable CA1031 // As in Send: whatever became of the partition, it will be somewhere.
             catch (Exception exception) when (!cancellation.IsCancellationRequested)
@@ -103,6 +115,20 @@ internal sealed partial class PartitionLink
         }
     }
 
+    // An activation that lacks what another one accepted came after it, or before it: it gets what is not durable. While a call is
+    // under way, that finds out by itself.
+    private void OpenAgain()
+    {
+        lock (_gate)
+        {
+            if (_isSending || _sent < _retained.Count)
+                return;
+            _isOpen = false;
+        }
+
+        Flush();
+    }
+
     /// <summary>Sends what was added, unless a call is under way: then it leaves when that returns.</summary>
     public void Flush()
     {
@@ -132,6 +158,8 @@ internal sealed partial class PartitionLink
             }
 
             _sent = Math.Max(0, _sent - changes);
+            if (progress > _last)
+                _last = progress;
             _quietSince = Environment.TickCount64;
         }
 

@@ -81,10 +81,10 @@ internal sealed partial class WalReader : IAsyncDisposable
             silos = new Dictionary<string, SiloFigures>(_silos);
         var state = (SourceState)_state;
         var detail = _detail;
-        if (state == SourceState.Streaming && session is not null && session.Window.Held > TimeSpan.FromSeconds(1))
+        if (state == SourceState.Streaming && session is not null && session.Held > TimeSpan.FromSeconds(1))
         {
             state = SourceState.Holding;
-            detail = Reason(silos.Values);
+            detail = session.HeldFor ?? Reason(silos.Values);
         }
 
         return new SourceStatus

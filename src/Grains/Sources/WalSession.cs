@@ -43,6 +43,7 @@ internal sealed class WalSession : IAsyncDisposable
     private bool _timerIsSet;
     private bool _afterTruncate;
     private EntityState? _moving;
+    private readonly SessionWait _wait;
 
     public WalSession(
         SourceConfiguration configuration, IWalStream stream, ICheckpointStore store, long epoch, Lsn confirmed, IGrainFactory grains, TimeProvider time,
@@ -57,6 +58,7 @@ internal sealed class WalSession : IAsyncDisposable
         _tracker = new AckTracker(configuration.Partitions, confirmed);
         _window = new SessionWindow(configuration.WindowChanges, configuration.WindowBytes);
         _rate = new RateMeter(time);
+        _wait = new SessionWait(configuration.Name, time, logger);
         _links = new PartitionLink[configuration.Partitions];
         for (var i = 0; i < _links.Length; i++)
             _links[i] = new PartitionLink(this, i, grains.GetGrain<IPartitionGrain>(PartitionKey.For(configuration.Name, i)), logger);
@@ -92,6 +94,12 @@ internal sealed class WalSession : IAsyncDisposable
     public long Heartbeats { get; private set; }
 
     public SessionWindow Window => _window;
+
+    /// <summary>How long reading has been waiting, for room or for an answer; zero when it is not.</summary>
+    public TimeSpan Held => _wait.Held is { Ticks: > 0 } waiting ? waiting : _window.Held;
+
+    /// <summary>What reading waits for, in words; null when that is room in the window, or nothing.</summary>
+    public string? HeldFor => _wait.Reason;
 
     public double ChangesPerSecond => _rate.PerSecond(Changes);
 
@@ -221,7 +229,9 @@ internal sealed class WalSession : IAsyncDisposable
     // Everything before it is durable: what is stored of the table's entities goes, then what partitions hold of them.
     private async Task Truncate(RowChange change, CancellationToken cancellation)
     {
-        await _store.Truncate(Source, Epoch, change.Table.TableId, change.Version, cancellation);
+        await _wait.ForStore(
+            $"the states of {change.Table.FullName}, which was truncated, to be forgotten",
+            token => _store.Truncate(Source, Epoch, change.Table.TableId, change.Version, token), cancellation);
         for (var partition = 0; partition < _links.Length; partition++)
         {
             if (!_window.TryEnter(change.Size))
@@ -238,9 +248,13 @@ internal sealed class WalSession : IAsyncDisposable
     private async Task Forget(ForgottenTables forgotten, CancellationToken cancellation)
     {
         await Settled(cancellation);
-        foreach (var table in forgotten.Tables)
-            await _store.Truncate(Source, Epoch, table, forgotten.Version, cancellation);
         int[] tables = [.. forgotten.Tables];
+        foreach (var table in tables)
+        {
+            await _wait.ForStore(
+                "states that are not true any more to be forgotten", token => _store.Truncate(Source, Epoch, table, forgotten.Version, token), cancellation);
+        }
+
         await Task.WhenAll(_links.Select(link => link.Forget(tables, cancellation)));
     }
 
@@ -256,12 +270,25 @@ internal sealed class WalSession : IAsyncDisposable
         }
 
         _moving = null;
-        if (!change.OtherRow.HasUnchanged)
+        var partition = change.Entity.Partition(_links.Length);
+        if (!change.OtherRow.HasUnchanged || !HoldsRows(change.Table) || IsDurable(partition, change.Version))
             return change;
-        var held = await _links[change.Entity.Partition(_links.Length)].ReadRow(change.Entity, cancellation);
+
+        // The entity may wait for a slow sink: what was read for others must not wait with it.
+        FlushNow();
+        var held = await _wait.For($"a row of {change.Table.FullName} that moved to another key", _links[partition].ReadRow(change.Entity, cancellation));
         if (held.Table is not null && held.Version < change.Version)
             _moving = new EntityState(held.Version, held.Table, held.Row, false);
         return change;
+    }
+
+    private bool HoldsRows(TableSchema table) =>
+        (_configuration.Select(table.Schema, table.Name)?.Entities ?? EntityMode.Row) == EntityMode.Row;
+
+    private bool IsDurable(int partition, ChangeVersion version)
+    {
+        lock (_gate)
+            return version <= _tracker.ProgressOf(partition);
     }
 
     private void Dispatch(RowChange change, int partition)

@@ -1,7 +1,9 @@
+using System.Globalization;
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Storage.Postgres;
 using Npgsql;
 using Xunit;
 using static CdcOrleans.Integration.Storage.Shapes;
@@ -94,6 +96,40 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
 
         await Store.Truncate("shop", _epoch + 1, _table.TableId, At(7, 1), default);
         Assert.All(await Store.ReadStates([new(_table.TableId, "0"), new(_table.TableId, "22222"), new(_table.TableId, "44999")], default), Assert.Null);
+    }
+
+    [Fact]
+    public async Task Each_slice_of_a_truncation_begins_where_the_one_before_ended()
+    {
+        await _stores.Scalar($"INSERT INTO cdc.entity_states SELECT {_table.TableId}, CASE i WHEN 1 THEN '' ELSE 'é' || i END, CASE WHEN i % 100 = 0 THEN 9 ELSE 5 END, 1, 1, false, '\\x0000' FROM generate_series(1, 20000) AS i");
+        await using var control = NpgsqlDataSource.Create(_stores.Connection);
+        await new PostgresCheckpointStore(control, _stores.Schemas, truncateSlice: 100).Truncate("shop", _epoch, _table.TableId, At(7, 1), default);
+        Assert.Equal("200", await _stores.Scalar("SELECT count(*) FROM cdc.entity_states"));
+
+        // From the start each time, the dead rows of two hundred slices would be looked at two million times.
+        await _stores.Scalar("SELECT pg_stat_force_next_flush()");
+        var looks = long.Parse((await _stores.Scalar("SELECT heap_blks_read + heap_blks_hit FROM pg_statio_user_tables WHERE relname = 'entity_states'"))!, CultureInfo.InvariantCulture);
+        Assert.InRange(looks, 1, 400_000);
+    }
+
+    [Fact]
+    public async Task A_truncation_waits_for_a_lock_longer_than_a_command_may_take()
+    {
+        await Store.Claim("shop", 0, "silo-1", default);
+        await Commit(Partition(0, 1, At(9, 9), [State(_table, "a", At(5, 1), "a")], high: At(9, 9)));
+        await using var impatient = new ControlStores(_stores.Connection + ";Command Timeout=1");
+        await using var connection = new NpgsqlConnection(_stores.Connection + ";Pooling=false");
+        await connection.OpenAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using (var hold = new NpgsqlCommand("SELECT FROM cdc.entity_states FOR UPDATE", connection))
+            await hold.ExecuteNonQueryAsync();
+        var truncated = impatient.Checkpoints.Truncate("shop", _epoch, _table.TableId, At(7, 1), default);
+        await _stores.SomebodyWaitsForALock();
+        var patience = await Task.WhenAny(truncated, Task.Delay(TimeSpan.FromSeconds(2)));
+        Assert.NotSame(truncated, patience);
+        await transaction.RollbackAsync();
+        await truncated;
+        Assert.Equal("0", await _stores.Scalar("SELECT count(*) FROM cdc.entity_states"));
     }
 
     [Fact]

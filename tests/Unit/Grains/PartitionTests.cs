@@ -156,6 +156,45 @@ public sealed class PartitionTests
         Assert.Equal(1 - events, rig.Figures.Take().Skipped);
     }
 
+    [Theory]
+    [InlineData(EntityMode.Row)]
+    [InlineData(EntityMode.Off)]
+    public async Task Once_closed_nothing_that_waits_is_handed_over(EntityMode mode)
+    {
+        await using var rig = new Rig(new Store(), mode);
+        rig.Take(Create("a", 1));
+        rig.Take(Create("a", 2), Create("b", 3));
+        await rig.Loaded();
+        var before = rig.Sink.Open.Count;
+        rig.Partition.Close();
+        while (rig.Sink.Open.Count > 0)
+            rig.Sink.Answer(_ => true);
+        await rig.Loaded();
+        Assert.Equal(before, rig.Sink.Answered.Count);
+        Assert.DoesNotContain(rig.Sink.Answered, e => e.Version == Sample.Version(2));
+        Assert.Equal((0, 0), (rig.Budget.Entities, rig.Budget.Bytes));
+        Assert.Throws<InvalidOperationException>(() => rig.Take(Create("c", 4)));
+    }
+
+    [Fact]
+    public async Task Once_ended_a_state_that_arrives_starts_nothing()
+    {
+        var store = new Store();
+        await using (var first = new Rig(store, EntityMode.Row))
+        {
+            first.Take(Create("a", 1));
+            await first.AnswerAll();
+            await first.Checkpoint();
+        }
+
+        await using var rig = new Rig(store, EntityMode.Row);
+        rig.Partition.Take([Update("a", 2)]);
+        rig.Partition.End();
+        for (var i = 0; i < 100; i++)
+            await rig.Loaded();
+        Assert.Empty(rig.Sink.Open);
+    }
+
     private static async Task Run(int[] entities, (Step Step, int Pick)[] steps, EntityMode mode)
     {
         var store = new Store();

@@ -1,0 +1,119 @@
+using System.Reflection;
+using System.Threading.Channels;
+using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Partitions;
+using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Grains.Partitions;
+
+namespace CdcOrleans.Unit.Grains;
+
+/// <summary>A log that holds what the test writes.</summary>
+internal sealed class FakeLog : IWalStream
+{
+    private readonly Channel<WalItem> _items = Channel.CreateUnbounded<WalItem>();
+
+    public void Write(params RowChange[] changes)
+    {
+        foreach (var change in changes)
+            _items.Writer.TryWrite(new WalItem(WalItemKind.Change, change, null, Lsn.None));
+    }
+
+    public void Write(WalItemKind kind, long end) => _items.Writer.TryWrite(new WalItem(kind, null, null, new Lsn((ulong)end)));
+
+    public ValueTask<WalItem> Read(CancellationToken cancellation) => _items.Reader.ReadAsync(cancellation);
+
+    public void Confirm(Lsn position)
+    {
+    }
+
+    public Task SendFeedback(CancellationToken cancellation) => Task.CompletedTask;
+
+    public ValueTask DisposeAsync() => default;
+}
+
+/// <summary>A partition that keeps what it gets and answers as it is told.</summary>
+internal sealed class FakePartition : IPartitionGrain
+{
+    private readonly Lock _gate = new();
+    private readonly List<ChangeBatch> _batches = [];
+
+    public Func<EntityKey, HeldRow> Row { get; set; } = _ => new HeldRow(true);
+
+    /// <summary>Questions for rows: epoch and last version given.</summary>
+    public List<(long Epoch, ChangeVersion Taken)> Asked { get; } = [];
+
+    public int Opened { get; private set; }
+
+    public ChangeVersion Progress { get; set; }
+
+    public ChangeBatch[] Batches
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _batches];
+        }
+    }
+
+    public IEnumerable<RowChange> Changes => Batches.SelectMany(b => b.Changes);
+
+    public ValueTask<PartitionOpened> Open(long epoch)
+    {
+        Opened++;
+        return ValueTask.FromResult(new PartitionOpened(1, Progress, Progress));
+    }
+
+    public ValueTask Receive(ChangeBatch batch)
+    {
+        lock (_gate)
+            _batches.Add(batch);
+        return default;
+    }
+
+    public ValueTask<EntityView?> ReadEntity(EntityKey entity) => throw new NotSupportedException();
+
+    public ValueTask<HeldRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken)
+    {
+        lock (_gate)
+            Asked.Add((epoch, taken));
+        return ValueTask.FromResult(Row(entity));
+    }
+}
+
+/// <summary>Finds the fake partitions.</summary>
+public class FakeGrains : DispatchProxy
+{
+    private FakePartition[] _partitions = [];
+
+    internal static IGrainFactory Of(FakePartition[] partitions)
+    {
+        var factory = Create<IGrainFactory, FakeGrains>();
+        ((FakeGrains)(object)factory)._partitions = partitions;
+        return factory;
+    }
+
+    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
+        _partitions[PartitionKey.Parse((string)args![0]!).Partition];
+}
+
+/// <summary>A store of which only truncations are asked.</summary>
+internal sealed class FakeStore : ICheckpointStore
+{
+    public Func<CancellationToken, Task> Truncated { get; set; } = _ => Task.CompletedTask;
+
+    public Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation) => Truncated(cancellation);
+
+    public Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public Task FixPartitions(string source, int partitions, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public Task Commit(Checkpoint checkpoint, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation) => throw new NotSupportedException();
+}

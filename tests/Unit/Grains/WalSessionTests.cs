@@ -1,0 +1,171 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Partitions;
+using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Grains.Sources;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace CdcOrleans.Unit.Grains;
+
+/// <summary>A session over a log, a store and two partitions that answer as the test says.</summary>
+public sealed class WalSessionTests
+{
+    private static readonly RowImage Moving = Sample.Row("b", "new", Sample.Unchanged);
+
+    [Fact]
+    public async Task While_a_row_is_asked_for_everything_read_before_is_on_its_way_and_the_wait_is_told()
+    {
+        await using var rig = new Rig();
+        var (mover, other) = rig.TwoKeys();
+        rig.Partitions[rig.Of(mover)].Row = _ => new HeldRow(false);
+        rig.Log.Write(Create(other, 1), Deleted(mover, 2), Created("b", 2));
+        _ = rig.Start();
+        await Until(() => rig.Partitions[rig.Of(other)].Changes.Any());
+        await Until(() => rig.Session.Held > TimeSpan.Zero);
+        Assert.Equal("Reading waits for a row of public.orders that moved to another key.", rig.Session.HeldFor);
+
+        rig.Partitions[rig.Of(mover)].Row = _ => new HeldRow(true, Sample.Version(1), Sample.Orders, Sample.Row(mover, "old", "large"));
+        await Until(() => rig.Partitions[rig.Of("b")].Changes.Any(c => c.Operation == ChangeOperation.Create && c.Entity.Key == "b"));
+        Assert.Equal(["b", "new", "large"], Sample.Values(rig.Partitions[rig.Of("b")].Changes.Single(c => c.Entity.Key == "b").After));
+        Assert.Null(rig.Session.HeldFor);
+    }
+
+    [Theory]
+    [InlineData(EntityMode.Version)]
+    [InlineData(EntityMode.Off)]
+    public async Task No_row_is_asked_for_where_none_is_held(EntityMode mode)
+    {
+        await using var rig = new Rig(mode);
+        rig.Log.Write(Deleted("a", 2), Created("b", 2));
+        _ = rig.Start();
+        await Until(() => rig.Partitions.Sum(p => p.Changes.Count()) == 2);
+        Assert.All(rig.Partitions, p => Assert.Empty(p.Asked));
+    }
+
+    [Fact]
+    public async Task No_row_is_asked_for_when_its_deletion_is_durable()
+    {
+        await using var rig = new Rig();
+        rig.Partitions[rig.Of("a")].Progress = Sample.Version(2);
+        rig.Session.Start();
+        await Until(() => rig.Partitions.All(p => p.Opened > 0));
+        rig.Log.Write(Deleted("a", 2), Create("a", 3));
+        _ = rig.Start();
+        await Until(() => rig.Partitions[rig.Of("a")].Changes.Any());
+        Assert.Empty(rig.Partitions[rig.Of("a")].Asked);
+    }
+
+    [Fact]
+    public async Task A_partition_that_is_behind_is_opened_again_and_asked_with_the_last_that_was_sent_ever()
+    {
+        await using var rig = new Rig();
+        var partition = rig.Partitions[rig.Of("a")];
+        partition.Row = _ => partition.Opened < 2 ? new HeldRow(false, IsBehind: true) : new HeldRow(true);
+        rig.Log.Write(Create("a", 1));
+        _ = rig.Start();
+        await Until(() => partition.Changes.Any());
+        rig.Session.Progressed(rig.Of("a"), Sample.Version(1));
+        rig.Log.Write(Deleted("a", 2), Create("a", 3));
+        await Until(() => partition.Changes.Any(c => c.Version == Sample.Version(3)));
+        Assert.Equal(2, partition.Opened);
+        Assert.All(partition.Asked, a => Assert.Equal((5, Sample.Version(1)), a));
+    }
+
+    [Fact]
+    public async Task A_truncation_waits_for_the_control_database_and_says_so()
+    {
+        await using var rig = new Rig();
+        var tries = 0;
+        var comesBack = new TaskCompletionSource();
+        rig.Store.Truncated = async _ =>
+        {
+            if (++tries == 1)
+                throw new TimeoutException("gone fishing");
+            await comesBack.Task;
+        };
+        rig.Log.Write(Sample.Change(ChangeOperation.Truncate, "", Sample.Version(3)));
+        var reading = rig.Start();
+        await Until(() => tries == 2);
+        Assert.Equal("Reading waits for the states of public.orders, which was truncated, to be forgotten: gone fishing", rig.Session.HeldFor);
+        Assert.False(reading.IsCompleted);
+        comesBack.SetResult();
+        await Until(() => rig.Partitions.All(p => p.Changes.Any()));
+
+        // What cannot pass, and the end of the session, are not waited out.
+        rig.Store.Truncated = _ => throw new StaleOwnerException("stale", true, []);
+        rig.Session.Progressed(0, Sample.Version(3));
+        rig.Session.Progressed(1, Sample.Version(3));
+        rig.Log.Write(Sample.Change(ChangeOperation.Truncate, "", Sample.Version(4)));
+        await Assert.ThrowsAsync<StaleOwnerException>(() => reading);
+    }
+
+    [Fact]
+    public async Task An_outage_of_the_control_database_does_not_outlast_the_session()
+    {
+        await using var rig = new Rig();
+        var tries = 0;
+        rig.Store.Truncated = _ => Task.FromException(new TimeoutException($"try {++tries}"));
+        rig.Log.Write(Sample.Change(ChangeOperation.Truncate, "", Sample.Version(3)));
+        var reading = rig.Start();
+        await Until(() => tries > 0);
+        await rig.Stop();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading);
+    }
+
+    internal static async Task Until(Func<bool> done)
+    {
+        for (var deadline = DateTime.UtcNow.AddSeconds(20); !done(); await Task.Delay(1))
+            Assert.True(DateTime.UtcNow < deadline, "Waited 20 s.");
+    }
+
+    private static RowChange Create(string key, long commit) =>
+        Sample.Change(ChangeOperation.Create, key, Sample.Version(commit), Sample.Row(key, "x", null));
+
+    private static RowChange Deleted(string key, long commit) =>
+        Sample.Change(ChangeOperation.Delete, key, Sample.Version(commit), before: Sample.Row(key, null, null), keyOnly: true) with { OtherRow = Moving };
+
+    private static RowChange Created(string key, long commit) =>
+        Sample.Change(ChangeOperation.Create, key, Sample.Version(commit, 2), Moving) with { OtherRow = Sample.Row("a", null, null) };
+
+    private sealed class Rig : IAsyncDisposable
+    {
+        private readonly CancellationTokenSource _stop = new();
+
+        public Rig(EntityMode mode = EntityMode.Row)
+        {
+            var source = new SourceConfiguration
+            {
+                Name = "shop", Connection = "", Slot = "s", Publication = "p", Partitions = Partitions.Length,
+                Tables = [new TableSelection { Pattern = "*", Entities = mode }],
+            };
+            Session = new WalSession(
+                source, Log, Store, 5, Lsn.None, FakeGrains.Of(Partitions), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
+        }
+
+        public FakeLog Log { get; } = new();
+
+        public FakeStore Store { get; } = new();
+
+        public FakePartition[] Partitions { get; } = [new(), new()];
+
+        public WalSession Session { get; }
+
+        public int Of(string key) => new EntityKey("public.orders", key).Partition(Partitions.Length);
+
+        /// <summary>A key, and one of the other partition.</summary>
+        public (string, string) TwoKeys() => ("a", Enumerable.Range(0, 100).Select(i => $"k{i}").First(k => Of(k) != Of("a")));
+
+        public Task Start() => Session.Read(_stop.Token);
+
+        public Task Stop() => _stop.CancelAsync();
+
+        public async ValueTask DisposeAsync()
+        {
+            await _stop.CancelAsync();
+            await Session.DisposeAsync();
+            _stop.Dispose();
+        }
+    }
+}
