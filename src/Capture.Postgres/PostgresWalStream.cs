@@ -222,7 +222,7 @@ internal sealed partial class PostgresWalStream : IWalStream
     {
         var announcement = _buffer.AsSpan(0, _length).ToArray();
         var relation = Relation(announcement);
-        _decoder.Announce(relation.Oid, await _settings.Announcer.Announce(relation, announcement, cancellation));
+        _decoder.Announce(relation.Oid, await _settings.Announcer.Announce(relation, announcement, _decoder.Xid, cancellation));
 
         static RelationMessage Relation(byte[] announcement)
         {

@@ -39,6 +39,9 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
     /// <summary>Whether values were left out of the message that is decoded next, because they are too long.</summary>
     public bool HasOmitted { get; set; }
 
+    /// <summary>The transaction that was begun last.</summary>
+    public uint Xid => _begin.Xid;
+
     /// <summary>A further item of the last message: to be taken, until there is none, before the next message.</summary>
     public bool TryTakeHeld(out WalItem item) => _held.TryDequeue(out item);
 

@@ -9,7 +9,11 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCatalog catalog, ISchemaStore schemas, ILogger logger)
 {
     /// <summary>Numbers a relation's shape.</summary>
-    public async Task<CapturedRelation> Announce(RelationMessage relation, byte[] announcement, CancellationToken cancellation)
+    /// <param name="relation">The relation.</param>
+    /// <param name="announcement">The message that it was read from.</param>
+    /// <param name="xid">The transaction that it is announced in.</param>
+    /// <param name="cancellation">Cancels.</param>
+    public async Task<CapturedRelation> Announce(RelationMessage relation, byte[] announcement, uint xid, CancellationToken cancellation)
     {
         var name = $"{relation.Schema}.{relation.Name}";
         if (source.Select(relation.Schema, relation.Name) is not { } selection)
@@ -18,7 +22,7 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
             return new CapturedRelation(announcement, name);
         }
 
-        var table = await Shape(relation, cancellation);
+        var table = await Shape(relation, xid, cancellation);
         logger.RelationAnnounced(source.Name, table.FullName, table.Version, table.Columns.Length);
         if (table.InsertsOnly)
             logger.InsertsOnly(source.Name, table.FullName);
@@ -26,9 +30,9 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     }
 
     // A table that was dropped since has left nothing in the catalog: its last shape stands in the store.
-    private async Task<TableSchema> Shape(RelationMessage relation, CancellationToken cancellation)
+    private async Task<TableSchema> Shape(RelationMessage relation, uint xid, CancellationToken cancellation)
     {
-        var facts = await catalog.Describe(relation, cancellation);
+        var facts = await catalog.Describe(relation, xid, cancellation);
         var last = facts.Attributes.Count == 0 ? await schemas.FindLatest(source.Name, $"{relation.Schema}.{relation.Name}", cancellation) : null;
         if (last?.RelationOid != relation.Oid)
             last = null;
