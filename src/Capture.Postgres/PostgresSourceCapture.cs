@@ -76,8 +76,6 @@ internal sealed class PostgresSourceCapture : ISourceCapture
             async (connection, token) =>
             {
                 var checks = await Passed(connection, isStreaming: true, token);
-                if (checks.Publication is null)
-                    throw new CaptureException(PublicationCheck.Dropped(_source), transient: false);
                 var joined = await Join(connection, checks, token);
                 foreach (var table in joined)
                     _logger.TableJoined(_source.Name, table, _source.Publication);
