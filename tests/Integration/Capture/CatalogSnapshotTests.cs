@@ -33,7 +33,7 @@ public sealed class CatalogSnapshotTests
 
         var change = Assert.Single((await reading).Changes);
         Assert.Equal("public.t/2,1", change.Entity.ToString());
-        Assert.Equal("mood", change.Table.Columns[3].TypeName);
+        Assert.Equal("public.mood", change.Table.Columns[3].TypeName);
         Assert.Equal([1, 2, 3, 4], change.Table.Columns.Select(c => c.Number));
         Assert.False(change.Table.Columns[3].Nullable);
         Assert.Single(capture.Log.Lines, l => l.Contains("altered table public.t", StringComparison.Ordinal));
