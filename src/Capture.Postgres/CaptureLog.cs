@@ -58,6 +58,12 @@ internal static partial class CaptureLog
     [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: no table could join publication {Publication} now: {Error}. It is tried again.")]
     public static partial void NotJoined(this ILogger logger, string source, string publication, string error);
 
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Source {Source}: transaction {Xid} altered table {Table}; it is in the log and not visible yet, so its changes wait. "
+            + "The server probably waits for a standby that synchronous_standby_names asks for; where that names this reader itself, take it out.")]
+    public static partial void AwaitingCommit(this ILogger logger, string source, string table, uint xid);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: {Words}")]
     public static partial void TableNotCaptured(this ILogger logger, string source, string words);
 

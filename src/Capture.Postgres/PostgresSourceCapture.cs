@@ -80,8 +80,6 @@ internal sealed class PostgresSourceCapture : ISourceCapture
             async (connection, token) =>
             {
                 var checks = await Passed(connection, isStreaming: true, token);
-                if (checks.Publication is null)
-                    throw new CaptureException(PublicationCheck.Dropped(_source), transient: false);
                 var joined = await Join(connection, checks, token);
                 foreach (var table in joined)
                     _logger.TableJoined(_source.Name, table, _source.Publication);
@@ -93,16 +91,19 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     {
         if (SlotCheck.NameFinding(_source) is { } finding)
             throw new CaptureException(finding, transient: false);
-        var slot = await Ask((connection, token) => SlotFacts.Read(connection, _source.Slot, token), "looking at the slot", cancellation)
-            ?? throw new CaptureException(SlotCheck.Missing(_source), transient: false);
+        var (found, server) = await Ask(
+            async (connection, token) => (await SlotFacts.Read(connection, _source.Slot, token), connection.PostgreSqlVersion),
+            "looking at the slot", cancellation);
+        var slot = found ?? throw new CaptureException(SlotCheck.Missing(_source), transient: false);
         if (slot.IsLost)
             throw new CaptureException(SlotCheck.Lost(_source), transient: false);
         if (slot.ActiveProcess is not null)
             throw new CaptureException(SlotCheck.InUse(_source, slot), transient: true);
 
-        var announcer = new RelationAnnouncer(_source, new RelationCatalog(_database), _schemas, _logger);
+        var catalog = new RelationCatalog(new CatalogSnapshot(_source, _database, _time, _logger));
+        var announcer = new RelationAnnouncer(_source, catalog, _schemas, _logger);
         return await PostgresWalStream.Start(
-            new WalStreamSettings(_source, _place, _failure, announcer, _database, reporting, _time, _logger), cancellation);
+            new WalStreamSettings(_source, _place, _failure, announcer, _database, reporting, _time, _logger), server, cancellation);
     }
 
     public Task Heartbeat(CancellationToken cancellation) =>
@@ -228,6 +229,12 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     private async Task<Lsn> CreateSlot(NpgsqlConnection connection, CancellationToken cancellation)
     {
         _logger.CreatingSlot(_source.Name, _source.Slot);
+        if (connection.PostgreSqlVersion.Major >= 17)
+        {
+            await using var patience = new NpgsqlCommand("SET transaction_timeout TO 0", connection);
+            await patience.ExecuteNonQueryAsync(cancellation);
+        }
+
         await using var command = new NpgsqlCommand("SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')", connection)
         {
             CommandTimeout = 0,

@@ -18,14 +18,21 @@ internal sealed partial class PostgresWalStream
     private readonly Task _feedback;
     private int _disposed;
 
+    // A server that decodes a large transaction of which nothing is published may be silent for long, and would be again after every
+    // new start. That it is gone the network tells (keepalive).
+    private static readonly TimeSpan SilenceTimeout = TimeSpan.FromMinutes(5);
+
     /// <summary>Starts streaming at the slot's confirmed position.</summary>
+    /// <param name="settings">What it works with.</param>
+    /// <param name="server">Version of the server.</param>
+    /// <param name="cancellation">Cancels the start.</param>
     /// <exception cref="CaptureException">The server cannot be reached or refuses.</exception>
-    public static async Task<PostgresWalStream> Start(WalStreamSettings settings, CancellationToken cancellation)
+    public static async Task<PostgresWalStream> Start(WalStreamSettings settings, Version server, CancellationToken cancellation)
     {
-        var connection = new LogicalReplicationConnection(settings.Place.Replication)
+        var connection = new LogicalReplicationConnection(settings.Place.Replication(server))
         {
             WalReceiverStatusInterval = TimeSpan.FromSeconds(10),
-            WalReceiverTimeout = TimeSpan.FromSeconds(30),
+            WalReceiverTimeout = SilenceTimeout,
         };
         var stop = new CancellationTokenSource();
         Task<bool>? moving = null;

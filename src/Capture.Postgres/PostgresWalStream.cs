@@ -240,7 +240,7 @@ internal sealed partial class PostgresWalStream : IWalStream
     private async Task<CapturedRelation> Announce(byte[] announcement, CancellationToken cancellation)
     {
         var relation = Relation(announcement);
-        var captured = await _settings.Announcer.Announce(relation, announcement, _decoder.At, cancellation);
+        var captured = await _settings.Announcer.Announce(relation, announcement, _decoder.Here, cancellation);
         _decoder.Announce(relation.Oid, captured);
         return captured;
 

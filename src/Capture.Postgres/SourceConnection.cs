@@ -6,11 +6,18 @@ namespace CdcOrleans.Capture.Postgres;
 /// <summary>How a source's server is reached, and how that is said to people.</summary>
 internal sealed class SourceConnection
 {
-    // Values of rows are compared as text, so the session that writes them must always write them alike.
-    private const string DeterministicText =
-        "-c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=3 -c bytea_output=hex";
+    // What ALTER ROLE and ALTER DATABASE may decide otherwise. Values of rows are compared as text, and defaults and names of types
+    // are read beside them, so every session must always write them alike; and what is patient here is bounded on our side. Not so
+    // lc_monetary: it says how many digits an amount of money has, which is the database's to know.
+    private const string Pinned =
+        "-c DateStyle=ISO,MDY -c IntervalStyle=postgres -c extra_float_digits=3 -c bytea_output=hex -c standard_conforming_strings=on "
+        + "-c quote_all_identifiers=off -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0";
+
+    private const int KeepAliveSeconds = 30;
 
     private const int MaxServerName = 63;
+
+    private readonly NpgsqlConnectionStringBuilder _replication;
 
     public SourceConnection(SourceConfiguration source)
     {
@@ -31,24 +38,27 @@ internal sealed class SourceConnection
             ReaderName = ReaderName[..MaxServerName];
         var database = given.Database ?? given.Username;
         Description = $"{given.Host}:{given.Port} (user {given.Username}, database {database})";
-        Ordinary = new NpgsqlConnectionStringBuilder(given.ConnectionString)
+        var pinned = new NpgsqlConnectionStringBuilder(given.ConnectionString)
         {
             ApplicationName = ReaderName,
-            Enlist = false,
-            MaxPoolSize = 4,
-            MinPoolSize = 0,
-        }.ConnectionString;
-        Replication = new NpgsqlConnectionStringBuilder(given.ConnectionString)
-        {
-            ApplicationName = ReaderName,
-            Options = string.IsNullOrEmpty(given.Options) ? DeterministicText : $"{given.Options} {DeterministicText}",
+            // The last word wins, and what has a keyword of its own comes after all options.
+            Options = string.IsNullOrEmpty(given.Options) ? Pinned : $"{given.Options} {Pinned}",
+            SearchPath = "pg_catalog",
             Timezone = "UTC",
             ClientEncoding = "UTF8",
             Encoding = "UTF8",
+            // A server that is gone without a word must be noticed by a session that only listens.
+            TcpKeepAlive = true,
+            TcpKeepAliveTime = given.TcpKeepAliveTime > 0 ? given.TcpKeepAliveTime : KeepAliveSeconds,
+            TcpKeepAliveInterval = given.TcpKeepAliveInterval > 0 ? given.TcpKeepAliveInterval : KeepAliveSeconds,
+        };
+        Ordinary = new NpgsqlConnectionStringBuilder(pinned.ConnectionString) { Enlist = false, MaxPoolSize = 4, MinPoolSize = 0 }.ConnectionString;
+        _replication = new NpgsqlConnectionStringBuilder(pinned.ConnectionString)
+        {
             // The server sends every message by itself: a large buffer takes many at once whenever they pile up.
             ReadBufferSize = 256 << 10,
             CancellationTimeout = 1000,
-        }.ConnectionString;
+        };
     }
 
     /// <summary>Name that our sessions carry at the server.</summary>
@@ -61,5 +71,8 @@ internal sealed class SourceConnection
     public string Ordinary { get; }
 
     /// <summary>Connection string of the streaming session.</summary>
-    public string Replication { get; }
+    /// <param name="server">Version of the server: before 17 there is no <c>transaction_timeout</c>, which reading a transaction is subject to.</param>
+    public string Replication(Version server) => server.Major < 17
+        ? _replication.ConnectionString
+        : new NpgsqlConnectionStringBuilder(_replication.ConnectionString) { Options = $"{_replication.Options} -c transaction_timeout=0" }.ConnectionString;
 }

@@ -160,7 +160,7 @@ public sealed class BadInputTests(PostgresFixture postgres)
 
         await PostgresServer.Execute(pipeline.Database, $"ALTER PUBLICATION {pipeline.Slot} SET (publish = 'insert')");
         await silo.Until(async () => (await silo.Source("shop")).GetProperty("state").GetString() == "failed", "the source to fail");
-        Assert.Contains("does not publish all of insert, update and delete", (await silo.Source("shop")).GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Contains("does not publish all of insert, update, delete and truncate", (await silo.Source("shop")).GetProperty("detail").GetString(), StringComparison.Ordinal);
 
         await PostgresServer.Execute(pipeline.Database, $"ALTER PUBLICATION {pipeline.Slot} SET (publish = 'insert, update, delete, truncate')");
         await silo.Until(async () => (await silo.Source("shop")).GetProperty("state").GetString() == "streaming", "the source to stream again", TimeSpan.FromSeconds(30));

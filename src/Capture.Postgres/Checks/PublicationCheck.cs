@@ -9,12 +9,20 @@ internal static class PublicationCheck
     /// <param name="source">The source.</param>
     /// <param name="server">The server and our role.</param>
     /// <param name="publication">The publication, if it exists.</param>
+    /// <param name="slot">The slot, if it exists.</param>
     /// <param name="tables">What is selected.</param>
     /// <param name="joining">Tables that it has to name and does not.</param>
     public static IEnumerable<string> Findings(
-        SourceConfiguration source, ServerFacts server, PublicationFacts? publication, SelectedTables tables, IReadOnlyList<TableFacts> joining)
+        SourceConfiguration source, ServerFacts server, PublicationFacts? publication, SlotFacts? slot, SelectedTables tables,
+        IReadOnlyList<TableFacts> joining)
     {
         var place = $"sources.{source.Name}.postgres.publication";
+        if (publication is null && slot is { Plugin: "pgoutput" } && slot.Database == server.Database)
+        {
+            yield return Gone(place, source);
+            yield break;
+        }
+
         var unidentified = joining.Where(t => !MayPublish(t)).ToList();
         if (unidentified.Count > 0)
             yield return Unidentified(source, publication, joining, unidentified);
@@ -50,12 +58,6 @@ internal static class PublicationCheck
             + "published the server refuses to update or delete them. Give it a primary key or REPLICA IDENTITY FULL, or, if rows are only ever "
             + $"inserted, run {AddStatement(source.Publication, [table])};";
 
-    /// <summary>What is said when it is gone while streaming.</summary>
-    public static string Dropped(SourceConfiguration source) =>
-        $"sources.{source.Name}.postgres.publication: publication {source.Publication} was dropped while its changes were streamed. "
-        + "Changes since then cannot be read from this slot. It is created again as soon as the source starts; then drop the slot "
-        + $"(SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});), start the source again, and backfill its tables.";
-
     /// <summary>The statement that creates the publication.</summary>
     public static string CreateStatement(SourceConfiguration source, IReadOnlyList<TableFacts> tables) =>
         $"CREATE PUBLICATION {Sql.Name(source.Publication)}{(tables.Count == 0 ? "" : $" FOR TABLE {List(tables)}")}"
@@ -64,6 +66,13 @@ internal static class PublicationCheck
     /// <summary>The statement that adds tables to the publication.</summary>
     public static string AddStatement(string publication, IEnumerable<TableFacts> tables) =>
         $"ALTER PUBLICATION {Sql.Name(publication)} ADD TABLE {List(tables)}";
+
+    // The log is decoded with the catalog as of each change: what was changed while there was no publication is refused by servers up
+    // to 17, and passed over without a word by later ones.
+    private static string Gone(string place, SourceConfiguration source) =>
+        $"{place}: publication {source.Publication} does not exist, and slot {source.Slot} does. What was changed without the publication "
+        + "cannot be had from that slot, nor what follows, and creating the publication again does not help. "
+        + $"Run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});, start the source again to create both, and backfill its tables.";
 
     private static IEnumerable<string> Creating(string place, SourceConfiguration source, ServerFacts server, IReadOnlyList<TableFacts> joining)
     {
@@ -80,9 +89,9 @@ internal static class PublicationCheck
         string place, SourceConfiguration source, ServerFacts server, PublicationFacts publication, SelectedTables tables, IReadOnlyList<TableFacts> missing)
     {
         var name = Sql.Name(source.Publication);
-        if (!publication.PublishesRows)
+        if (!publication.PublishesAll)
         {
-            yield return $"{place}: publication {source.Publication} does not publish all of insert, update and delete. "
+            yield return $"{place}: publication {source.Publication} does not publish all of insert, update, delete and truncate. "
                 + $"Run ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate');";
         }
 

@@ -6,7 +6,7 @@ namespace CdcOrleans.Capture.Postgres.Checks;
 internal sealed record PublicationFacts
 {
     private const string Query = """
-        SELECT pubinsert AND pubupdate AND pubdelete, pubviaroot, pg_has_role(pubowner, 'USAGE'), pg_get_userbyid(pubowner)::text
+        SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot, pg_has_role(pubowner, 'USAGE'), pg_get_userbyid(pubowner)::text
         FROM pg_publication WHERE pubname = $1
         """;
 
@@ -24,8 +24,8 @@ internal sealed record PublicationFacts
         WHERE p.pubname = $1 AND p.puballtables AND c.relkind = 'p'
         """;
 
-    /// <summary>Whether it publishes inserts, updates and deletes.</summary>
-    public required bool PublishesRows { get; init; }
+    /// <summary>Whether it publishes inserts, updates, deletes and truncations.</summary>
+    public required bool PublishesAll { get; init; }
 
     /// <summary>Whether changes of partitions appear as their partitioned table's.</summary>
     public required bool ViaRoot { get; init; }
@@ -41,14 +41,14 @@ internal sealed record PublicationFacts
     /// <summary>The publication of a name; null when there is none.</summary>
     public static async Task<PublicationFacts?> Read(NpgsqlConnection connection, string name, CancellationToken cancellation)
     {
-        bool publishesRows, viaRoot, isOurs;
+        bool publishesAll, viaRoot, isOurs;
         string owner;
         await using (var command = new NpgsqlCommand(Query, connection) { Parameters = { new() { Value = name } } })
         {
             await using var rows = await command.ExecuteReaderAsync(cancellation);
             if (!await rows.ReadAsync(cancellation))
                 return null;
-            (publishesRows, viaRoot, isOurs, owner) = (rows.GetBoolean(0), rows.GetBoolean(1), rows.GetBoolean(2), rows.GetString(3));
+            (publishesAll, viaRoot, isOurs, owner) = (rows.GetBoolean(0), rows.GetBoolean(1), rows.GetBoolean(2), rows.GetString(3));
         }
 
         var tables = new HashSet<(string, string)>();
@@ -59,6 +59,6 @@ internal sealed record PublicationFacts
                 tables.Add((rows.GetString(0), rows.GetString(1)));
         }
 
-        return new PublicationFacts { PublishesRows = publishesRows, ViaRoot = viaRoot, IsOurs = isOurs, Owner = owner, Tables = tables };
+        return new PublicationFacts { PublishesAll = publishesAll, ViaRoot = viaRoot, IsOurs = isOurs, Owner = owner, Tables = tables };
     }
 }

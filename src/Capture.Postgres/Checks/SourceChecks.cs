@@ -39,7 +39,7 @@ internal sealed record SourceChecks(
             [
                 .. ServerCheck.Findings(source, place.Description, server, slot),
                 .. TableCheck.Findings(source, server, tables, gone),
-                .. PublicationCheck.Findings(source, server, publication, tables, joining),
+                .. PublicationCheck.Findings(source, server, publication, slot, tables, joining),
                 .. SlotCheck.Findings(source, place.ReaderName, server, slot),
             ],
             server, tables, publication, slot, joining,

@@ -88,9 +88,7 @@ internal sealed partial class PgOutputDecoder
     private bool Join(LogicalMessage message)
     {
         var lines = Encoding.UTF8.GetString(message.Content).Split('\n');
-        if (lines[0] != source.Name)
-            return false;
-        Joined = lines[1..];
+        Joined = lines[0] == source.Name ? lines[1..] : [];
         return Joined.Count > 0;
     }
 

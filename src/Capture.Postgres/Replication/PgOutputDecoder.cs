@@ -102,6 +102,9 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
     /// <summary>The version of the last change of the transaction under way, or of its begin.</summary>
     public ChangeVersion At => new(_begin.CommitLsn, _ordinal);
 
+    /// <summary>The place that decoding has reached.</summary>
+    public LogPlace Here => new(At, _begin.Xid);
+
     /// <summary>The relation that expired, after <see cref="Decoded.Expired"/>.</summary>
     public CapturedRelation? Expired { get; private set; }
 

@@ -1,5 +1,4 @@
 using CdcOrleans.Capture.Postgres.Replication;
-using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using Microsoft.Extensions.Logging;
@@ -12,10 +11,11 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     /// <summary>What a relation stands for from a place in the log on.</summary>
     /// <param name="relation">What the log announces.</param>
     /// <param name="announcement">The message itself.</param>
-    /// <param name="at">The version before its next change.</param>
+    /// <param name="here">The place in the log before its next change.</param>
     /// <param name="cancellation">Cancels.</param>
-    public async Task<CapturedRelation> Announce(RelationMessage relation, byte[] announcement, ChangeVersion at, CancellationToken cancellation)
+    public async Task<CapturedRelation> Announce(RelationMessage relation, byte[] announcement, LogPlace here, CancellationToken cancellation)
     {
+        var at = here.Version;
         var name = $"{relation.Schema}.{relation.Name}";
         if (source.Select(relation.Schema, relation.Name) is not { } selection)
         {
@@ -27,8 +27,8 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         var known = history.LastOrDefault(r => r.From <= at);
         var next = history.FirstOrDefault(r => r.From > at);
         var record = next is null && known?.From != at
-            ? await Now(relation, selection.Entities, known, at, cancellation)
-            : await Then(relation, selection.Entities, known, at, cancellation);
+            ? await Now(relation, selection.Entities, known, here, cancellation)
+            : await Then(relation, selection.Entities, known, here, cancellation);
         logger.RelationAnnounced(source.Name, record.Table.FullName, record.Table.Version, record.Table.Columns.Length);
         if (record.Table.InsertsOnly)
             logger.InsertsOnly(source.Name, record.Table.FullName);
@@ -55,28 +55,28 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     }
 
     // This stretch of the log was read before: what was so then is so now, whatever the catalog says by this time.
-    private async Task<RelationRecord> Then(RelationMessage relation, EntityMode entities, RelationRecord? known, ChangeVersion at, CancellationToken cancellation)
+    private async Task<RelationRecord> Then(RelationMessage relation, EntityMode entities, RelationRecord? known, LogPlace here, CancellationToken cancellation)
     {
         if (known is null || !RelationShape.Fits(known.Table, relation))
-            return new RelationRecord(at, await Shape(relation, known, cancellation), entities, []);
+            return new RelationRecord(here.Version, await Shape(relation, known, here, cancellation), entities, []);
         if (known.Entities == entities)
             return known;
 
         // What is held is the configuration's choice, and that is another since.
-        var record = known with { From = at, Entities = entities, Forgotten = [.. (known.From == at ? known.Forgotten : []).Union([known.Table.TableId])] };
+        var record = known with { From = here.Version, Entities = entities, Forgotten = [.. (known.From == here.Version ? known.Forgotten : []).Union([known.Table.TableId])] };
         await schemas.Record(source.Name, relation.Oid, record, cancellation);
         return record;
     }
 
-    private async Task<RelationRecord> Now(RelationMessage relation, EntityMode entities, RelationRecord? known, ChangeVersion at, CancellationToken cancellation)
+    private async Task<RelationRecord> Now(RelationMessage relation, EntityMode entities, RelationRecord? known, LogPlace here, CancellationToken cancellation)
     {
-        var table = await Shape(relation, known, cancellation);
+        var table = await Shape(relation, known, here, cancellation);
         if (known is not null && known.Table.TableId == table.TableId && known.Table.Version == table.Version && known.Entities == entities)
             return known;
-        var record = new RelationRecord(at, table, entities, await Forgotten(relation.Oid, known, table, entities, cancellation));
+        var record = new RelationRecord(here.Version, table, entities, await Forgotten(relation.Oid, known, table, entities, cancellation));
         await schemas.Record(source.Name, relation.Oid, record, cancellation);
         if (record.Forgotten.Count > 0)
-            logger.TablesForgotten(source.Name, table.FullName, at);
+            logger.TablesForgotten(source.Name, table.FullName, here.Version);
         return record;
     }
 
@@ -94,9 +94,9 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     }
 
     // A table that was dropped since has left nothing in the catalog: its last shape is that of the history, or of the store.
-    private async Task<TableSchema> Shape(RelationMessage relation, RelationRecord? known, CancellationToken cancellation)
+    private async Task<TableSchema> Shape(RelationMessage relation, RelationRecord? known, LogPlace here, CancellationToken cancellation)
     {
-        var facts = await catalog.Describe(relation, cancellation);
+        var facts = await catalog.Describe(relation, here.Xid, cancellation);
         TableSchema? last = null;
         if (facts.Attributes.Count == 0)
         {

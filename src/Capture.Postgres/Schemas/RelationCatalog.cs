@@ -6,7 +6,7 @@ using NpgsqlTypes;
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
 /// <summary>Asks the source's catalog for what relation messages lack.</summary>
-internal sealed class RelationCatalog(NpgsqlDataSource database)
+internal sealed class RelationCatalog(CatalogSnapshot snapshot)
 {
     // Generated columns are not in the log.
     private const string Columns = """
@@ -56,12 +56,14 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
         """;
 
     /// <summary>The catalog's facts of a relation.</summary>
-    public async Task<CatalogFacts> Describe(RelationMessage relation, CancellationToken cancellation)
-    {
-        await using var connection = await database.OpenConnectionAsync(cancellation);
+    /// <param name="relation">The relation, as a transaction has it.</param>
+    /// <param name="xid">That transaction, as the log numbers it.</param>
+    /// <param name="cancellation">Cancels.</param>
+    public Task<CatalogFacts> Describe(RelationMessage relation, uint xid, CancellationToken cancellation) =>
+        snapshot.Read(relation, xid, connection => Facts(connection, relation, cancellation), cancellation);
 
-        // One snapshot for all: the table may be dropped or altered at any moment, and half of its facts would be taken for the whole.
-        await using var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellation);
+    private static async Task<CatalogFacts> Facts(NpgsqlConnection connection, RelationMessage relation, CancellationToken cancellation)
+    {
         var attributes = new List<CatalogAttribute>();
         await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation))
         {
@@ -80,7 +82,7 @@ internal sealed class RelationCatalog(NpgsqlDataSource database)
         }
 
         var types = new List<CatalogType>(relation.Columns.Count);
-        await using (var command = new NpgsqlCommand(Types, connection, transaction))
+        await using (var command = new NpgsqlCommand(Types, connection))
         {
             command.Parameters.Add(new NpgsqlParameter
             {

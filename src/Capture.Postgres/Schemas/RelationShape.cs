@@ -45,7 +45,7 @@ internal static class RelationShape
     /// <summary>Whether a shape that is known has the columns and the identity of a relation that the catalog has no more.</summary>
     public static bool Fits(TableSchema known, RelationMessage relation, CatalogFacts catalog) =>
         Fits(known, relation)
-        && known.Columns.Select(c => (c.TypeOid, c.TypeModifier)).SequenceEqual(catalog.Types.Select(t => (t.Oid, t.Modifier)));
+        && known.Columns.Zip(catalog.Types).All(c => (c.First.TypeOid, c.First.TypeModifier) == (c.Second.Oid, c.Second.Modifier));
 
     /// <summary>Whether a shape that is known has the name, the columns' names and the identity of a relation.</summary>
     public static bool Fits(TableSchema known, RelationMessage relation) =>

@@ -4,6 +4,7 @@ using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
+using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Partitions;

@@ -98,14 +98,35 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
         await capture.Execute($"ALTER PUBLICATION {Publication(capture)} SET (publish = 'insert')");
         var altered = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Watch(CancellationToken.None));
         Assert.False(altered.Transient);
-        Assert.Contains("does not publish all of insert, update and delete", altered.Message);
+        Assert.Contains("does not publish all of insert, update, delete and truncate", altered.Message);
 
         await capture.Execute($"DROP PUBLICATION {Publication(capture)}");
         var dropped = await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Watch(CancellationToken.None));
         Assert.False(dropped.Transient);
-        Assert.Contains("was dropped while its changes were streamed", dropped.Message);
+        Assert.Contains("does not exist, and slot", dropped.Message);
         Assert.Contains($"pg_drop_replication_slot('{capture.Source.Slot}')", dropped.Message);
+
+        // What was changed meanwhile cannot be had by creating it again.
+        Assert.Equal(dropped.Message, (await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(null, CancellationToken.None))).Message);
         Assert.Equal("0", await capture.Scalar("SELECT count(*) FROM pg_publication"));
+    }
+
+    [Fact]
+    public async Task A_slot_made_before_its_publication_is_refused()
+    {
+        await using var capture = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
+        await capture.Execute($"SELECT pg_create_logical_replication_slot('{capture.Source.Slot}', 'pgoutput')");
+        await RefusedWithSlot(capture, "1", "does not exist, and slot", "pg_drop_replication_slot");
+        await capture.Execute($"SELECT pg_drop_replication_slot('{capture.Source.Slot}')");
+        Assert.True((await capture.Capture.Prepare(null, CancellationToken.None)).SlotCreated);
+    }
+
+    [Fact]
+    public async Task A_publication_without_truncations_is_refused()
+    {
+        await using var capture = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
+        await capture.Execute($"CREATE PUBLICATION {Publication(capture)} FOR TABLE t WITH (publish = 'insert, update, delete')");
+        await Refused(capture, "does not publish all of insert, update, delete and truncate", "SET (publish = 'insert, update, delete, truncate')");
     }
 
     [Fact]
@@ -162,7 +183,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
         await owner.Execute($"CREATE PUBLICATION {publication} FOR TABLE t WITH (publish = 'insert, update')");
         await using var capture = As(owner, "reader");
         await Refused(
-            capture, "does not publish all of insert, update and delete", "belongs to role postgres", $"ALTER PUBLICATION {publication} ADD TABLE \"public\".\"u\";");
+            capture, "does not publish all of insert, update, delete and truncate", "belongs to role postgres", $"ALTER PUBLICATION {publication} ADD TABLE \"public\".\"u\";");
     }
 
     [Fact]

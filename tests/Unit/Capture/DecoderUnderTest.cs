@@ -14,6 +14,7 @@ internal sealed class DecoderUnderTest : ICaptureObserver
     public const uint NotSelected = 16385;
 
     private readonly PgOutputDecoder _decoder;
+    private readonly CapturedRelation _orders;
 
     public DecoderUnderTest(params int[] key)
         : this(new SourceConfiguration { Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [] }, key.Length == 0 ? [0] : key)
@@ -29,7 +30,8 @@ internal sealed class DecoderUnderTest : ICaptureObserver
             Columns = [.. new[] { "a", "b", "c", "d" }.Select(n => new ColumnSchema { Name = n, TypeOid = 25, TypeModifier = -1, TypeName = "text" })],
             Key = key,
         };
-        _decoder.Announce(Orders, new CapturedRelation(Announcement, Table, source.Events));
+        _orders = new CapturedRelation(Announcement, Table, source.Events);
+        _decoder.Announce(Orders, _orders);
         _decoder.Announce(NotSelected, new CapturedRelation([], "public.other"));
     }
 
@@ -57,6 +59,12 @@ internal sealed class DecoderUnderTest : ICaptureObserver
     public int MessagesIgnored { get; private set; }
 
     public int ChangesNotSelected { get; private set; }
+
+    /// <summary>The tables of the last message that told of any.</summary>
+    public IReadOnlyList<string> Joined => _decoder.Joined;
+
+    /// <summary>Announces the table anew.</summary>
+    public void Announce(Func<CapturedRelation, CapturedRelation> made) => _decoder.Announce(Orders, made(_orders));
 
     public Decoded Take(byte[] message, ulong position = 0)
     {

@@ -143,12 +143,41 @@ public sealed class PgOutputDecoderTests
     }
 
     [Fact]
-    public void Only_a_relation_that_is_new_or_has_changed_is_announced()
+    public void A_relation_is_announced_whenever_the_log_does_even_word_by_word_the_same()
     {
         var log = new DecoderUnderTest();
-        Assert.Equal(Decoded.Nothing, log.Take([.. Announcement]));
+        Assert.Equal(Decoded.Relation, log.Take([.. Announcement]));
         Assert.Equal(Decoded.Relation, log.Take(LogWriter.Relation(Orders, "public", "orders", 'd', (true, "a", 25, -1), (false, "b", 25, 7))));
         Assert.Equal(Decoded.Relation, log.Take(LogWriter.Relation(99, "public", "orders", 'd', (true, "a", 25, -1), (false, "b", 25, -1))));
+    }
+
+    [Fact]
+    public void A_change_after_its_relation_expired_is_decoded_once_that_is_announced_anew()
+    {
+        var log = new DecoderUnderTest();
+        log.Announce(r => new CapturedRelation(r.Announcement, log.Table, r.Events) { Until = new ChangeVersion(new Lsn(1000), 1) });
+        log.Take(LogWriter.Begin(1000, 0, 1));
+        Assert.Equal(Decoded.Item, log.Take(LogWriter.Insert(Orders, LogWriter.Row("1", "", "", ""))));
+        Assert.Equal(Decoded.Expired, log.Take(LogWriter.Insert(Orders, LogWriter.Row("2", "", "", ""))));
+        Assert.Equal(Decoded.Expired, log.Take(LogWriter.Update(Orders, LogWriter.Row("2", "", "", ""))));
+        Assert.Equal(Decoded.Expired, log.Take(LogWriter.Delete(Orders, 'K', LogWriter.Row("2", null, null, null))));
+        Assert.Equal(Decoded.Expired, log.Take(LogWriter.Truncate(NotSelected, Orders)));
+        log.Announce(r => new CapturedRelation(r.Announcement, log.Table, r.Events));
+        Assert.Equal(Decoded.Item, log.Take(LogWriter.Insert(Orders, LogWriter.Row("2", "", "", ""))));
+        Assert.Equal([1L, 2L], log.Changes.Select(c => c.Version.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("shop\npublic.orders\npublic.items", true)]
+    [InlineData("mall\npublic.orders", false)]
+    [InlineData("shop", false)]
+    public void Tables_that_joined_are_told_by_their_own_source(string content, bool isOurs)
+    {
+        var log = new DecoderUnderTest();
+        log.Take(LogWriter.Begin(1000, 0, 1));
+        Assert.Equal(isOurs ? Decoded.Joined : Decoded.Nothing, log.Take(LogWriter.Message(true, 990, "cdc.joined", content)));
+        Assert.Equal(isOurs ? ["public.orders", "public.items"] : [], log.Joined);
+        Assert.Empty(log.Changes);
     }
 
     [Fact]

@@ -20,6 +20,9 @@ internal sealed class FakeLog : IWalStream
             _items.Writer.TryWrite(new WalItem(WalItemKind.Change, change, null, Lsn.None));
     }
 
+    public void Forget(ChangeVersion version, params int[] tables) =>
+        _items.Writer.TryWrite(new WalItem(WalItemKind.Forget, null, null, Lsn.None, new ForgottenTables(tables, version)));
+
     public void Write(WalItemKind kind, long end) => _items.Writer.TryWrite(new WalItem(kind, null, null, new Lsn((ulong)end)));
 
     public ValueTask<WalItem> Read(CancellationToken cancellation) => _items.Reader.ReadAsync(cancellation);
@@ -71,6 +74,17 @@ internal sealed class FakePartition : IPartitionGrain
             _batches.Add(batch);
         return default;
     }
+
+    public List<int> Forgotten { get; } = [];
+
+    public ValueTask Forget(long epoch, int[] tables)
+    {
+        lock (_gate)
+            Forgotten.AddRange(tables);
+        return default;
+    }
+
+    public ValueTask BeginAnew(long epoch) => throw new NotSupportedException();
 
     public ValueTask<EntityView?> ReadEntity(EntityKey entity) => throw new NotSupportedException();
 

@@ -74,6 +74,31 @@ public sealed class WalSessionTests
     }
 
     [Fact]
+    public async Task What_is_not_true_any_more_is_forgotten_once_all_before_it_is_durable_and_before_anything_after_it()
+    {
+        await using var rig = new Rig();
+        var forgotten = false;
+        rig.Store.Truncated = _ =>
+        {
+            Assert.All(rig.Partitions, p => Assert.Empty(p.Forgotten));
+            forgotten = true;
+            return Task.CompletedTask;
+        };
+        rig.Log.Write(Create("a", 1));
+        rig.Log.Forget(Sample.Version(1), 7);
+        rig.Log.Write(Create("a", 2));
+        _ = rig.Start();
+        var partition = rig.Partitions[rig.Of("a")];
+        await Until(() => partition.Changes.Any());
+        Assert.False(forgotten);
+        Assert.Single(partition.Changes);
+        rig.Session.Progressed(rig.Of("a"), Sample.Version(1));
+        await Until(() => partition.Changes.Count() == 2);
+        Assert.True(forgotten);
+        Assert.All(rig.Partitions, p => Assert.Equal([7], p.Forgotten));
+    }
+
+    [Fact]
     public async Task A_truncation_waits_for_the_control_database_and_says_so()
     {
         await using var rig = new Rig();

@@ -1,0 +1,8 @@
+using CdcOrleans.Grains.Interfaces.Changes;
+
+namespace CdcOrleans.Capture.Postgres.Replication;
+
+/// <summary>A place within a transaction of the log.</summary>
+/// <param name="Version">Version of the last change before it, or of the transaction's begin.</param>
+/// <param name="Xid">The transaction.</param>
+internal readonly record struct LogPlace(ChangeVersion Version, uint Xid);
