@@ -55,15 +55,16 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         }
     }
 
-    public Task<CaptureFacts> Prepare(SourceMark? mark, CancellationToken cancellation) =>
+    public Task<CaptureFacts> Prepare(Func<CancellationToken, Task<SourceMark?>>? mark, CancellationToken cancellation) =>
         Ask(
             async (connection, token) =>
             {
                 var checks = await Passed(connection, isStreaming: false, token);
                 foreach (var table in checks.Tables.NotLogged)
                     SayOnce(PublicationCheck.NotLogged(_source, table));
-                var gap = SlotCheck.Gap(_source, checks.Server, checks.Slot, mark);
-                if (gap is not null && mark is not { GapAccepted: true })
+                var marked = mark is null ? null : await mark(token);
+                var gap = SlotCheck.Gap(_source, checks.Server, checks.Slot, marked);
+                if (gap is not null && marked is not { GapAccepted: true })
                     throw new CaptureException(SlotCheck.Unaccepted(_source, gap), transient: false);
                 await EnsurePublication(connection, checks, token);
                 // The slot comes after the publication: the log is decoded with the catalog as of each change, and a slot that

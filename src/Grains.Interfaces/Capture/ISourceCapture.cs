@@ -18,13 +18,16 @@ public interface ISourceCapture : IAsyncDisposable
     /// Checks everything that streaming needs, then creates or adopts publication and slot. Changes nothing when a check fails.
     /// Running it again is harmless.
     /// </summary>
-    /// <param name="mark">How far the source was read before; null when it never was.</param>
+    /// <param name="mark">
+    /// Tells how far the source was read before; null when it never was. Asked after the slot was looked at, which another reader may be
+    /// moving still.
+    /// </param>
     /// <param name="cancellation">Cancels.</param>
     /// <exception cref="CaptureException">
     /// A check failed, or the log does not go on where it was read last and nobody has accepted that; the message names the place and
     /// the remedy.
     /// </exception>
-    Task<CaptureFacts> Prepare(SourceMark? mark, CancellationToken cancellation);
+    Task<CaptureFacts> Prepare(Func<CancellationToken, Task<SourceMark?>>? mark, CancellationToken cancellation);
 
     /// <summary>The checks of <see cref="Prepare"/> alone: changes nothing, and returns every finding.</summary>
     Task<IReadOnlyList<string>> Check(CancellationToken cancellation);

@@ -195,7 +195,7 @@ internal sealed partial class WalReader : IAsyncDisposable
     private async Task RunSession()
     {
         var token = _stop.Token;
-        var facts = await _capture.Prepare(await _marks.Find(_configuration.Name, token), token);
+        var facts = await _capture.Prepare(cancellation => _marks.Find(_configuration.Name, cancellation), token);
         await _store.FixPartitions(_configuration.Name, _configuration.Partitions, token);
 
         // Only the first epoch is taken unasked. Later ones follow our own: when another reader came meanwhile, we are the stale one.
