@@ -96,7 +96,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         if (slot.ActiveProcess is not null)
             throw new CaptureException(SlotCheck.InUse(_source, slot), transient: true);
 
-        var catalog = new RelationCatalog(new CatalogSnapshot(_source, _database, _time, _logger));
+        var catalog = new RelationCatalog(_source, new CatalogSnapshot(_source, _database, _time, _logger));
         var announcer = new RelationAnnouncer(_source, catalog, _schemas, _logger);
         return await PostgresWalStream.Start(
             new WalStreamSettings(_source, _place, _failure, announcer, _database, _time, _logger), server, cancellation);

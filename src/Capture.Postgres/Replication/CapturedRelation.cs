@@ -41,6 +41,12 @@ internal sealed class CapturedRelation
     /// <summary>Which of its changes make events.</summary>
     public EventOptions Events { get; }
 
+    /// <summary>Whether old rows hold the key alone even where the log says that they are whole.</summary>
+    public bool OldRowsAreKeyOnly { get; init; }
+
+    /// <summary>Whether the same announcement may mean something else the next time.</summary>
+    public bool IsAnnouncedAnew { get; init; }
+
     /// <summary>Number of the key's columns; 0 where it has none.</summary>
     public int KeyColumns { get; }
 

@@ -43,7 +43,7 @@ internal sealed partial class PgOutputDecoder
 
     private WalItem UpdateWithOldRow(ref WireReader reader, byte kind, CapturedRelation relation, Lsn position)
     {
-        var keyOnly = KeyOnly(kind);
+        var keyOnly = KeyOnly(kind) || relation.OldRowsAreKeyOnly;
         var before = reader.Bytes(TupleData.LengthOf(reader.Rest));
         Expect(reader.Byte() == (byte)'N');
         var after = reader.Rest;
@@ -52,8 +52,8 @@ internal sealed partial class PgOutputDecoder
         TupleData.Locate(before, relation.KeyOfColumn, oldKey);
 
         // What is stored out of line and was not changed stands in the old row alone, as far as the old row is there: all of it
-        // under REPLICA IDENTITY FULL, else the key's columns.
-        var completed = TupleData.HasUnchanged(after)
+        // under REPLICA IDENTITY FULL, else the key's columns, if there is one.
+        var completed = TupleData.HasUnchanged(after) && (!keyOnly || relation.KeyColumns > 0)
             ? TupleData.Complete(after, before, keyOnly ? relation.KeyOfColumn : default)
             : after.ToArray();
         TupleData.Locate(completed, relation.KeyOfColumn, newKey);
@@ -73,7 +73,7 @@ internal sealed partial class PgOutputDecoder
         var relation = Relation(reader.UInt32());
         if (NotSelected(relation, out item))
             return false;
-        var keyOnly = KeyOnly(reader.Byte());
+        var keyOnly = KeyOnly(reader.Byte()) || relation.OldRowsAreKeyOnly;
         var before = reader.Rest;
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(before, relation.KeyOfColumn, key);

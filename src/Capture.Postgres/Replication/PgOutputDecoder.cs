@@ -92,7 +92,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
     private bool IsKnown(ReadOnlySpan<byte> message)
     {
         var reader = new WireReader(message[1..]);
-        return _relations.TryGetValue(reader.UInt32(), out var relation) && message.SequenceEqual(relation.Announcement);
+        return _relations.TryGetValue(reader.UInt32(), out var relation) && !relation.IsAnnouncedAnew && message.SequenceEqual(relation.Announcement);
     }
 
     private void Begin(BeginMessage begin, Lsn position)

@@ -8,6 +8,8 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 /// <summary>Makes announced relations ready for their changes: selects, completes, numbers them.</summary>
 internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCatalog catalog, ISchemaStore schemas, ILogger logger)
 {
+    private readonly HashSet<string> _said = [];
+
     /// <summary>Numbers a relation's shape.</summary>
     /// <param name="relation">The relation.</param>
     /// <param name="announcement">The message that it was read from.</param>
@@ -22,22 +24,38 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
             return new CapturedRelation(announcement, name);
         }
 
-        var table = await Shape(relation, xid, cancellation);
+        var facts = await catalog.Describe(relation, xid, cancellation);
+        var table = await Shape(relation, facts, cancellation);
         logger.RelationAnnounced(source.Name, table.FullName, table.Version, table.Columns.Length);
         if (table.InsertsOnly)
             logger.InsertsOnly(source.Name, table.FullName);
-        return new CapturedRelation(announcement, table, selection.Events ?? source.Events);
+        if (RelationShape.IdentifiesInPart(relation, facts))
+            SayOnce(name, () => logger.IdentifiedInPart(source.Name, name));
+        var keyOnly = RelationShape.OldRowsAreKeyOnly(relation, facts);
+        if (keyOnly)
+            SayOnce(name, () => logger.PartitionsIdentifiedByKey(source.Name, name));
+        return new CapturedRelation(announcement, table, selection.Events ?? source.Events)
+        {
+            OldRowsAreKeyOnly = keyOnly,
+            // A partition that comes later has an identity of its own, and is announced by the same words.
+            IsAnnouncedAnew = facts.PartitionIdentities.Count > 0,
+        };
     }
 
     // A table that was dropped since has left nothing in the catalog: its last shape stands in the store.
-    private async Task<TableSchema> Shape(RelationMessage relation, uint xid, CancellationToken cancellation)
+    private async Task<TableSchema> Shape(RelationMessage relation, CatalogFacts facts, CancellationToken cancellation)
     {
-        var facts = await catalog.Describe(relation, xid, cancellation);
         var last = facts.Attributes.Count == 0 ? await schemas.FindLatest(source.Name, $"{relation.Schema}.{relation.Name}", cancellation) : null;
         if (last?.RelationOid != relation.Oid)
             last = null;
         if (last is not null && RelationShape.Fits(last, relation, facts))
             return last;
         return await schemas.Register(source.Name, RelationShape.Of(relation, facts, last), cancellation);
+    }
+
+    private void SayOnce(string table, Action say)
+    {
+        if (_said.Add(table))
+            say();
     }
 }

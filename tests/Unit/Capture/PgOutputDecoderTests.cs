@@ -211,4 +211,18 @@ public sealed class PgOutputDecoderTests
 
     // A lone surrogate has no UTF-8 form and cannot come from a server.
     private static bool NoSurrogates(string text) => !text.Any(char.IsSurrogate);
+
+    [Theory]
+    [InlineData(true, "(unchanged)")]
+    [InlineData(false, "large")]
+    public void A_whole_old_row_that_may_be_its_key_alone_completes_nothing_else(bool keyOnly, string value)
+    {
+        var decoder = new DecoderUnderTest { OldRowsAreKeyOnly = keyOnly };
+        decoder.Transaction(
+            100,
+            LogWriter.Update(DecoderUnderTest.Orders, 'O', LogWriter.Row("1", "large", null, null), LogWriter.Row("1", LogWriter.Unchanged, "x", null)),
+            LogWriter.Delete(DecoderUnderTest.Orders, 'O', LogWriter.Row("1", "large", null, null)));
+        Assert.Equal(value, DecoderUnderTest.Values(decoder.Changes[0].After)[1]);
+        Assert.All(decoder.Changes, c => Assert.Equal(keyOnly, c.BeforeIsKeyOnly));
+    }
 }
