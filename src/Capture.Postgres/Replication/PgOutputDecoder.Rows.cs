@@ -50,6 +50,7 @@ internal sealed partial class PgOutputDecoder
         Span<ColumnPlace> oldKey = stackalloc ColumnPlace[relation.KeyColumns];
         Span<ColumnPlace> newKey = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(before, relation.KeyOfColumn, oldKey);
+        RequireKey(relation, oldKey);
 
         // What is stored out of line and was not changed stands in the old row alone, as far as the old row is there: all of it
         // under REPLICA IDENTITY FULL, else the key's columns, if there is one.

@@ -68,13 +68,21 @@ public sealed class PgOutputDecoderTests
     public void A_heartbeat_is_a_position_and_what_is_like_it_is_counted()
     {
         var log = new DecoderUnderTest();
-        log.Take(LogWriter.Message(false, 500, "cdc.heartbeat", "now"));
-        log.Take(LogWriter.Message(false, 600, "cdc.heartbeats of others", "else"));
+        log.Take(LogWriter.Message(false, 500, "cdc.heartbeat", "shop now"));
+        log.Take(LogWriter.Message(false, 600, "cdc.heartbeat", "shops now"));
         log.Transaction(1000, LogWriter.Message(true, 990, "cdc.heartbeat", "in a transaction"), LogWriter.Insert(Orders, LogWriter.Row("1", "", "", "")));
 
         Assert.Equal([WalItemKind.Position, WalItemKind.Change, WalItemKind.Commit], log.Items.Select(i => i.Kind));
         Assert.Equal(new Lsn(500), log.Items[0].EndLsn);
         Assert.Equal(2, log.MessagesIgnored);
+    }
+
+    [Fact]
+    public void An_old_key_that_is_not_there_is_no_empty_key()
+    {
+        var log = new DecoderUnderTest();
+        Assert.Throws<InvalidDataException>(() => log.Transaction(
+            1000, LogWriter.Update(Orders, 'K', LogWriter.Row(LogWriter.Unchanged, null, null, null), LogWriter.Row("1", "b", "c", "d"))));
     }
 
     [Theory]
