@@ -1,3 +1,4 @@
+using CdcOrleans.Capture.Postgres.Checks;
 using CdcOrleans.Capture.Postgres.Replication;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
@@ -9,6 +10,9 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCatalog catalog, ISchemaStore schemas, ILogger logger)
 {
     private readonly HashSet<string> _said = [];
+
+    // Which table each name in text stands for: schemas and tables may have dots in theirs.
+    private readonly Dictionary<string, (string Schema, string Table)> _names = [];
 
     /// <summary>Numbers a relation's shape.</summary>
     /// <param name="relation">The relation.</param>
@@ -24,6 +28,14 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
             return new CapturedRelation(announcement, name);
         }
 
+        if (_names.TryGetValue(name, out var first) && first != (relation.Schema, relation.Name))
+        {
+            SayOnce(Sql.Name(relation.Schema, relation.Name), () => logger.TableNotCaptured(
+                source.Name, TableCheck.TwinLeftOut(source, Sql.Name(relation.Schema, relation.Name), name)));
+            return new CapturedRelation(announcement, name);
+        }
+
+        _names[name] = (relation.Schema, relation.Name);
         var facts = await catalog.Describe(relation, xid, cancellation);
         var table = await Shape(relation, facts, cancellation);
         logger.RelationAnnounced(source.Name, table.FullName, table.Version, table.Columns.Length);
