@@ -65,7 +65,9 @@ internal sealed class CaptureFailure(SourceConfiguration source, SourceConnectio
         || (refusal.SqlState == PostgresErrorCodes.InternalError && refusal.MessageText.Contains("memory alloc request size", StringComparison.Ordinal));
 
     // Configuration does not mend itself: authorization (28), catalog and schema names (3D, 3F), syntax and privileges (42).
-    private static bool LikelyPasses(PostgresException refusal) => refusal.SqlState[..2] is not ("28" or "3D" or "3F" or "42" or "0A" or "22" or "55");
+    // A lock that somebody holds is let go of.
+    private static bool LikelyPasses(PostgresException refusal) =>
+        refusal.SqlState == PostgresErrorCodes.LockNotAvailable || refusal.SqlState[..2] is not ("28" or "3D" or "3F" or "42" or "0A" or "22" or "55");
 
     private static string Words(Exception exception)
     {

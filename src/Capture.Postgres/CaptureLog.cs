@@ -64,6 +64,19 @@ internal static partial class CaptureLog
             + "The server probably waits for a standby that synchronous_standby_names asks for; where that names this reader itself, take it out.")]
     public static partial void AwaitingCommit(this ILogger logger, string source, string table, uint xid);
 
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Source {Source}: the log lacks some of the columns that identify rows of table {Table} (generated ones, or those of an index that "
+            + "only its partitions are known by), so its events have no key and no entity of it is held. REPLICA IDENTITY FULL on the table "
+            + "and its partitions, or a primary key of ordinary columns, mends that.")]
+    public static partial void IdentifiedInPart(this ILogger logger, string source, string table);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Source {Source}: partitioned table {Table} has REPLICA IDENTITY FULL and not all of its partitions have, so old rows are taken for their "
+            + "keys alone. Run ALTER TABLE … REPLICA IDENTITY FULL for each partition.")]
+    public static partial void PartitionsIdentifiedByKey(this ILogger logger, string source, string table);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: {Words}")]
     public static partial void TableNotCaptured(this ILogger logger, string source, string words);
 

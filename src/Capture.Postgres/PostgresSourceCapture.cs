@@ -101,10 +101,10 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         if (slot.ActiveProcess is not null)
             throw new CaptureException(SlotCheck.InUse(_source, slot), transient: true);
 
-        var catalog = new RelationCatalog(new CatalogSnapshot(_source, _database, _time, _logger));
+        var catalog = new RelationCatalog(_source, new CatalogSnapshot(_source, _database, _time, _logger));
         var announcer = new RelationAnnouncer(_source, catalog, _schemas, _logger);
         return await PostgresWalStream.Start(
-            new WalStreamSettings(_source, _place, _failure, announcer, _database, reporting, _time, _logger), server, cancellation);
+            new WalStreamSettings(_source, _place, _failure, announcer, _database, reporting, _time, _logger), server, slot.Confirmed, cancellation);
     }
 
     public Task Heartbeat(CancellationToken cancellation) =>
@@ -116,7 +116,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
                     Parameters =
                     {
                         new() { Value = Replication.PgOutputDecoder.HeartbeatPrefix },
-                        new() { Value = _time.GetUtcNow().ToString("O") },
+                        new() { Value = Replication.PgOutputDecoder.HeartbeatOf(_source.Name, _time.GetUtcNow()) },
                     },
                 };
                 return await command.ExecuteNonQueryAsync(token);

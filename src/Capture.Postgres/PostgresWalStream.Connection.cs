@@ -25,9 +25,10 @@ internal sealed partial class PostgresWalStream
     /// <summary>Starts streaming at the slot's confirmed position.</summary>
     /// <param name="settings">What it works with.</param>
     /// <param name="server">Version of the server.</param>
+    /// <param name="confirmed">That position.</param>
     /// <param name="cancellation">Cancels the start.</param>
     /// <exception cref="CaptureException">The server cannot be reached or refuses.</exception>
-    public static async Task<PostgresWalStream> Start(WalStreamSettings settings, Version server, CancellationToken cancellation)
+    public static async Task<PostgresWalStream> Start(WalStreamSettings settings, Version server, Lsn confirmed, CancellationToken cancellation)
     {
         var connection = new LogicalReplicationConnection(settings.Place.Replication(server))
         {
@@ -45,7 +46,7 @@ internal sealed partial class PostgresWalStream
             moving = messages.MoveNextAsync().AsTask();
             await Started(settings, connection, moving, cancellation);
             settings.Logger.Streaming(settings.Source.Name, settings.Source.Slot, connection.ProcessID);
-            return new PostgresWalStream(settings, connection, messages, moving, stop);
+            return new PostgresWalStream(settings, connection, messages, moving, stop, confirmed);
         }
         catch (Exception exception)
         {

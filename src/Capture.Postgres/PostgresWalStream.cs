@@ -22,7 +22,7 @@ internal sealed partial class PostgresWalStream : IWalStream
     private readonly LogicalReplicationConnection _connection;
     private readonly IAsyncEnumerator<XLogDataMessage> _messages;
     private readonly CancellationTokenSource _stop;
-    private readonly Acknowledgement _acknowledgement = new();
+    private readonly Acknowledgement _acknowledgement;
     private readonly CaptureObserver _observer;
     private readonly PgOutputDecoder _decoder;
     private readonly ArrivalPace _pace;
@@ -42,13 +42,14 @@ internal sealed partial class PostgresWalStream : IWalStream
 
     private PostgresWalStream(
         WalStreamSettings settings, LogicalReplicationConnection connection, IAsyncEnumerator<XLogDataMessage> messages, Task<bool> moving,
-        CancellationTokenSource stop)
+        CancellationTokenSource stop, Lsn confirmed)
     {
         _settings = settings;
         _connection = connection;
         _messages = messages;
         _moving = moving;
         _stop = stop;
+        _acknowledgement = new Acknowledgement(confirmed);
         _pace = new ArrivalPace(settings.Time);
         _observer = new CaptureObserver(settings.Source.Name);
         _decoder = new PgOutputDecoder(settings.Source, _acknowledgement, _observer);

@@ -10,18 +10,23 @@ internal sealed record PublicationFacts
         FROM pg_publication WHERE pubname = $1
         """;
 
-    // Named ones, and those that follow from them or from FOR ALL TABLES.
-    private const string Members = """
-        SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = $1
-        UNION
-        SELECT n.nspname, c.relname
-        FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-        JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE p.pubname = $1
-        UNION
-        SELECT n.nspname, c.relname
-        FROM pg_publication p CROSS JOIN pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE p.pubname = $1 AND p.puballtables AND c.relkind = 'p'
+    // Named ones, and those that follow from them, from schemas or from FOR ALL TABLES. Not from pg_publication_tables: newer servers
+    // lock every published table for it.
+    private static string Members(Version server) => $"""
+        WITH RECURSIVE publication AS (SELECT oid, puballtables, pubviaroot FROM pg_publication WHERE pubname = $1),
+        members AS (
+            SELECT r.prrelid AS oid FROM publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+            UNION
+            SELECT c.oid FROM publication p CROSS JOIN pg_class c WHERE p.puballtables
+            {(server.Major < 15 ? "" : "UNION SELECT c.oid FROM publication p JOIN pg_publication_namespace s ON s.pnpubid = p.oid JOIN pg_class c ON c.relnamespace = s.pnnspid")}
+        ),
+        parts AS (
+            SELECT oid FROM members
+            UNION
+            SELECT i.inhrelid FROM publication p CROSS JOIN parts m JOIN pg_inherits i ON i.inhparent = m.oid JOIN pg_class c ON c.oid = i.inhrelid
+            WHERE c.relispartition AND NOT p.pubviaroot)
+        SELECT n.nspname, c.relname FROM parts m JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
         """;
 
     /// <summary>Whether it publishes inserts, updates, deletes and truncations.</summary>
@@ -52,7 +57,7 @@ internal sealed record PublicationFacts
         }
 
         var tables = new HashSet<(string, string)>();
-        await using (var command = new NpgsqlCommand(Members, connection) { Parameters = { new() { Value = name } } })
+        await using (var command = new NpgsqlCommand(Members(connection.PostgreSqlVersion), connection) { Parameters = { new() { Value = name } } })
         {
             await using var rows = await command.ExecuteReaderAsync(cancellation);
             while (await rows.ReadAsync(cancellation))

@@ -34,17 +34,40 @@ internal sealed record SourceChecks(
         var gone = await FindGone(source, tables, slot, schemas, isStreaming, cancellation);
         var missing = publication is null ? tables.Members : PublicationCheck.Missing(publication, tables);
         var leftOut = slot is null ? [] : await FindLeftOut(source, publication, missing, schemas, cancellation);
-        IReadOnlyList<TableFacts> joining = [.. missing.Except(leftOut)];
+        var (twins, later) = FindTwins(tables, publication, slot);
+        IReadOnlyList<TableFacts> joining = [.. missing.Except(leftOut).Except(later)];
         return new SourceChecks(
             [
                 .. ServerCheck.Findings(source, place.Description, server, slot),
                 .. TableCheck.Findings(source, server, tables, gone),
+                .. twins.Select(t => TableCheck.TwinsFinding(source, t)),
                 .. PublicationCheck.Findings(source, server, publication, slot, tables, joining),
                 .. SlotCheck.Findings(source, place.ReaderName, server, slot),
             ],
             server, tables, publication, slot, joining,
-            [.. leftOut.Select(t => PublicationCheck.LeftOut(source, t))],
+            [
+                .. leftOut.Except(later).Select(t => PublicationCheck.LeftOut(source, t)),
+                .. later.Select(t => TableCheck.TwinLeftOut(source, t.SqlName, t.FullName)),
+            ],
             [.. gone.Order().Select(t => $"sources.{source.Name}.tables: '{t}' selects no table any more; the one captured before was dropped or renamed.")]);
+    }
+
+    // Tables of one name in text: where the publication has one of them from before, that one is captured and the others came later.
+    private static (List<IReadOnlyList<TableFacts>> Twins, List<TableFacts> Later) FindTwins(
+        SelectedTables tables, PublicationFacts? publication, SlotFacts? slot)
+    {
+        List<IReadOnlyList<TableFacts>> twins = [];
+        List<TableFacts> later = [];
+        foreach (var group in TableCheck.Twins(tables))
+        {
+            var published = group.Where(t => slot is not null && publication is not null && publication.Tables.Contains((t.Schema, t.Name))).ToList();
+            if (published.Count == 1)
+                later.AddRange(group.Except(published));
+            else
+                twins.Add(group);
+        }
+
+        return (twins, later);
     }
 
     // A table that nobody asked for by name, and that never was captured, must not stop the others.

@@ -7,9 +7,10 @@ namespace CdcOrleans.Capture.Postgres.Replication;
 /// unconfirmed, what the server says it has passed: so a database that changes nothing captured pins no log, and a server that
 /// shuts down and waits for its readers to catch up is not kept waiting.
 /// </summary>
-internal sealed class Acknowledgement
+/// <param name="confirmed">Where the slot stands at the start: nothing lower is ever told.</param>
+internal sealed class Acknowledgement(Lsn confirmed = default)
 {
-    private ulong _position;
+    private ulong _position = confirmed.Value;
     private ulong _readEnd;
     private bool _inTransaction;
     private bool _isReading;

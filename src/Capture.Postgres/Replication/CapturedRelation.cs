@@ -51,6 +51,9 @@ internal sealed class CapturedRelation
     /// <summary>Which of its changes make events.</summary>
     public EventOptions Events { get; }
 
+    /// <summary>Whether old rows hold the key alone even where the log says that they are whole.</summary>
+    public bool OldRowsAreKeyOnly { get; init; }
+
     /// <summary>Number of the key's columns; 0 where it has none.</summary>
     public int KeyColumns { get; }
 

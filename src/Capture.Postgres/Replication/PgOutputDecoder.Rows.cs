@@ -53,17 +53,18 @@ internal sealed partial class PgOutputDecoder
 
     private WalItem UpdateWithOldRow(ref WireReader reader, byte kind, CapturedRelation relation, Lsn position)
     {
-        var keyOnly = KeyOnly(kind);
+        var keyOnly = KeyOnly(kind) || relation.OldRowsAreKeyOnly;
         var before = reader.Bytes(TupleData.LengthOf(reader.Rest));
         Expect(reader.Byte() == (byte)'N');
         var after = reader.Rest;
         Span<ColumnPlace> oldKey = stackalloc ColumnPlace[relation.KeyColumns];
         Span<ColumnPlace> newKey = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(before, relation.KeyOfColumn, oldKey);
+        RequireKey(relation, oldKey);
 
         // What is stored out of line and was not changed stands in the old row alone, as far as the old row is there: all of it
-        // under REPLICA IDENTITY FULL, else the key's columns.
-        var completed = TupleData.HasUnchanged(after)
+        // under REPLICA IDENTITY FULL, else the key's columns, if there is one.
+        var completed = TupleData.HasUnchanged(after) && (!keyOnly || relation.KeyColumns > 0)
             ? TupleData.Complete(after, before, keyOnly ? relation.KeyOfColumn : default)
             : after.ToArray();
         TupleData.Locate(completed, relation.KeyOfColumn, newKey);
@@ -87,7 +88,7 @@ internal sealed partial class PgOutputDecoder
         _ordinal++;
         if (NotSelected(relation))
             return Decoded.Nothing;
-        var keyOnly = KeyOnly(reader.Byte());
+        var keyOnly = KeyOnly(reader.Byte()) || relation.OldRowsAreKeyOnly;
         var before = reader.Rest;
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(before, relation.KeyOfColumn, key);

@@ -12,17 +12,22 @@ namespace CdcOrleans.Capture.Postgres.Replication;
 /// <summary>What is not a row: truncations, logical messages, heartbeats, begins and ends of transactions.</summary>
 internal sealed partial class PgOutputDecoder
 {
-    /// <summary>Prefix of the messages that are our own heartbeats.</summary>
+    /// <summary>Prefix of the messages that are heartbeats of ours, or of another source of the database.</summary>
     public const string HeartbeatPrefix = "cdc.heartbeat";
 
     /// <summary>Prefix of the messages in which we note that tables joined the publication.</summary>
     public const string JoinPrefix = "cdc.joined";
+
+    private readonly byte[] _ownHeartbeat = Encoding.UTF8.GetBytes($"{source.Name} ");
 
     private readonly TransactionTally? _tally = source.Transactions ? new TransactionTally() : null;
 
     private static ReadOnlySpan<byte> HeartbeatPrefixBytes => "cdc.heartbeat"u8;
 
     private static ReadOnlySpan<byte> JoinPrefixBytes => "cdc.joined"u8;
+
+    /// <summary>Content of a heartbeat.</summary>
+    public static string HeartbeatOf(string source, DateTimeOffset time) => $"{source} {time:O}";
 
     private Decoded Truncate(ref WireReader reader, Lsn position, out WalItem item)
     {
@@ -54,7 +59,8 @@ internal sealed partial class PgOutputDecoder
         // As in Debezium, what follows counts it as the end of what came before, captured or not.
         if (!message.Transactional)
             _previousEnd = message.Lsn;
-        if (!message.Transactional && message.Prefix.SequenceEqual(HeartbeatPrefixBytes))
+        var isHeartbeat = message.Prefix.SequenceEqual(HeartbeatPrefixBytes);
+        if (isHeartbeat && !message.Transactional && message.Content.StartsWith(_ownHeartbeat))
         {
             item = Heartbeat(message);
             return Decoded.Item;
@@ -66,7 +72,7 @@ internal sealed partial class PgOutputDecoder
         if (message.Transactional && message.Prefix.SequenceEqual(JoinPrefixBytes))
             return Join(message) ? Decoded.Joined : Decoded.Nothing;
         var prefix = Encoding.UTF8.GetString(message.Prefix);
-        if (message.Prefix.StartsWith(HeartbeatPrefixBytes) || !IsCaptured(prefix))
+        if (isHeartbeat || !IsCaptured(prefix))
         {
             observer.MessageIgnored();
             return Decoded.Nothing;
@@ -102,7 +108,7 @@ internal sealed partial class PgOutputDecoder
         acknowledgement.End(message.Lsn);
         var reached = new WalItem(WalItemKind.Position, null, null, message.Lsn);
         if (!source.HeartbeatEvents
-            || !DateTimeOffset.TryParse(Encoding.UTF8.GetString(message.Content), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var written))
+            || !DateTimeOffset.TryParse(Encoding.UTF8.GetString(message.Content[_ownHeartbeat.Length..]), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var written))
             return reached;
         _held.Enqueue(reached);
         return Item(Told(

@@ -1,3 +1,4 @@
+using CdcOrleans.Capture.Postgres.Replication;
 using CdcOrleans.Grains.Interfaces.Schemas;
 
 namespace CdcOrleans.Capture.Postgres.Schemas;
@@ -16,6 +17,15 @@ internal sealed record CatalogFacts
     /// </summary>
     public required IReadOnlyList<int> UniqueIndex { get; init; }
 
+    /// <summary>
+    /// Generated columns among those that identify the relation's old rows, as indexes into <see cref="Attributes"/>. Where the log
+    /// lacks one, what it has of the identity is only a part.
+    /// </summary>
+    public IReadOnlyList<int> GeneratedIdentity { get; init; } = [];
+
+    /// <summary>How the log identifies old rows of the partitions that have rows, each way once; empty for a table that has no partitions.</summary>
+    public IReadOnlyList<ReplicaIdentity> PartitionIdentities { get; init; } = [];
+
     /// <summary>Types of the relation message's columns, in its order.</summary>
     public required IReadOnlyList<CatalogType> Types { get; init; }
 }
@@ -26,7 +36,10 @@ internal sealed record CatalogFacts
 /// <param name="TypeOid">Oid of its type, the domain's where it is one; 0 when dropped.</param>
 /// <param name="NotNull">Whether it is declared NOT NULL.</param>
 /// <param name="Default">Its default in text form, where it is a constant.</param>
-internal sealed record CatalogAttribute(int Number, string Name, uint TypeOid, bool NotNull, string? Default)
+/// <param name="IsGenerated">Whether its values are computed from others: the log need not have it.</param>
+/// <param name="IsSettled">Whether it is in this state, dropped or not, since before everything that the slot may still send.</param>
+internal sealed record CatalogAttribute(
+    int Number, string Name, uint TypeOid, bool NotNull, string? Default, bool IsGenerated = false, bool IsSettled = false)
 {
     /// <summary>Whether it was dropped.</summary>
     public bool IsDropped => TypeOid == 0;

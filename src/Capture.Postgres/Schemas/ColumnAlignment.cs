@@ -36,8 +36,9 @@ internal static class ColumnAlignment
         {
             for (var a = attributes.Count - 1; a >= 0; a--)
             {
-                // One that exists and is passed over is left out by the publication's column list; what follows the last is newer.
-                var passed = best[c, a + 1] - (attributes[a].IsDropped ? 0 : 1);
+                // One that exists, is not computed, and is passed over is left out by the publication's column list; what follows the
+                // last is newer.
+                var passed = best[c, a + 1] - (attributes[a].IsDropped || attributes[a].IsGenerated ? 0 : 1);
                 best[c, a] = int.Max(Score(columns[c], attributes[a]) + best[c + 1, a + 1], passed);
             }
         }
@@ -49,6 +50,6 @@ internal static class ColumnAlignment
     {
         if (attribute.IsDropped)
             return 1;
-        return column.Name == attribute.Name ? 4 : column.TypeOid == attribute.TypeOid ? 2 : 0;
+        return column.Name == attribute.Name ? 4 : column.TypeOid == attribute.TypeOid && !attribute.IsGenerated ? 2 : 0;
     }
 }

@@ -1,4 +1,6 @@
+using CdcOrleans.Capture.Postgres.Checks;
 using CdcOrleans.Capture.Postgres.Replication;
+using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using Microsoft.Extensions.Logging;
@@ -8,6 +10,11 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 /// <summary>Makes announced relations ready for their changes: selects, completes, numbers them, and keeps what they stood for when.</summary>
 internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCatalog catalog, ISchemaStore schemas, ILogger logger)
 {
+    private readonly HashSet<string> _said = [];
+
+    // Which table each name in text stands for: schemas and tables may have dots in theirs.
+    private readonly Dictionary<string, (string Schema, string Table)> _names = [];
+
     /// <summary>What a relation stands for from a place in the log on.</summary>
     /// <param name="relation">What the log announces.</param>
     /// <param name="announcement">The message itself.</param>
@@ -23,17 +30,32 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
             return new CapturedRelation(announcement, name);
         }
 
+        if (_names.TryGetValue(name, out var first) && first != (relation.Schema, relation.Name))
+        {
+            SayOnce(Sql.Name(relation.Schema, relation.Name), () => logger.TableNotCaptured(
+                source.Name, TableCheck.TwinLeftOut(source, Sql.Name(relation.Schema, relation.Name), name)));
+            return new CapturedRelation(announcement, name);
+        }
+
+        _names[name] = (relation.Schema, relation.Name);
+        var facts = await catalog.Describe(relation, here.Xid, cancellation);
         var history = await schemas.History(source.Name, relation.Oid, cancellation);
         var known = history.LastOrDefault(r => r.From <= at);
         var next = history.FirstOrDefault(r => r.From > at);
         var record = next is null && known?.From != at
-            ? await Now(relation, selection.Entities, known, here, cancellation)
-            : await Then(relation, selection.Entities, known, here, cancellation);
+            ? await Now(relation, facts, selection.Entities, known, at, cancellation)
+            : await Then(relation, facts, selection.Entities, known, at, cancellation);
         logger.RelationAnnounced(source.Name, record.Table.FullName, record.Table.Version, record.Table.Columns.Length);
         if (record.Table.InsertsOnly)
             logger.InsertsOnly(source.Name, record.Table.FullName);
+        if (RelationShape.IdentifiesInPart(relation, facts))
+            SayOnce(name, () => logger.IdentifiedInPart(source.Name, name));
+        var keyOnly = RelationShape.OldRowsAreKeyOnly(relation, facts);
+        if (keyOnly)
+            SayOnce(name, () => logger.PartitionsIdentifiedByKey(source.Name, name));
         return new CapturedRelation(announcement, record.Table, selection.Events ?? source.Events)
         {
+            OldRowsAreKeyOnly = keyOnly,
             Until = next?.From,
             Forgotten = record.From == at ? record.Forgotten : [],
         };
@@ -55,28 +77,30 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     }
 
     // This stretch of the log was read before: what was so then is so now, whatever the catalog says by this time.
-    private async Task<RelationRecord> Then(RelationMessage relation, EntityMode entities, RelationRecord? known, LogPlace here, CancellationToken cancellation)
+    private async Task<RelationRecord> Then(
+        RelationMessage relation, CatalogFacts facts, EntityMode entities, RelationRecord? known, ChangeVersion at, CancellationToken cancellation)
     {
         if (known is null || !RelationShape.Fits(known.Table, relation))
-            return new RelationRecord(here.Version, await Shape(relation, known, here, cancellation), entities, []);
+            return new RelationRecord(at, await Shape(relation, facts, known, cancellation), entities, []);
         if (known.Entities == entities)
             return known;
 
         // What is held is the configuration's choice, and that is another since.
-        var record = known with { From = here.Version, Entities = entities, Forgotten = [.. (known.From == here.Version ? known.Forgotten : []).Union([known.Table.TableId])] };
+        var record = known with { From = at, Entities = entities, Forgotten = [.. (known.From == at ? known.Forgotten : []).Union([known.Table.TableId])] };
         await schemas.Record(source.Name, relation.Oid, record, cancellation);
         return record;
     }
 
-    private async Task<RelationRecord> Now(RelationMessage relation, EntityMode entities, RelationRecord? known, LogPlace here, CancellationToken cancellation)
+    private async Task<RelationRecord> Now(
+        RelationMessage relation, CatalogFacts facts, EntityMode entities, RelationRecord? known, ChangeVersion at, CancellationToken cancellation)
     {
-        var table = await Shape(relation, known, here, cancellation);
+        var table = await Shape(relation, facts, known, cancellation);
         if (known is not null && known.Table.TableId == table.TableId && known.Table.Version == table.Version && known.Entities == entities)
             return known;
-        var record = new RelationRecord(here.Version, table, entities, await Forgotten(relation.Oid, known, table, entities, cancellation));
+        var record = new RelationRecord(at, table, entities, await Forgotten(relation.Oid, known, table, entities, cancellation));
         await schemas.Record(source.Name, relation.Oid, record, cancellation);
         if (record.Forgotten.Count > 0)
-            logger.TablesForgotten(source.Name, table.FullName, here.Version);
+            logger.TablesForgotten(source.Name, table.FullName, at);
         return record;
     }
 
@@ -94,9 +118,8 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     }
 
     // A table that was dropped since has left nothing in the catalog: its last shape is that of the history, or of the store.
-    private async Task<TableSchema> Shape(RelationMessage relation, RelationRecord? known, LogPlace here, CancellationToken cancellation)
+    private async Task<TableSchema> Shape(RelationMessage relation, CatalogFacts facts, RelationRecord? known, CancellationToken cancellation)
     {
-        var facts = await catalog.Describe(relation, here.Xid, cancellation);
         TableSchema? last = null;
         if (facts.Attributes.Count == 0)
         {
@@ -108,5 +131,11 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         }
 
         return await schemas.Register(source.Name, RelationShape.Of(relation, facts, last, known?.Table), cancellation);
+    }
+
+    private void SayOnce(string table, Action say)
+    {
+        if (_said.Add(table))
+            say();
     }
 }

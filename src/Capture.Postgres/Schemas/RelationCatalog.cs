@@ -1,4 +1,5 @@
 using CdcOrleans.Capture.Postgres.Replication;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using Npgsql;
 using NpgsqlTypes;
@@ -6,15 +7,39 @@ using NpgsqlTypes;
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
 /// <summary>Asks the source's catalog for what relation messages lack.</summary>
-internal sealed class RelationCatalog(CatalogSnapshot snapshot)
+internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapshot snapshot)
 {
-    // Generated columns are not in the log.
+    // What ended before the slot's horizon did so before the commit of everything that it may still send; and who changes a table's
+    // columns waits for those who change its rows. So such a row of the catalog was as it is when the log was written.
     private const string Columns = """
-        SELECT a.attnum, a.attname, a.atttypid, a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
-        FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-        WHERE a.attrelid = $1 AND a.attnum > 0 AND a.attgenerated = ''
+        SELECT a.attnum, a.attname, a.atttypid, a.attnotnull, a.attgenerated <> '', COALESCE(age(a.xmin) > age(s.catalog_xmin), false)
+        FROM pg_attribute a LEFT JOIN pg_replication_slots s ON s.slot_name = $2
+        WHERE a.attrelid = $1 AND a.attnum > 0
         ORDER BY a.attnum
         """;
+
+    private const string GeneratedIdentity = """
+        SELECT b.attnum
+        FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END
+        CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, place)
+        JOIN pg_attribute b ON b.attrelid = c.oid AND b.attnum = u.attnum AND b.attgenerated <> ''
+        WHERE c.oid = $1 AND u.place <= i.indnkeyatts
+        """;
+
+    private const string PartitionIdentities = """
+        WITH RECURSIVE parts AS (
+            SELECT i.inhrelid FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent AND p.relkind = 'p' WHERE i.inhparent = $1
+            UNION ALL
+            SELECT i.inhrelid FROM parts p JOIN pg_inherits i ON i.inhparent = p.inhrelid)
+        SELECT DISTINCT c.relreplident FROM parts p JOIN pg_class c ON c.oid = p.inhrelid WHERE c.relkind = 'r'
+        """;
+
+    // Newer servers lock the table for this.
+    private const string Defaults = """
+        SELECT d.adnum, pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d WHERE d.adrelid = $1
+        """;
+
+    private const string LockPatience = "SET LOCAL lock_timeout TO '200ms'";
 
     // The primary key, or what can stand for it: a whole unique index on columns that are NOT NULL, the first by name.
     private const string Key = """
@@ -62,16 +87,30 @@ internal sealed class RelationCatalog(CatalogSnapshot snapshot)
     public Task<CatalogFacts> Describe(RelationMessage relation, uint xid, CancellationToken cancellation) =>
         snapshot.Read(relation, xid, connection => Facts(connection, relation, cancellation), cancellation);
 
-    private static async Task<CatalogFacts> Facts(NpgsqlConnection connection, RelationMessage relation, CancellationToken cancellation)
+    private async Task<CatalogFacts> Facts(NpgsqlConnection connection, RelationMessage relation, CancellationToken cancellation)
     {
         var attributes = new List<CatalogAttribute>();
-        await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation))
+        await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation, source.Slot))
         {
             while (await rows.ReadAsync(cancellation))
             {
                 attributes.Add(new CatalogAttribute(
-                    rows.GetInt16(0), rows.GetString(1), rows.GetFieldValue<uint>(2), rows.GetBoolean(3), rows.IsDBNull(4) ? null : ConstantExpression.TextOf(rows.GetString(4))));
+                    rows.GetInt16(0), rows.GetString(1), rows.GetFieldValue<uint>(2), rows.GetBoolean(3), null, rows.GetBoolean(4), rows.GetBoolean(5)));
             }
+        }
+
+        List<int> generated = [];
+        await using (var rows = await Ask(connection, GeneratedIdentity, relation.Oid, cancellation))
+        {
+            while (await rows.ReadAsync(cancellation))
+                generated.Add(attributes.FindIndex(a => a.Number == rows.GetInt16(0)));
+        }
+
+        List<ReplicaIdentity> partitions = [];
+        await using (var rows = await Ask(connection, PartitionIdentities, relation.Oid, cancellation))
+        {
+            while (await rows.ReadAsync(cancellation))
+                partitions.Add((ReplicaIdentity)rows.GetChar(0));
         }
 
         List<int> primaryKey = [], uniqueIndex = [];
@@ -99,13 +138,42 @@ internal sealed class RelationCatalog(CatalogSnapshot snapshot)
             }
         }
 
-        return new CatalogFacts { Attributes = attributes, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex, Types = types };
+        await ReadDefaults(connection, attributes, relation.Oid, cancellation);
+        return new CatalogFacts
+        {
+            Attributes = attributes, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex, Types = types, GeneratedIdentity = generated,
+            PartitionIdentities = partitions,
+        };
     }
 
-    private static async Task<NpgsqlDataReader> Ask(NpgsqlConnection connection, string query, uint relation, CancellationToken cancellation)
+    // Comes last: where somebody has the table locked, the transaction is spent, and the shape does without defaults.
+    private static async Task ReadDefaults(
+        NpgsqlConnection connection, List<CatalogAttribute> attributes, uint relation, CancellationToken cancellation)
+    {
+        await using (var patience = new NpgsqlCommand(LockPatience, connection))
+            await patience.ExecuteNonQueryAsync(cancellation);
+        try
+        {
+            await using var rows = await Ask(connection, Defaults, relation, cancellation);
+            while (await rows.ReadAsync(cancellation))
+            {
+                var at = attributes.FindIndex(a => a.Number == rows.GetInt16(0));
+                if (at >= 0 && !attributes[at].IsGenerated && !rows.IsDBNull(1))
+                    attributes[at] = attributes[at] with { Default = ConstantExpression.TextOf(rows.GetString(1)) };
+            }
+        }
+        catch (PostgresException locked) when (locked.SqlState == PostgresErrorCodes.LockNotAvailable)
+        {
+            // They are only of use where a key-only row is completed; waiting would hold up every table.
+        }
+    }
+
+    private static async Task<NpgsqlDataReader> Ask(NpgsqlConnection connection, string query, uint relation, CancellationToken cancellation, params string[] names)
     {
         await using var command = new NpgsqlCommand(query, connection);
         command.Parameters.Add(new NpgsqlParameter { Value = relation, NpgsqlDbType = NpgsqlDbType.Oid });
+        foreach (var name in names)
+            command.Parameters.Add(new NpgsqlParameter { Value = name });
         return await command.ExecuteReaderAsync(cancellation);
     }
 }

@@ -15,7 +15,9 @@ internal static class RelationShape
     {
         var places = ColumnAlignment.Of(relation.Columns, catalog.Attributes);
         var primaryKey = last is null ? Placed(catalog.PrimaryKey, places) : Placed(last, relation);
-        var key = Key(relation, primaryKey, known is null ? [] : Placed(known, relation), Placed(catalog.UniqueIndex, places));
+        var key = IdentifiesInPart(relation, catalog, places)
+            ? []
+            : Key(relation, primaryKey, known is null ? [] : Placed(known, relation), OldRowsAreKeyOnly(relation, catalog) ? [] : Placed(catalog.UniqueIndex, places));
         var certain = FirstPassed(catalog, places);
         var columns = new ColumnSchema[relation.Columns.Count];
         for (var i = 0; i < columns.Length; i++)
@@ -30,7 +32,9 @@ internal static class RelationShape
                 Element = catalog.Types[i].Element,
                 Nullable = attribute is not { NotNull: true } && !key.Contains(i),
                 Default = attribute?.Default,
-                Number = attribute is not null && attribute.Name == relation.Columns[i].Name && attribute.Number < certain ? attribute.Number : 0,
+                Number = attribute is not null && attribute.Name == relation.Columns[i].Name && (attribute.IsSettled || attribute.Number < certain)
+                    ? attribute.Number
+                    : 0,
             };
         }
 
@@ -42,6 +46,17 @@ internal static class RelationShape
         };
     }
 
+    /// <summary>
+    /// Whether old rows hold the key alone though the log says that they are whole: it speaks of a partitioned table, and each of its
+    /// partitions has an identity of its own.
+    /// </summary>
+    public static bool OldRowsAreKeyOnly(RelationMessage relation, CatalogFacts catalog) =>
+        relation.Identity == ReplicaIdentity.Full && catalog.PartitionIdentities.Any(i => i != ReplicaIdentity.Full);
+
+    /// <summary>Whether what the log has of the columns that identify a row is not all of them, so that rows would share a key.</summary>
+    public static bool IdentifiesInPart(RelationMessage relation, CatalogFacts catalog) =>
+        IdentifiesInPart(relation, catalog, ColumnAlignment.Of(relation.Columns, catalog.Attributes));
+
     /// <summary>Whether a shape that is known has the columns and the identity of a relation that the catalog has no more.</summary>
     public static bool Fits(TableSchema known, RelationMessage relation, CatalogFacts catalog) =>
         Fits(known, relation)
@@ -51,7 +66,7 @@ internal static class RelationShape
     public static bool Fits(TableSchema known, RelationMessage relation) =>
         known.Schema == relation.Schema && known.Name == relation.Name
         && known.Columns.Select(c => c.Name).SequenceEqual(relation.Columns.Select(c => c.Name))
-        && (relation.Identity == ReplicaIdentity.Full || known.InsertsOnly || known.Key.Order().SequenceEqual(Identity(relation)));
+        && (relation.Identity == ReplicaIdentity.Full || known.InsertsOnly || known.Key.Length == 0 || known.Key.Order().SequenceEqual(Identity(relation)));
 
     /// <summary>Whether two shapes of one relation have the same columns as their key: what is one row's in one is the same row's in the other.</summary>
     public static bool SameKey(TableSchema left, TableSchema right) =>
@@ -61,6 +76,11 @@ internal static class RelationShape
     // By number, which stays when a column is renamed; by name where it has none.
     private static bool SameColumn(ColumnSchema left, ColumnSchema right) =>
         left.TypeOid == right.TypeOid && (left.Number != 0 && right.Number != 0 ? left.Number == right.Number : left.Name == right.Name);
+
+    // Computed columns that the log lacks; or partitions of a table that are known by an index of their own.
+    private static bool IdentifiesInPart(RelationMessage relation, CatalogFacts catalog, int[] places) =>
+        (relation.Identity is ReplicaIdentity.Default or ReplicaIdentity.Index && catalog.GeneratedIdentity.Any(a => places[a] < 0))
+        || (relation.Identity is ReplicaIdentity.Default or ReplicaIdentity.Full && catalog.PartitionIdentities.Contains(ReplicaIdentity.Index));
 
     // The log says which columns identify a row, unless all do; their declared order stands in the catalog, which may be ahead, or is
     // still that which was known.
@@ -80,10 +100,12 @@ internal static class RelationShape
     private static int[] Identity(RelationMessage relation) =>
         [.. Enumerable.Range(0, relation.Columns.Count).Where(i => relation.Columns[i].InIdentity)];
 
-    // The first column of the catalog that exists and that the log does not have; which column one behind it is, is likely and no more.
+    // The first column of the catalog that the log does not have and may have had: left out by a column list, or dropped since, under
+    // any name. Which column one behind it is, is likely and no more. What is settled is as it was for the log: what was dropped
+    // is not there, and a name means one column.
     private static int FirstPassed(CatalogFacts catalog, int[] places)
     {
-        var passed = catalog.Attributes.Index().FirstOrDefault(a => !a.Item.IsDropped && places[a.Index] < 0).Item;
+        var passed = catalog.Attributes.Index().FirstOrDefault(a => !a.Item.IsSettled && !a.Item.IsGenerated && places[a.Index] < 0).Item;
         return passed?.Number ?? int.MaxValue;
     }
 

@@ -21,6 +21,9 @@ internal sealed partial class WalReader : IAsyncDisposable
     /// <summary>Time between tries when a person has to act: it goes on by itself once they did.</summary>
     private static readonly TimeSpan FailedBackoff = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long the end waits for the server to take the last position: what it does not take is streamed again.</summary>
+    private static readonly TimeSpan ConfirmPatience = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan PositionsInterval = TimeSpan.FromSeconds(2);
 
     /// <summary>Time between looks at publication and tables: how long the changes of a new table are missed at most.</summary>
@@ -124,6 +127,7 @@ internal sealed partial class WalReader : IAsyncDisposable
             try
             {
                 await session.Drain(timeout.Token);
+                await Confirmed(session.Confirmed, timeout.Token);
             }
 #pragma warning disable CA1031 // It ends either way; what is not confirmed is streamed again.
             catch (Exception exception)
@@ -146,6 +150,17 @@ internal sealed partial class WalReader : IAsyncDisposable
         await _capture.DisposeAsync();
         _stop.Dispose();
         _stopReading.Dispose();
+    }
+
+    // The server reads what it is told between two messages of its own, and not at all once the stream ends.
+    private async Task Confirmed(Lsn position, CancellationToken cancellation)
+    {
+        for (var started = _time.GetTimestamp(); _time.GetElapsedTime(started) < ConfirmPatience;)
+        {
+            if ((await _capture.Positions(cancellation)).ConfirmedLsn >= position)
+                return;
+            await Task.Delay(TimeSpan.FromMilliseconds(5), _time, cancellation);
+        }
     }
 
     private async Task Run()

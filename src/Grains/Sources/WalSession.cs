@@ -132,10 +132,19 @@ internal sealed class WalSession : IAsyncDisposable
     {
         while (true)
         {
-            var read = _stream.Read(cancellation);
-            if (!read.IsCompleted)
+            cancellation.ThrowIfCancellationRequested();
+            var read = _stream.Read(_stop.Token);
+            WalItem item;
+            if (read.IsCompleted)
+            {
+                item = await read;
+            }
+            else
+            {
                 BeforeWait();
-            var item = await read;
+                item = await Arrived(read.AsTask(), cancellation);
+            }
+
             switch (item.Kind)
             {
                 case WalItemKind.Change:
@@ -209,6 +218,21 @@ internal sealed class WalSession : IAsyncDisposable
         await _flushTimer.DisposeAsync();
         await _verifyTimer.DisposeAsync();
         await _stream.DisposeAsync();
+    }
+
+    // Cancelling a read ends the stream, which has yet to tell the server what became durable: who stops reading leaves it alone, and
+    // what arrives all the same is streamed again.
+    private static async Task<WalItem> Arrived(Task<WalItem> reading, CancellationToken cancellation)
+    {
+        try
+        {
+            return await reading.WaitAsync(cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            _ = reading.ContinueWith(static r => r.Exception, TaskScheduler.Default);
+            throw;
+        }
     }
 
     // A truncation stands between what came before it, in whichever partition, and what comes after: nothing overtakes it. Several in

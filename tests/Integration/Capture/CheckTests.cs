@@ -145,6 +145,29 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
     }
 
     [Fact]
+    public async Task Tables_of_one_name_in_text_are_refused_and_a_later_one_is_left_out()
+    {
+        const string Twin = "CREATE SCHEMA a; CREATE TABLE a.\"b.c\" (id int PRIMARY KEY)";
+        await using var both = await server.Capture("CREATE SCHEMA \"a.b\"; CREATE TABLE \"a.b\".c (id int PRIMARY KEY); " + Twin, "a.*");
+        await Refused(both, "selects \"a\".\"b.c\" and \"a.b\".\"c\"", "all are a.b.c", "RENAME TO");
+
+        await using var capture = await server.Capture("CREATE SCHEMA \"a.b\"; CREATE TABLE \"a.b\".c (id int PRIMARY KEY)", "a.*");
+        await capture.Start();
+        await capture.Execute(Twin);
+        Assert.Empty(await capture.Capture.Watch(CancellationToken.None));
+        Assert.Contains("table \"a\".\"b.c\" fits", Assert.Single(capture.Log.Lines, l => l.Contains("both are a.b.c")));
+
+        // Somebody publishes it all the same.
+        await capture.Execute("INSERT INTO \"a.b\".c VALUES (1)");
+        await capture.Execute($"ALTER PUBLICATION {Publication(capture)} ADD TABLE a.\"b.c\"");
+        await capture.Execute("INSERT INTO a.\"b.c\" VALUES (2); INSERT INTO \"a.b\".c VALUES (3)");
+        Assert.Equal("1", Assert.Single((await capture.NextTransaction()).Changes).Entity.Key);
+        Assert.Equal("3", Assert.Single((await capture.NextTransaction()).Changes).Entity.Key);
+        Assert.Contains(
+            "all are a.b.c", (await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Watch(CancellationToken.None))).Message);
+    }
+
+    [Fact]
     public async Task A_selection_of_nothing_is_refused()
     {
         await using var capture = await server.Capture("CREATE UNLOGGED TABLE fleeting (id int PRIMARY KEY)", "public.fleeting");

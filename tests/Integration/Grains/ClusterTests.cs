@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Integration.Capture;
 using CdcOrleans.Integration.Storage;
@@ -37,6 +38,21 @@ public sealed class ClusterTests(ControlServer control, CaptureServer sources) :
             var view = await grain.GetState();
             Assert.Equal($$"""{"id":{{id}},"n":5}""", view?.Row);
         }
+    }
+
+    [Fact]
+    public async Task A_planned_stop_confirms_what_was_delivered()
+    {
+        await using var cluster = await InProcessCluster.Start(control, sources.Server, 1, Table);
+        await cluster.Streaming();
+        await PostgresServer.Execute(cluster.Source, "INSERT INTO item VALUES (1, 0)");
+        await cluster.Arrived(1);
+        await cluster.Cluster.StopAllSilosAsync();
+
+        Assert.True(cluster.Delivered.TryPeek(out var delivered));
+        var confirmed = await PostgresServer.Scalar(
+            cluster.Source, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE database = current_database()");
+        Assert.True(Lsn.Parse(confirmed!) > delivered.Event.Version.CommitLsn);
     }
 
     [Fact]

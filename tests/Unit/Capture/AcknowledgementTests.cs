@@ -119,4 +119,13 @@ public sealed class AcknowledgementTests
         acknowledgement.ConfirmIdle(new Lsn(received));
         acknowledgement.ConfirmIdle(new Lsn(received));
     }
+
+    [Fact]
+    public void Nothing_below_the_slots_position_is_told()
+    {
+        var acknowledgement = new Acknowledgement(new Lsn(50));
+        Assert.Equal(new Lsn(50), acknowledgement.Position);
+        acknowledgement.Confirm(new Lsn(40));
+        Assert.Equal(new Lsn(50), acknowledgement.Position);
+    }
 }

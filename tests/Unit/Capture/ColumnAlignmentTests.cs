@@ -17,6 +17,9 @@ public sealed class ColumnAlignmentTests
     [InlineData("a b k", "- - x", "0 1 2")]
     [InlineData("a k", "x y z", "0 1 -1")]
     [InlineData("a c", "a b c", "0 -1 1")] // A column list leaves b out.
+    [InlineData("a c", "a =b c", "0 -1 1")] // The log lacks what is generated,
+    [InlineData("a b c", "a =b c", "0 1 2")] // or has it.
+    [InlineData("a c", "a =b d", "0 -1 1")]
     [InlineData("", "a", "-1")]
     [InlineData("a", "", "")]
     [InlineData("a b", "a", "-1")]
@@ -61,5 +64,5 @@ public sealed class ColumnAlignmentTests
         [.. names.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(n => new RelationColumn(false, n, 23, -1))];
 
     private static CatalogAttribute[] Attributes(string names) =>
-        [.. names.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select((n, i) => new CatalogAttribute(i + 1, n, n == "-" ? 0u : 23u, false, null))];
+        [.. names.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select((n, i) => new CatalogAttribute(i + 1, n.TrimStart('='), n == "-" ? 0u : 23u, false, null, n[0] == '='))];
 }

@@ -76,13 +76,24 @@ public sealed class DecodedStreamTests
     public void A_heartbeat_is_an_event_where_that_is_asked_for()
     {
         var log = new DecoderUnderTest(Source with { HeartbeatEvents = true }, [0]);
-        log.Take(LogWriter.Message(false, 500, "cdc.heartbeat", "2026-11-22T10:00:00.5000000+00:00"));
-        log.Take(LogWriter.Message(false, 600, "cdc.heartbeat", "no time"));
+        log.Take(LogWriter.Message(false, 500, "cdc.heartbeat", "shop 2026-11-22T10:00:00.5000000+00:00"));
+        log.Take(LogWriter.Message(false, 600, "cdc.heartbeat", "shop no time"));
 
         Assert.Equal([WalItemKind.Change, WalItemKind.Position, WalItemKind.Position], log.Items.Select(i => i.Kind));
         var beat = Assert.Single(log.Changes);
         Assert.Equal(ChangeOperation.Heartbeat, beat.Operation);
         Assert.Equal(["shop", "1795341600500"], Values(beat.After));
+    }
+
+    [Fact]
+    public void A_heartbeat_of_another_source_is_none_of_ours()
+    {
+        var log = new DecoderUnderTest(Source with { HeartbeatEvents = true }, [0]);
+        log.Take(LogWriter.Message(false, 500, "cdc.heartbeat", "shop2 2026-11-22T10:00:00.5000000+00:00"));
+        Assert.Empty(log.Items);
+        Assert.Equal(1, log.MessagesIgnored);
+        log.Take(LogWriter.Message(false, 600, "cdc.heartbeats of others", "shop "));
+        Assert.Equal(ChangeOperation.Message, Assert.Single(log.Changes).Operation);
     }
 
     [Fact]

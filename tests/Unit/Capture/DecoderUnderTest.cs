@@ -43,6 +43,12 @@ internal sealed class DecoderUnderTest : ICaptureObserver
         init => _decoder.HasOmitted = value;
     }
 
+    /// <summary>Whether old rows are taken for their keys alone.</summary>
+    public bool OldRowsAreKeyOnly
+    {
+        init => _decoder.Announce(Orders, new CapturedRelation(Announcement, Table, EventOptions.Default) { OldRowsAreKeyOnly = value });
+    }
+
     /// <summary>The server's time with every message.</summary>
     public static readonly DateTime Clock = new(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc);
 

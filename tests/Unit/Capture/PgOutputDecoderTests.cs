@@ -68,13 +68,21 @@ public sealed class PgOutputDecoderTests
     public void A_heartbeat_is_a_position_and_what_is_like_it_is_counted()
     {
         var log = new DecoderUnderTest();
-        log.Take(LogWriter.Message(false, 500, "cdc.heartbeat", "now"));
-        log.Take(LogWriter.Message(false, 600, "cdc.heartbeats of others", "else"));
+        log.Take(LogWriter.Message(false, 500, "cdc.heartbeat", "shop now"));
+        log.Take(LogWriter.Message(false, 600, "cdc.heartbeat", "shops now"));
         log.Transaction(1000, LogWriter.Message(true, 990, "cdc.heartbeat", "in a transaction"), LogWriter.Insert(Orders, LogWriter.Row("1", "", "", "")));
 
         Assert.Equal([WalItemKind.Position, WalItemKind.Change, WalItemKind.Commit], log.Items.Select(i => i.Kind));
         Assert.Equal(new Lsn(500), log.Items[0].EndLsn);
         Assert.Equal(2, log.MessagesIgnored);
+    }
+
+    [Fact]
+    public void An_old_key_that_is_not_there_is_no_empty_key()
+    {
+        var log = new DecoderUnderTest();
+        Assert.Throws<InvalidDataException>(() => log.Transaction(
+            1000, LogWriter.Update(Orders, 'K', LogWriter.Row(LogWriter.Unchanged, null, null, null), LogWriter.Row("1", "b", "c", "d"))));
     }
 
     [Theory]
@@ -240,4 +248,18 @@ public sealed class PgOutputDecoderTests
 
     // A lone surrogate has no UTF-8 form and cannot come from a server.
     private static bool NoSurrogates(string text) => !text.Any(char.IsSurrogate);
+
+    [Theory]
+    [InlineData(true, "(unchanged)")]
+    [InlineData(false, "large")]
+    public void A_whole_old_row_that_may_be_its_key_alone_completes_nothing_else(bool keyOnly, string value)
+    {
+        var decoder = new DecoderUnderTest { OldRowsAreKeyOnly = keyOnly };
+        decoder.Transaction(
+            100,
+            LogWriter.Update(DecoderUnderTest.Orders, 'O', LogWriter.Row("1", "large", null, null), LogWriter.Row("1", LogWriter.Unchanged, "x", null)),
+            LogWriter.Delete(DecoderUnderTest.Orders, 'O', LogWriter.Row("1", "large", null, null)));
+        Assert.Equal(value, DecoderUnderTest.Values(decoder.Changes[0].After)[1]);
+        Assert.All(decoder.Changes, c => Assert.Equal(keyOnly, c.BeforeIsKeyOnly));
+    }
 }

@@ -78,6 +78,65 @@ public sealed class RelationShapeTests
         Assert.Empty(RelationShape.Of(Relation(ReplicaIdentity.Full, true, true, true), Catalog("a", "later")).Key);
     }
 
+    /// <summary>Catalogs: <c>-</c> is dropped, <c>=</c> generated, <c>!</c> settled.</summary>
+    [Theory]
+    [InlineData("a b", "a b", "1 2")]
+    [InlineData("a b", "a - b", "1 0")] // The dropped one may have been b.
+    [InlineData("a b", "a !- b", "1 3")]
+    [InlineData("a b", "a - !b", "1 3")] // A name means one column.
+    [InlineData("a b c", "a - c", "1 0 3")]
+    [InlineData("a b", "a x b", "1 0")]
+    [InlineData("a b", "a !x b", "1 3")] // A column list leaves x out.
+    [InlineData("a b", "a =x b", "1 3")]
+    public void A_column_has_a_number_where_it_can_be_no_other(string log, string catalog, string numbers)
+    {
+        var shape = RelationShape.Of(Named(log), Attributes(catalog));
+        Assert.Equal(numbers, string.Join(' ', shape.Columns.Select(c => c.Number)));
+    }
+
+    [Fact]
+    public void A_key_of_which_the_log_lacks_a_generated_column_is_none()
+    {
+        var relation = Named("a b") with { Columns = [new(true, "a", 23, -1), new(false, "b", 23, -1)] };
+        var catalog = Attributes("a =x b") with { PrimaryKey = [0, 1], GeneratedIdentity = [1] };
+        Assert.Empty(RelationShape.Of(relation, catalog).Key);
+        Assert.False(RelationShape.Of(relation, catalog).InsertsOnly);
+        Assert.True(RelationShape.IdentifiesInPart(relation, catalog));
+
+        var whole = Named("a x") with { Columns = [new(true, "a", 23, -1), new(true, "x", 23, -1)] };
+        Assert.Equal([0, 1], RelationShape.Of(whole, catalog).Key);
+    }
+
+    [Theory]
+    [InlineData('f', "f", false, "1")]
+    [InlineData('f', "fd", true, "")]
+    [InlineData('f', "fi", true, "")]
+    [InlineData('d', "d", false, "0")]
+    [InlineData('d', "f", false, "0")]
+    [InlineData('d', "i", false, "")]
+    [InlineData('i', "i", false, "0")]
+    public void Old_rows_of_a_partitioned_table_are_as_its_partitions_say(char identity, string partitions, bool keyOnly, string key)
+    {
+        var relation = Relation((ReplicaIdentity)identity, true, identity == 'f', identity == 'f');
+        var catalog = Catalog() with { UniqueIndex = [1], PartitionIdentities = [.. partitions.Select(p => (ReplicaIdentity)p)] };
+        Assert.Equal(keyOnly, RelationShape.OldRowsAreKeyOnly(relation, catalog));
+        Assert.Equal(key, string.Join(' ', RelationShape.Of(relation, catalog).Key));
+    }
+
+    private static RelationMessage Named(string names) => Relation(ReplicaIdentity.Default) with
+    {
+        Columns = [.. names.Split(' ').Select(n => new RelationColumn(false, n, 23, -1))],
+    };
+
+    private static CatalogFacts Attributes(string names) => Catalog() with
+    {
+        Attributes =
+        [
+            .. names.Split(' ').Select((n, i) =>
+                new CatalogAttribute(i + 1, n.Trim('!', '='), n.EndsWith('-') ? 0u : 23u, false, null, n.Contains('='), n.Contains('!'))),
+        ],
+    };
+
     private static RelationMessage Relation(ReplicaIdentity identity, params bool[] flags) => new()
     {
         Oid = 1, Schema = "public", Name = "t", Identity = identity,
