@@ -155,10 +155,6 @@ internal sealed class Partition
         var plan = _source.Routes.Plan(change.Table);
         if (change.Operation == ChangeOperation.Truncate && !TakeTruncate(change, place))
             return;
-        if (plan.Outputs.Length == 0)
-            _source.Figures.Unrouted();
-        if (plan.Events.Skips(change.Operation))
-            _source.Figures.Skipped();
         foreach (var output in plan.Outputs)
         {
             foreach (var sink in output.Sinks)
@@ -344,6 +340,8 @@ internal sealed class Partition
             _source.Figures.DeadLetters(count);
         }
 
+        if (events.Unrouted > 0 || events.Skipped > 0)
+            _source.Figures.WithoutEvent(events.Unrouted, events.Skipped);
         _finished += changes - duplicates;
         _duplicates += duplicates;
         if (commitMicros != 0)
