@@ -199,7 +199,7 @@ internal sealed partial class PostgresWalStream : IWalStream
     {
         var decoded = _decoder.Decode(_buffer.AsSpan(0, _length), Position, _messages.Current.ServerClock, out item);
         _acknowledgement.Read();
-        if (_omitted > 0 && decoded == Decoded.Item)
+        if (_decoder.HasOmitted && decoded == Decoded.Item)
             TellOmitted();
         _omitted = 0;
         return decoded;
@@ -208,6 +208,8 @@ internal sealed partial class PostgresWalStream : IWalStream
     // A statement may change millions of such rows: the metric counts them all, the log names one now and then.
     private void TellOmitted()
     {
+        // What the decoder leaves out is the content of a message, and one.
+        _omitted = int.Max(_omitted, 1);
         _observer.ValuesOmitted(_omitted);
         if (_omittedTold is { } told && _settings.Time.GetElapsedTime(told) < OmittedPause)
             return;

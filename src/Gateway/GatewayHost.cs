@@ -1,4 +1,5 @@
 using CdcOrleans.Gateway.Cluster;
+using CdcOrleans.Grains.Interfaces;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using Npgsql;
 using Orleans.Configuration;
@@ -49,7 +50,11 @@ internal static class GatewayHost
         });
         // Silos come and go within seconds; a minute, the default, would be a minute of errors.
         client.Configure<GatewayOptions>(gateways => gateways.GatewayListRefreshPeriod = TimeSpan.FromSeconds(5));
-        client.Configure<ClientMessagingOptions>(messaging => messaging.ResponseTimeout = TimeSpan.FromSeconds(10));
+        client.Configure<ClientMessagingOptions>(messaging =>
+        {
+            messaging.ResponseTimeout = TimeSpan.FromSeconds(10);
+            messaging.MaxMessageBodySize = MessageLimits.MostBytes;
+        });
         client.Services.AddSingleton<IClientConnectionRetryFilter, ConnectionRetry>();
     }
 

@@ -92,8 +92,9 @@ internal sealed class LargeMessage
     private async Task Content(CancellationToken cancellation)
     {
         var length = BinaryPrimitives.ReadInt32BigEndian(await Take(4, cancellation));
-        Number(length > _limit ? 0 : length);
-        if (length > _limit)
+        var isTooLong = LogicalMessage.TextLength(length) > _limit;
+        Number(isTooLong ? 0 : length);
+        if (isTooLong)
             await Skip(length, cancellation);
         else
             await Keep(length, cancellation);

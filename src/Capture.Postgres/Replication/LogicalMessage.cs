@@ -23,6 +23,9 @@ internal readonly ref struct LogicalMessage
 
     public ReadOnlySpan<byte> Content { get; }
 
+    /// <summary>Bytes that a content of so many has in PostgreSQL's text form: <c>\x</c> and two digits each.</summary>
+    public static long TextLength(int content) => 2 + (2L * content);
+
     public static LogicalMessage Read(ref WireReader reader) =>
         new((reader.Byte() & 1) != 0, new Lsn(reader.UInt64()), reader.TextBytes(), reader.Bytes(reader.Int32()));
 }

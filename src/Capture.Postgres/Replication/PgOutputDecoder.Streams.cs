@@ -78,6 +78,7 @@ internal sealed partial class PgOutputDecoder
             return Decoded.Nothing;
         }
 
+        HasOmitted |= LogicalMessage.TextLength(message.Content.Length) > source.LargeValues.Limit;
         if (message.Transactional)
         {
             item = First(Told(prefix, message, Transaction(), _ordinal, _tally?.Count(SourceStreams.Messages.Name) ?? default));
@@ -100,7 +101,7 @@ internal sealed partial class PgOutputDecoder
 
     private RowChange Told(string prefix, LogicalMessage message, SourceTransaction transaction, long ordinal, (int Total, int OfTable) place) => Told(
         ChangeOperation.Message, SourceStreams.Messages, prefix, message.Lsn, transaction, ordinal, place,
-        prefix, HasOmitted ? TupleData.LeftOut : $"\\x{Convert.ToHexStringLower(message.Content)}");
+        HasOmitted ? TupleData.Of(prefix, TupleData.LeftOut) : TupleData.OfMessage(message.Prefix, message.Content));
 
     // Everything that committed before this record has been read. Told this position, the server repeats the heartbeat at most.
     private WalItem Heartbeat(LogicalMessage message)
@@ -157,6 +158,11 @@ internal sealed partial class PgOutputDecoder
     private RowChange Told(
         ChangeOperation operation, TableSchema stream, string key, Lsn position, SourceTransaction transaction, long ordinal,
         (int Total, int OfTable) place, params ReadOnlySpan<string?> values) =>
+        Told(operation, stream, key, position, transaction, ordinal, place, TupleData.Of(values));
+
+    private RowChange Told(
+        ChangeOperation operation, TableSchema stream, string key, Lsn position, SourceTransaction transaction, long ordinal,
+        (int Total, int OfTable) place, byte[] tuple) =>
         new()
         {
             Operation = operation,
@@ -165,7 +171,7 @@ internal sealed partial class PgOutputDecoder
             Version = new ChangeVersion(transaction.CommitLsn, ordinal),
             Lsn = position,
             Transaction = transaction,
-            After = new RowImage(TupleData.Of(values)),
+            After = new RowImage(tuple),
             HasOmitted = operation == ChangeOperation.Message && HasOmitted,
             TotalOrder = place.Total,
             TableOrder = place.OfTable,

@@ -104,6 +104,27 @@ internal static class TupleData
         return tuple;
     }
 
+    /// <summary>The tuple of a logical message: its prefix, and its content in the text form of <c>bytea</c>, written once and straight.</summary>
+    public static byte[] OfMessage(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> content)
+    {
+        var length = (int)LogicalMessage.TextLength(content.Length);
+        var tuple = new byte[2 + 5 + prefix.Length + 5 + length];
+        BinaryPrimitives.WriteInt16BigEndian(tuple, 2);
+        var rest = Text(tuple.AsSpan(2), prefix.Length);
+        prefix.CopyTo(rest);
+        rest = Text(rest[prefix.Length..], length);
+        "\\x"u8.CopyTo(rest);
+        Convert.TryToHexStringLower(content, rest[2..], out _);
+        return tuple;
+    }
+
+    private static Span<byte> Text(Span<byte> rest, int length)
+    {
+        rest[0] = (byte)ColumnKind.Text;
+        BinaryPrimitives.WriteInt32BigEndian(rest[1..], length);
+        return rest[5..];
+    }
+
     private static ColumnKind KindOf(string? value) =>
         value is null ? ColumnKind.Null : ReferenceEquals(value, LeftOut) ? ColumnKind.Omitted : ColumnKind.Text;
 

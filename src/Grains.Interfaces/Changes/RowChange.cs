@@ -50,7 +50,7 @@ public sealed record RowChange
     [Id(12)] public bool HasOmitted { get; init; }
 
     /// <summary>Bytes this change keeps in memory, roughly: what windows and buffers count.</summary>
-    public int Size => 160 + (2 * Entity.Key.Length) + Before.Size + After.Size;
+    public int Size => (int)Math.Min(int.MaxValue, 160L + (2L * Entity.Key.Length) + Before.Size + After.Size + OtherRow.Size);
 
     /// <summary>What it is and where; nothing of the row.</summary>
     public override string ToString() => $"{Operation} of {Entity.Table} at {Version}";

@@ -1,35 +1,38 @@
 namespace CdcOrleans.Grains.Interfaces.Schemas;
 
-/// <summary>A table's shape as the log announced it: immutable, and numbered in the store.</summary>
-[GenerateSerializer, Immutable, Alias("cdc.TableSchema")]
+/// <summary>
+/// A table's shape as the log announced it: immutable, and numbered in the store. From another silo it arrives as the one instance
+/// that the process has of it (<see cref="TableSchemaConverter"/>).
+/// </summary>
+[Immutable]
 public sealed class TableSchema
 {
     /// <summary>Number of the table in the store: unique across sources, kept when the shape changes.</summary>
-    [Id(0)] public required int TableId { get; init; }
+    public required int TableId { get; init; }
 
     /// <summary>Number of this shape of the table, from 1.</summary>
-    [Id(1)] public required int Version { get; init; }
+    public required int Version { get; init; }
 
     /// <summary>The table's schema (namespace), unquoted.</summary>
-    [Id(2)] public required string Schema { get; init; }
+    public required string Schema { get; init; }
 
     /// <summary>The table's name, unquoted.</summary>
-    [Id(3)] public required string Name { get; init; }
+    public required string Name { get; init; }
 
     /// <summary>The columns, in the order of row images.</summary>
-    [Id(4)] public required ColumnSchema[] Columns { get; init; }
+    public required ColumnSchema[] Columns { get; init; }
 
     /// <summary>Indexes into <see cref="Columns"/> of the key, in the key's declared order; empty without a key.</summary>
-    [Id(5)] public required int[] Key { get; init; }
+    public required int[] Key { get; init; }
 
     /// <summary>
     /// Whether the log carries the table's inserts alone, because nothing identifies its old rows: no entity of it can hold a row that
     /// stays true.
     /// </summary>
-    [Id(6)] public bool InsertsOnly { get; init; }
+    public bool InsertsOnly { get; init; }
 
     /// <summary>Oid of the table at its server: another one under the same name is another table. 0 where it is not known.</summary>
-    [Id(7)] public uint RelationOid { get; init; }
+    public uint RelationOid { get; init; }
 
     /// <summary><c>schema.table</c>, unquoted; the name alone where there is no schema (<see cref="SourceStreams"/>).</summary>
     public string FullName => field ??= Schema.Length == 0 ? Name : $"{Schema}.{Name}";

@@ -21,11 +21,27 @@ internal abstract class EventBatch
     /// <summary>Whether no sink gets anything.</summary>
     public bool IsEmpty => _first is null;
 
+    /// <summary>Changes that no route takes.</summary>
+    public int Unrouted { get; private set; }
+
+    /// <summary>Changes that a route takes and whose operation is skipped.</summary>
+    public int Skipped { get; private set; }
+
     /// <summary>Formats a change for every route of its table.</summary>
     public void Add(in CompletedChange change, TablePlan plan)
     {
-        if (plan.Events.Skips(change.Change.Operation))
+        if (plan.Outputs.Length == 0)
+        {
+            Unrouted++;
             return;
+        }
+
+        if (plan.Events.Skips(change.Change.Operation))
+        {
+            Skipped++;
+            return;
+        }
+
         var scratch = _scratch ??= [];
         foreach (var output in plan.Outputs)
         {

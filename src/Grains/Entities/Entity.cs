@@ -41,6 +41,9 @@ internal sealed class Entity
     /// <summary>Whether an apply is under way.</summary>
     public bool IsApplying { get; set; }
 
+    /// <summary>Bytes taken from the <see cref="Partitions.GrowthBudget"/> for the apply that is dispatched.</summary>
+    public long Taken { get; set; }
+
     public int Waiting => _waiting.Count;
 
     /// <summary>Whether it may be let go from memory.</summary>
@@ -61,6 +64,21 @@ internal sealed class Entity
     /// <summary>Bytes it keeps in memory, roughly: the object, its place in the table, its key and its state.</summary>
     public int Size => 250 + (2 * Key.Key.Length) + (State?.Size ?? 0);
 
+    /// <summary>
+    /// Bytes that the next apply may need beyond those of its changes, at most: for each of them the held row once more in the completed
+    /// one, and twice in the event.
+    /// </summary>
+    public long Growth
+    {
+        get
+        {
+            if (State is not { Row.Size: > 0 and var held })
+                return 0;
+            var each = 3L * held;
+            return Math.Min(each * Math.Min(_waiting.Count, MostChanges), each + MostBytes);
+        }
+    }
+
     /// <summary>A change waits.</summary>
     public void Enqueue(RowChange change, long place) => _waiting.Add((change, place));
 
@@ -71,9 +89,10 @@ internal sealed class Entity
     public void Apply(EntityApply apply, string source, string database)
     {
         var state = State;
-        var bytes = 0;
+        var bytes = 0L;
+        var growth = 0L;
         var taken = 0;
-        while (taken < _waiting.Count && taken < MostChanges && bytes < MostBytes)
+        while (taken < _waiting.Count && taken < MostChanges && bytes < MostBytes && (apply.Growth == 0 || growth < apply.Growth))
         {
             var (change, place) = _waiting[taken++];
             apply.Took(place);
@@ -83,8 +102,10 @@ internal sealed class Entity
                 continue;
             }
 
-            bytes += change.Size;
             var completed = ImageCompletion.Complete(change, state, Plan, source, database);
+            var grown = 3L * (state?.Row.Size ?? 0);
+            growth += grown;
+            bytes += change.Size + grown;
             apply.Add(in completed, Plan);
             apply.CommitMicros = change.Transaction.CommitMicros;
             var deleted = change.Operation == ChangeOperation.Delete;

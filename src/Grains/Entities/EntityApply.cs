@@ -19,6 +19,9 @@ internal sealed class EntityApply(Entity entity, Action<EntityApply> finished) :
     /// <summary>Commit time of the newest, in microseconds since 1970; 0 when all were duplicates.</summary>
     public long CommitMicros { get; set; }
 
+    /// <summary>Bytes it took from the <see cref="Partitions.GrowthBudget"/>.</summary>
+    public long Growth { get; set; }
+
     /// <summary>The state after the apply.</summary>
     public EntityState? Outcome { get; set; }
 

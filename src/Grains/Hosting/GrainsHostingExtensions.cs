@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Interfaces;
 using CdcOrleans.Grains.Placement;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -34,7 +35,11 @@ public static class GrainsHostingExtensions
         silo.Configure<GrainDirectoryOptions>(options => options.CacheSize = EntityDirectoryCache.Others);
 
         // Scans that walk every activation have no use here.
-        silo.Configure<SiloMessagingOptions>(options => options.GrainWorkloadAnalysisPeriod = TimeSpan.Zero);
+        silo.Configure<SiloMessagingOptions>(options =>
+        {
+            options.GrainWorkloadAnalysisPeriod = TimeSpan.Zero;
+            options.MaxMessageBodySize = MessageLimits.MostBytes;
+        });
         silo.Configure<GrainCollectionOptions>(options =>
         {
             options.CollectionQuantum = TimeSpan.FromSeconds(15);

@@ -105,6 +105,7 @@ internal sealed class Partition
     {
         End();
         _entities.Clear();
+        GiveBack();
     }
 
     /// <summary>The entity's state as last applied, from memory; false when it must be read from the store.</summary>
@@ -136,11 +137,32 @@ internal sealed class Partition
     /// <summary>A lane's batch is finished. Any thread.</summary>
     public void OnSent(LaneBatch batch) => Answer(batch);
 
+    /// <summary>There is room for an entity's apply. Any thread.</summary>
+    /// <returns>Whether it is taken: after the end it is not.</returns>
+    public bool OnRoom(Entity entity, long bytes)
+    {
+        if (_isEnded)
+            return false;
+        Answer(new Room(entity, bytes));
+        return true;
+    }
+
     /// <summary>Runs an entity's apply where the dispatcher decided; called by it.</summary>
     public void Run(Entity entity)
     {
-        var apply = new EntityApply(entity, _onApplied);
-        entity.Apply(apply, _source.Name, _source.Database);
+        var apply = new EntityApply(entity, _onApplied) { Growth = entity.Taken };
+        entity.Taken = 0;
+        try
+        {
+            entity.Apply(apply, _source.Name, _source.Database);
+        }
+        catch when (apply.Growth > 0)
+        {
+            // The activation ends with it; the room is that of all partitions.
+            _source.Growth.Give(apply.Growth);
+            throw;
+        }
+
         if (apply.IsEmpty)
             OnApplied(apply);
         else
@@ -158,10 +180,6 @@ internal sealed class Partition
         var plan = _source.Routes.Plan(change.Table);
         if (change.Operation == ChangeOperation.Truncate && !TakeTruncate(change, place))
             return;
-        if (plan.Outputs.Length == 0)
-            _source.Figures.Unrouted();
-        if (plan.Events.Skips(change.Operation))
-            _source.Figures.Skipped();
         foreach (var output in plan.Outputs)
         {
             foreach (var sink in output.Sinks)
@@ -230,6 +248,14 @@ internal sealed class Partition
         if (_isEnded)
             return;
         entity.IsApplying = true;
+        var growth = entity.Growth;
+        if (growth > GrowthBudget.Free)
+        {
+            if (!_source.Growth.TryTake(this, entity, growth))
+                return;
+            entity.Taken = growth;
+        }
+
         _dispatcher.Dispatch(this, entity);
     }
 
@@ -273,6 +299,13 @@ internal sealed class Partition
     private void Answer(object answer)
     {
         _answers.Enqueue(answer);
+        if (_isEnded)
+        {
+            // Its activation may be gone, and no turn come.
+            GiveBack();
+            return;
+        }
+
         if (Interlocked.Exchange(ref _turnQueued, 1) == 0)
             _schedule(static partition => ((Partition)partition).TakeAnswers(), this);
     }
@@ -282,7 +315,7 @@ internal sealed class Partition
         Interlocked.Exchange(ref _turnQueued, 0);
         if (_isEnded)
         {
-            _answers.Clear();
+            GiveBack();
             return;
         }
 
@@ -299,6 +332,10 @@ internal sealed class Partition
                 case Loaded loaded:
                     Finish(loaded);
                     break;
+                case Room room:
+                    room.Entity.Taken = room.Bytes;
+                    _dispatcher.Dispatch(this, room.Entity);
+                    break;
             }
         }
 
@@ -306,10 +343,24 @@ internal sealed class Partition
         EndTurn();
     }
 
+    // Nothing else comes of what is answered after the end.
+    private void GiveBack()
+    {
+        while (_answers.TryDequeue(out var answer))
+        {
+            if (answer is EntityApply { Growth: > 0 } apply)
+                _source.Growth.Give(apply.Growth);
+            else if (answer is Room room)
+                _source.Growth.Give(room.Bytes);
+        }
+    }
+
     private void Finish(EntityApply apply)
     {
         var entity = apply.Entity;
         entity.IsApplying = false;
+        if (apply.Growth > 0)
+            _source.Growth.Give(apply.Growth);
         if (!ReferenceEquals(apply.Outcome, entity.State) && apply.Outcome is { } state)
         {
             entity.State = state;
@@ -347,6 +398,8 @@ internal sealed class Partition
             _source.Figures.DeadLetters(count);
         }
 
+        if (events.Unrouted > 0 || events.Skipped > 0)
+            _source.Figures.WithoutEvent(events.Unrouted, events.Skipped);
         _finished += changes - duplicates;
         _duplicates += duplicates;
         if (commitMicros != 0)
@@ -385,4 +438,6 @@ internal sealed class Partition
     }
 
     private sealed record Loaded(Entity Entity, EntityState? State);
+
+    private sealed record Room(Entity Entity, long Bytes);
 }

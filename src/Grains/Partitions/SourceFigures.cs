@@ -57,9 +57,12 @@ internal sealed class SourceFigures
         DuplicatesCounter.Add(duplicates, _tag);
     }
 
-    public void Unrouted() => Interlocked.Increment(ref _unrouted);
-
-    public void Skipped() => Interlocked.Increment(ref _skipped);
+    /// <summary>Changes that made no event: no route takes them, or the routes' tables skip their operation.</summary>
+    public void WithoutEvent(int unrouted, int skipped)
+    {
+        Interlocked.Add(ref _unrouted, unrouted);
+        Interlocked.Add(ref _skipped, skipped);
+    }
 
     public void DeadLetters(int events) => Interlocked.Add(ref _deadLetters, events);
 

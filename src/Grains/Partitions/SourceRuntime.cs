@@ -27,6 +27,7 @@ internal sealed class SourceRuntime
         States = states;
         Checkpointer = checkpointer;
         Budget = budget;
+        Growth = new GrowthBudget(2 * configuration.WindowBytes);
         Store = store;
         Rows = rows;
         Figures = figures;
@@ -46,6 +47,9 @@ internal sealed class SourceRuntime
     public Checkpointer Checkpointer { get; }
 
     public EntityBudget Budget { get; }
+
+    /// <summary>What applies may grow by: twice the window, which bounds what they grow from.</summary>
+    public GrowthBudget Growth { get; }
 
     public ICheckpointStore Store { get; }
 

@@ -14,6 +14,10 @@ namespace CdcOrleans.Grains.Partitions;
 internal sealed partial class StateReader : IAsyncDisposable
 {
     private const int MostKeys = 1000;
+    private const int LeastKeys = 16;
+
+    /// <summary>Bytes that a read should bring; how large states are is known from those before.</summary>
+    private const int MostBytes = 8 << 20;
 
     private readonly ICheckpointStore _store;
     private readonly SourceFigures _figures;
@@ -61,17 +65,19 @@ internal sealed partial class StateReader : IAsyncDisposable
     private async Task Run()
     {
         var batch = new List<FirstTouch>();
+        var most = MostKeys;
         try
         {
             while (await _requests.Reader.WaitToReadAsync(_stop.Token))
             {
                 batch.Clear();
-                while (batch.Count < MostKeys && _requests.Reader.TryRead(out var request))
+                while (batch.Count < most && _requests.Reader.TryRead(out var request))
                     batch.Add(request);
                 var keys = batch.ConvertAll(r => r.Key);
                 var states = await _retry.ExecuteAsync(
                     static async (read, token) => await read._store.ReadStates(read.keys, token), (_store, keys), _stop.Token);
                 _figures.StateReads(states.Length);
+                most = KeysOf(states.Length, states.Sum(static s => (long)(s?.Row.Size ?? 0)));
                 for (var i = 0; i < states.Length; i++)
                     batch[i].Partition.OnLoaded(batch[i].Entity, states[i]);
             }
@@ -81,6 +87,9 @@ internal sealed partial class StateReader : IAsyncDisposable
             // The silo stops; the waiting entities are streamed again by the next owner of their partitions.
         }
     }
+
+    /// <summary>Keys of the next read, after one of so many keys brought so many bytes.</summary>
+    internal static int KeysOf(int keys, long bytes) => (int)Math.Clamp(MostBytes * (long)keys / Math.Max(1, bytes), LeastKeys, MostKeys);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Reading entity states failed and is tried again: {Error}")]
     private static partial void LogRetry(ILogger logger, string error);

@@ -241,9 +241,17 @@ internal sealed partial class PartitionLink
         lock (_gate)
         {
             var count = 0;
-            var bytes = 0;
-            while (_sent + count < _retained.Count && count < MostChanges && bytes < MostBytes)
-                bytes += _retained[_sent + count++].Size;
+            var bytes = 0L;
+            while (_sent + count < _retained.Count && count < MostChanges)
+            {
+                bytes += _retained[_sent + count].Size;
+
+                // A large one goes alone: what a message can be is the most that a change can be.
+                if (count > 0 && bytes > MostBytes)
+                    break;
+                count++;
+            }
+
             if (count == 0)
             {
                 _isSending = false;

@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Interfaces;
 using CdcOrleans.Grains.Interfaces.Capture;
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
@@ -44,6 +45,9 @@ internal sealed class WalSession : IAsyncDisposable
     private bool _timerIsSet;
     private bool _afterTruncate;
     private EntityState? _moving;
+
+    // Whether a position that follows is that of a message outside transactions, and no heartbeat.
+    private bool _isAlone;
     private readonly SessionWait _wait;
 
     public WalSession(
@@ -95,6 +99,9 @@ internal sealed class WalSession : IAsyncDisposable
     public long Heartbeats { get; private set; }
 
     public SessionWindow Window => _window;
+
+    /// <summary>Bytes of a change beyond which no message could bear it to its partition.</summary>
+    public int MostOfChange { get; init; } = MessageLimits.MostOfChange;
 
     /// <summary>How long reading has been waiting, for room or for an answer; zero when it is not.</summary>
     public TimeSpan Held => _wait.Held is { Ticks: > 0 } waiting ? waiting : _window.Held;
@@ -149,6 +156,8 @@ internal sealed class WalSession : IAsyncDisposable
             {
                 case WalItemKind.Change:
                     var change = item.Change!;
+                    Changes++;
+                    _isAlone = change.Operation == ChangeOperation.Message;
                     if (_afterTruncate || change.Operation == ChangeOperation.Truncate)
                         await Barrier(change, cancellation);
                     if (change.Operation == ChangeOperation.Truncate)
@@ -159,6 +168,8 @@ internal sealed class WalSession : IAsyncDisposable
 
                     if (change.OtherRow.IsPresent)
                         change = await Moved(change, cancellation);
+                    if (change.Size > MostOfChange)
+                        throw TooLarge(change);
                     if (!_window.TryEnter(change.Size))
                         await Hold(change.Size, cancellation);
                     Dispatch(change, change.Entity.Partition(_links.Length));
@@ -168,10 +179,13 @@ internal sealed class WalSession : IAsyncDisposable
                     break;
                 case WalItemKind.Commit:
                     Transactions++;
+                    _isAlone = false;
                     Ended(item.EndLsn, static (tracker, end) => tracker.Committed(end));
                     break;
                 case WalItemKind.Position:
-                    Heartbeats++;
+                    if (!_isAlone)
+                        Heartbeats++;
+                    _isAlone = false;
                     Ended(item.EndLsn, static (tracker, end) => tracker.Reached(end));
                     break;
             }
@@ -307,6 +321,11 @@ internal sealed class WalSession : IAsyncDisposable
         return change;
     }
 
+    private static CaptureException TooLarge(RowChange change) => new(
+        $"{change} (associated LSN {change.Lsn}) is of {change.Size} bytes, old and new row together, and cannot be sent to its partition. "
+        + "Remedy: lower large_values.limit so that its longest values are left out, and start again.",
+        transient: false);
+
     private bool HoldsRows(TableSchema table) =>
         (_configuration.Select(table.Schema, table.Name)?.Entities ?? EntityMode.Row) == EntityMode.Row;
 
@@ -325,13 +344,11 @@ internal sealed class WalSession : IAsyncDisposable
             {
                 // Streamed again after a restart, and durable already.
                 _window.Leave(1, change.Size);
-                Changes++;
                 return;
             }
         }
 
         _links[partition].Add(change);
-        Changes++;
         Received = change.Lsn;
         _rate.Count(1);
         if (++_pending >= _links.Length * 64)

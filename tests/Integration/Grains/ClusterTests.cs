@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Integration.Capture;
 using CdcOrleans.Integration.Storage;
@@ -53,6 +54,24 @@ public sealed class ClusterTests(ControlServer control, CaptureServer sources) :
         var confirmed = await PostgresServer.Scalar(
             cluster.Source, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE database = current_database()");
         Assert.True(Lsn.Parse(confirmed!) > delivered.Event.Version.CommitLsn);
+    }
+
+    [Fact]
+    public async Task A_row_larger_than_a_message_is_by_default_reaches_a_partition_on_another_silo()
+    {
+        await using var cluster = await InProcessCluster.Start(
+            control, sources.Server, 2, "CREATE TABLE item (id int PRIMARY KEY, a text, b text)",
+            s => s with { Tables = [new TableSelection { Pattern = "public.*", Entities = EntityMode.Version }] });
+        await cluster.Streaming();
+        await PostgresServer.Execute(cluster.Source, "INSERT INTO item SELECT i FROM generate_series(1, 50) AS i");
+        await cluster.Arrived(50);
+
+        // One of each silo, so that one of them is not the reader's.
+        var ids = cluster.Delivered.GroupBy(d => d.Silo).Select(g => g.First().Event.Entity.Key).ToArray();
+        Assert.Equal(2, ids.Length);
+        await PostgresServer.Execute(cluster.Source, $"UPDATE item SET a = repeat('a', 55000000), b = repeat('b', 55000000) WHERE id IN ({string.Join(',', ids)})");
+        await cluster.Arrived(52);
+        Assert.All(cluster.Delivered.Skip(50), d => Assert.InRange(d.Event.Value!.Length, 110_000_000, 120_000_000));
     }
 
     [Fact]

@@ -44,6 +44,18 @@ public sealed class DecodedStreamTests
         Assert.Equal(["out,box", @"\x68c3a9"], Values(message.After));
     }
 
+    [Theory]
+    [InlineData(12, false)]
+    [InlineData(11, true)]
+    public void A_message_counts_with_the_bytes_of_its_text_form(int limit, bool isLeftOut)
+    {
+        var log = new DecoderUnderTest(Source with { LargeValues = new LargeValueOptions { Limit = limit } }, [0]);
+        log.Take(LogWriter.Message(false, 600, "note", "hello"));
+        var message = Assert.Single(log.Changes);
+        Assert.Equal(isLeftOut, message.HasOmitted);
+        Assert.Equal(["note", isLeftOut ? LeftOut : @"\x68656c6c6f"], Values(message.After));
+    }
+
     [Fact]
     public void A_message_by_itself_is_told_with_its_own_position_and_the_servers_time()
     {

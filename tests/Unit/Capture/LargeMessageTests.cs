@@ -25,8 +25,8 @@ public sealed class LargeMessageTests
         });
 
     [Theory]
-    [InlineData(5, "\\x68656c6c6f")]
-    [InlineData(4, null)]
+    [InlineData(12, "\\x68656c6c6f")]
+    [InlineData(11, null)]
     public async Task A_messages_content_is_left_out_too(int limit, string? content)
     {
         var (read, omitted) = await LargeMessage.Read(new MemoryStream(LogWriter.Message(true, 7, "note", "hello")), limit, CancellationToken.None);

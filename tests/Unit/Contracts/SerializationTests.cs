@@ -1,5 +1,6 @@
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Interfaces.Schemas;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Serialization;
@@ -55,6 +56,48 @@ public sealed class SerializationTests
             (first.Transaction.CommitLsn, first.Transaction.PreviousCommitEnd, first.Transaction.Xid, first.Transaction.CommitMicros, first.Transaction.Origin));
         Assert.Same(first.Table, second.Table);
         Assert.Same(first.Transaction, second.Transaction);
+    }
+
+    [Fact]
+    public void A_shape_arrives_as_the_one_instance_of_its_content()
+    {
+        using var services = new ServiceCollection().AddSerializer().BuildServiceProvider();
+        var serializer = services.GetRequiredService<Serializer>();
+        TableSchema Arrived(TableSchema shape) => serializer.Deserialize<HeldRow>(serializer.SerializeToArray(new HeldRow(true, default, shape)))!.Table!;
+        TableSchema Shape(string column, int version = 3) => new()
+        {
+            TableId = 11,
+            Version = version,
+            Schema = "public",
+            Name = "interned",
+            Columns =
+            [
+                new ColumnSchema
+                {
+                    Name = column, Number = 4, TypeOid = 1009, TypeModifier = 7, TypeName = "text[]", Nullable = false, Default = "{}",
+                    Element = new ElementSchema(25, -1, "text", ','),
+                },
+            ],
+            Key = [0],
+            InsertsOnly = true,
+            RelationOid = 77,
+        };
+
+        var first = Arrived(Shape("a"));
+        Assert.Same(first, Arrived(Shape("a")));
+        Assert.Equal((11, 3, "public", "interned", true, 77u), (first.TableId, first.Version, first.Schema, first.Name, first.InsertsOnly, first.RelationOid));
+        Assert.Equal(Shape("a").Columns, first.Columns);
+        Assert.Equal([0], first.Key);
+
+        // The same numbers in another control database, and another shape of the same table.
+        Assert.Equal("b", Arrived(Shape("b")).Columns[0].Name);
+        Assert.NotSame(first, Arrived(Shape("a", version: 4)));
+        foreach (var stream in (TableSchema[])[SourceStreams.Messages, SourceStreams.Transactions, SourceStreams.Heartbeats])
+            Assert.Same(stream, Arrived(stream));
+
+        // Within a silo nothing is copied.
+        var local = Shape("local");
+        Assert.Same(local, services.GetRequiredService<DeepCopier>().Copy(local));
     }
 
     [Fact]

@@ -157,6 +157,30 @@ public sealed class PartitionTests
     }
 
     [Theory]
+    [InlineData("*", 0, 1)]
+    [InlineData("mall.*", 2, 0)]
+    public async Task What_makes_no_event_counts_once_as_unrouted_or_as_skipped(string route, int unrouted, int skipped)
+    {
+        var events = new EventOptions { Skip = SkippedOperations.Create };
+        var store = new Store();
+        await using (var first = new Rig(store, EntityMode.Row, events: events, route: route))
+        {
+            first.Take(Create("a", 1), Update("a", 2));
+            await first.AnswerAll();
+            Assert.Equal((unrouted, skipped), (first.Figures.Take().Unrouted, first.Figures.Take().Skipped));
+
+            // Their states are durable, their partition's progress is not.
+            await first.Checkpoint();
+            store.Forget();
+        }
+
+        await using var second = new Rig(store, EntityMode.Row, events: events, route: route);
+        second.Take(Create("a", 1), Update("a", 2));
+        await second.AnswerAll();
+        Assert.Equal((0, 0, 2), (second.Figures.Take().Unrouted, second.Figures.Take().Skipped, second.Figures.Take().Duplicates));
+    }
+
+    [Theory]
     [InlineData(EntityMode.Row)]
     [InlineData(EntityMode.Off)]
     public async Task Once_closed_nothing_that_waits_is_handed_over(EntityMode mode)
@@ -193,6 +217,62 @@ public sealed class PartitionTests
         for (var i = 0; i < 100; i++)
             await rig.Loaded();
         Assert.Empty(rig.Sink.Open);
+    }
+
+    [Fact]
+    public async Task Applies_that_grow_by_held_rows_wait_for_room_in_order_and_small_ones_pass_by()
+    {
+        await using var rig = new Rig(new Store(), EntityMode.Row, window: 1 << 20);
+        var large = new string('x', 100_000);
+        for (var i = 1; i <= 300; i++)
+            rig.Take(Large("k" + i, i, large));
+        rig.Take(Create("small", 301));
+        await rig.AnswerAll();
+        rig.Sink.Answered.Clear();
+
+        for (var i = 1; i <= 300; i++)
+            rig.Take(Touched("k" + i, 1000 + i));
+        rig.Take(Touched("k300", 1301));
+        Assert.InRange(rig.Sink.Open.Count, 2, (2 << 20) / 300_000);
+        Assert.InRange(rig.Growth.Bytes, 1, 2 << 20);
+        rig.Take(Update("small", 2000));
+        Assert.Equal("small", Encoding(rig.Sink.Open[^1]));
+
+        var most = 0;
+        while (rig.Sink.Open.Count > 0)
+        {
+            most = Math.Max(most, rig.Sink.Open.Count);
+            rig.Sink.AnswerOne(0);
+        }
+
+        Assert.InRange(most, 1, 1 + ((2 << 20) / 300_000));
+        Assert.Equal(Enumerable.Range(1001, 301).Select(i => Sample.Version(i)), rig.Sink.Answered.Select(e => e.Version).Where(v => v < Sample.Version(2000)));
+        Assert.Equal(301, rig.Format.Befores.Count(b => b[2] == large));
+        Assert.Equal(0, rig.Growth.Bytes);
+    }
+
+    [Fact]
+    public async Task An_apply_larger_than_all_room_passes_alone_and_what_has_ended_gives_its_room_back()
+    {
+        await using var rig = new Rig(new Store(), EntityMode.Row, window: 1 << 20);
+        rig.Take(Large("a", 1, new string('x', 3 << 20)), Large("b", 2, new string('x', 100_000)));
+        await rig.AnswerAll();
+        rig.Take(Touched("a", 3), Touched("b", 4));
+        Assert.Equal("a", Encoding(Assert.Single(rig.Sink.Open)));
+        rig.Sink.Answer(_ => true);
+        Assert.Equal("b", Encoding(Assert.Single(rig.Sink.Open)));
+
+        rig.Sink.Answer(_ => true);
+
+        // A row that cannot be read ends the activation that met it, not the room of the others.
+        Assert.ThrowsAny<Exception>(() => rig.Take(Sample.Change(ChangeOperation.Update, "b", Sample.Version(5), new RowImage([0, 3, (byte)'?']))));
+        Assert.Equal(0, rig.Growth.Bytes);
+
+        rig.Take(Touched("a", 6));
+        rig.Partition.Close();
+        rig.Sink.Answer(_ => true);
+        Assert.Empty(rig.Sink.Open);
+        Assert.Equal(0, rig.Growth.Bytes);
     }
 
     private static async Task Run(int[] entities, (Step Step, int Pick)[] steps, EntityMode mode)
@@ -262,6 +342,12 @@ public sealed class PartitionTests
     private static RowChange Create(string key, long commit, long ordinal = 1) =>
         Sample.Change(ChangeOperation.Create, key, Sample.Version(commit, ordinal), Sample.Row(key, commit.ToString(CultureInfo.InvariantCulture), null));
 
+    private static RowChange Large(string key, long commit, string note) =>
+        Sample.Change(ChangeOperation.Create, key, Sample.Version(commit), Sample.Row(key, "new", note));
+
+    private static RowChange Touched(string key, long commit) =>
+        Sample.Change(ChangeOperation.Update, key, Sample.Version(commit), Sample.Row(key, "touched", Sample.Unchanged));
+
     private static RowChange Update(string key, long commit) =>
         Sample.Change(ChangeOperation.Update, key, Sample.Version(commit), Sample.Row(key, "updated", null));
 
@@ -271,15 +357,15 @@ public sealed class PartitionTests
         private readonly StateReader _states;
         private readonly Checkpointer _checkpointer;
 
-        public Rig(Store store, EntityMode mode, long budget = long.MaxValue, EventOptions? events = null)
+        public Rig(Store store, EntityMode mode, long budget = long.MaxValue, EventOptions? events = null, string route = "*", long window = 32 << 20)
         {
             var source = new SourceConfiguration
             {
                 Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [new TableSelection { Pattern = "*", Entities = mode }],
-                Events = events ?? EventOptions.Default, Partitions = 1,
+                Events = events ?? EventOptions.Default, Partitions = 1, WindowBytes = window,
             };
             var routes = new RouteTable(
-                source, [new RouteConfiguration { From = "*", To = ["sink"], Format = "test" }],
+                source, [new RouteConfiguration { From = route, To = ["sink"], Format = "test" }],
                 new Dictionary<string, ISink> { ["sink"] = Sink }, [Format]);
             Budget = new EntityBudget(budget, 1);
             var figures = Figures = new SourceFigures("shop", TimeProvider.System, Budget, [Sink]);
@@ -288,6 +374,7 @@ public sealed class PartitionTests
                 "shop", "silo", new ControlConfiguration { Connection = "", CheckpointInterval = TimeSpan.FromDays(1), CheckpointBytes = long.MaxValue },
                 store, figures, new Reader(), TimeProvider.System, NullLogger.Instance);
             var runtime = new SourceRuntime(source, "db", routes, _states, _checkpointer, Budget, store, new Rows(), figures);
+            Growth = runtime.Growth;
             Partition = new Partition(
                 runtime, 0, store.Claim(), new HostedEntityDispatcher(), (turn, state) => _turns.Enqueue((turn, state))) { Epoch = 1 };
             _checkpointer.Register(Partition, () => { });
@@ -297,6 +384,8 @@ public sealed class PartitionTests
         public Partition Partition { get; }
 
         public EntityBudget Budget { get; }
+
+        public GrowthBudget Growth { get; }
 
         public SourceFigures Figures { get; }
 
@@ -429,6 +518,9 @@ public sealed class PartitionTests
         public Dictionary<StateKey, EntityState> States { get; } = [];
 
         public (ChangeVersion Progress, ChangeVersion High) Claims { get; private set; }
+
+        /// <summary>Takes progress back, as if checkpoints had gone on while one delivery stayed open.</summary>
+        public void Forget() => Claims = (ChangeVersion.None, Claims.High);
 
         public PartitionClaim Claim() => new(1, Claims.Progress, Claims.High);
 

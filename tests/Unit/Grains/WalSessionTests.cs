@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Capture;
 using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
@@ -139,6 +140,56 @@ public sealed class WalSessionTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading);
     }
 
+    [Fact]
+    public async Task Large_changes_go_one_by_one_and_small_ones_together()
+    {
+        await using var rig = new Rig();
+        await rig.Opened();
+        var keys = Enumerable.Range(0, 1000).Select(i => $"k{i}").Where(k => rig.Of(k) == 0).ToArray();
+        var large = new string('x', 3 << 20);
+        rig.Log.Write([.. keys[..4].Select((k, i) => Sample.Change(ChangeOperation.Create, k, Sample.Version(i + 1), Sample.Row(k, large, null)))]);
+        rig.Log.Write([.. keys[4..104].Select((k, i) => Create(k, i + 5))]);
+        _ = rig.Start();
+        await Until(() => rig.Partitions[0].Changes.Count() == 104);
+        Assert.All(rig.Partitions[0].Batches, b => Assert.InRange(b.Changes.Sum(c => (long)c.Size), 0, 4 << 20));
+        Assert.InRange(rig.Partitions[0].Batches.Length, 4, 10);
+    }
+
+    [Fact]
+    public async Task A_change_too_large_for_a_message_ends_the_session_with_its_position_and_the_remedy()
+    {
+        await using var rig = new Rig(mostOfChange: 10_000);
+        rig.Log.Write(Create("a", 1), Sample.Change(ChangeOperation.Update, "b", Sample.Version(16), Sample.Row("b", new string('x', 10_000), null)));
+        var trouble = await Assert.ThrowsAsync<CaptureException>(rig.Start);
+        Assert.False(trouble.Transient);
+        Assert.StartsWith("Update of public.orders at 0/10/1 (associated LSN 0/10) is of 1", trouble.Message, StringComparison.Ordinal);
+        Assert.Contains("large_values.limit", trouble.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_message_by_itself_is_no_heartbeat_and_a_truncation_is_one_change()
+    {
+        await using var rig = new Rig();
+        rig.Log.Write(Sample.Change(ChangeOperation.Message, "note", Sample.Version(1)));
+        rig.Log.Write(WalItemKind.Position, 2);
+        rig.Log.Write(WalItemKind.Position, 3);
+        rig.Log.Write(Sample.Change(ChangeOperation.Message, "note", Sample.Version(4)));
+        rig.Log.Write(WalItemKind.Commit, 5);
+        rig.Log.Write(WalItemKind.Position, 6);
+        rig.Log.Write(Sample.Change(ChangeOperation.Heartbeat, "", Sample.Version(7)));
+        rig.Log.Write(WalItemKind.Position, 8);
+        var reading = rig.Start();
+        await Until(() => rig.Session.Received == new Lsn(8));
+        Assert.Equal((3L, 3L, 1L), (rig.Session.Changes, rig.Session.Heartbeats, rig.Session.Transactions));
+
+        rig.Log.Write(Sample.Change(ChangeOperation.Truncate, "", Sample.Version(9)));
+        rig.Session.Progressed(0, Sample.Version(8));
+        rig.Session.Progressed(1, Sample.Version(8));
+        await Until(() => rig.Partitions.All(p => p.Changes.Any(c => c.Operation == ChangeOperation.Truncate)));
+        Assert.Equal(4, rig.Session.Changes);
+        Assert.False(reading.IsCompleted);
+    }
+
     internal static async Task Until(Func<bool> done)
     {
         for (var deadline = DateTime.UtcNow.AddSeconds(20); !done(); await Task.Delay(1))
@@ -158,7 +209,7 @@ public sealed class WalSessionTests
     {
         private readonly CancellationTokenSource _stop = new();
 
-        public Rig(EntityMode mode = EntityMode.Row)
+        public Rig(EntityMode mode = EntityMode.Row, int mostOfChange = int.MaxValue)
         {
             var source = new SourceConfiguration
             {
@@ -166,7 +217,10 @@ public sealed class WalSessionTests
                 Tables = [new TableSelection { Pattern = "*", Entities = mode }],
             };
             Session = new WalSession(
-                source, Log, Store, 5, Lsn.None, FakeGrains.Of(Partitions), TimeProvider.System, NullLogger.Instance, CancellationToken.None);
+                source, Log, Store, 5, Lsn.None, FakeGrains.Of(Partitions), TimeProvider.System, NullLogger.Instance, CancellationToken.None)
+            {
+                MostOfChange = mostOfChange,
+            };
         }
 
         public FakeLog Log { get; } = new();
@@ -181,6 +235,12 @@ public sealed class WalSessionTests
 
         /// <summary>A key, and one of the other partition.</summary>
         public (string, string) TwoKeys() => ("a", Enumerable.Range(0, 100).Select(i => $"k{i}").First(k => Of(k) != Of("a")));
+
+        public Task Opened()
+        {
+            Session.Start();
+            return Until(() => Partitions.All(p => p.Opened > 0));
+        }
 
         public Task Start() => Session.Read(_stop.Token);
 
