@@ -46,8 +46,9 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
 
     public IWalStream Stream { get; private set; } = null!;
 
-    /// <summary>The same source under another configuration, with the schemas that are known.</summary>
-    public CaptureUnderTest Again(Func<SourceConfiguration, SourceConfiguration> configure) => new(Database, configure(Source), Schemas);
+    /// <summary>The same source under another configuration, with the schemas that are known, or with others.</summary>
+    public CaptureUnderTest Again(Func<SourceConfiguration, SourceConfiguration> configure, MemorySchemaStore? schemas = null) =>
+        new(Database, configure(Source), schemas ?? Schemas);
 
     public async Task Start()
     {
