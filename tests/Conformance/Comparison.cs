@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -20,6 +21,8 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
     // Types that Debezium leaves out of its events unless told otherwise, or gets wrong; columns of them are named after them.
     private static readonly HashSet<string> OnlyOurs =
         ["c_pg_lsn", "c_txid_snapshot", "c_tsquery", "c_composite", "c_name"];
+
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly List<string> _found = [];
 
@@ -201,7 +204,8 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
         }
     }
 
-    private static bool IsFiller(JsonNode? value) => value?.ToJsonString() is null or "0" or "0.0" or "\"\"" or "\"0\"" or "\"0.00\"" or "false" or "[]";
+    private static bool IsFiller(JsonNode? value) => value?.ToJsonString() is null or "0" or "0.0" or "\"\"" or "\"0\"" or "\"0.00\"" or "false" or "[]"
+        or "\"{}\"" or "\"00:00:00Z\"" or "\"1970-01-01T00:00:00Z\"";
 
     private static IEnumerable<string> Names(JsonNode theirs, JsonNode ours) =>
         theirs.AsObject().Select(p => p.Key).Union(ours.AsObject().Select(p => p.Key));
@@ -218,7 +222,7 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
         return JsonNode.DeepEquals(theirs, ours);
     }
 
-    private static string Shown(JsonNode? node) => Shown(node?.ToJsonString());
+    private static string Shown(JsonNode? node) => Shown(node?.ToJsonString(Readable), 300);
 
-    private static string Shown(string? text) => text is null ? "null" : text.Length > 100 ? text[..100] + "…" : text;
+    private static string Shown(string? text, int limit = 100) => text is null ? "null" : text.Length > limit ? text[..limit] + "…" : text;
 }

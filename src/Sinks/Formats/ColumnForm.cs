@@ -104,9 +104,26 @@ internal sealed class ColumnForm
         1560 or 1562 => modifier == 1 ? ValueForm.Bit : ValueForm.Bits,
         1700 => ValueForm.Numeric,
         2950 => ValueForm.PlainText,
-        >= 16384 when typeName == "hstore" || typeName.EndsWith(".hstore", StringComparison.Ordinal) => ValueForm.Hstore,
+        >= 16384 => FormOf(typeName),
         _ => ValueForm.Text,
     };
+
+    // As the catalog prints it: public.geometry(Point,4326).
+    private static ValueForm FormOf(string typeName)
+    {
+        var name = typeName.AsSpan();
+        if (name.IndexOf('(') is > 0 and var modifier)
+            name = name[..modifier];
+        return name[(name.LastIndexOf('.') + 1)..] switch
+        {
+            "hstore" => ValueForm.Hstore,
+            "geometry" => ValueForm.Geometric,
+            "geography" => ValueForm.Geographic,
+            "vector" or "halfvec" => ValueForm.Vector,
+            "sparsevec" => ValueForm.SparseVector,
+            _ => ValueForm.Text,
+        };
+    }
 
     private static TimeUnit UnitOf(ValueForm form, int fraction, TimeForm times) => times switch
     {

@@ -61,9 +61,11 @@ internal static class ValueWriter
         ValueForm.Boolean or ValueForm.Bit => "false"u8,
         ValueForm.Float => "0.0"u8,
         ValueForm.Numeric or ValueForm.Money => column.Options.Decimals == DecimalForm.FloatingPoint ? "0.0"u8 : "\"0\""u8,
+        ValueForm.TimeUtc => "\"00:00:00Z\""u8,
+        ValueForm.Hstore => column.Options.Hstore == HstoreForm.Map ? "{}"u8 : "\"{}\""u8,
         ValueForm.TimestampUtc => "\"1970-01-01T00:00:00Z\""u8,
         ValueForm.Array => "[]"u8,
-        ValueForm.Text or ValueForm.PlainText or ValueForm.Bytes or ValueForm.Bits or ValueForm.Hstore or ValueForm.TimeUtc => "\"\""u8,
+        ValueForm.Text or ValueForm.PlainText or ValueForm.Bytes or ValueForm.Bits => "\"\""u8,
         _ => "0"u8,
     };
 
@@ -110,6 +112,12 @@ internal static class ValueWriter
                 return BinaryValue.TryWriteBits(buffer, text);
             case ValueForm.Geometry:
                 return GeometryValue.TryWrite(buffer, column.Geometry, text);
+            case ValueForm.Geometric or ValueForm.Geographic:
+                return SpatialValue.TryWrite(buffer, column.Form == ValueForm.Geometric, text);
+            case ValueForm.Vector:
+                return VectorValue.TryWriteDense(buffer, text);
+            case ValueForm.SparseVector:
+                return VectorValue.TryWriteSparse(buffer, text);
             case ValueForm.Hstore:
                 return HstoreValue.TryWrite(buffer, column, text);
             case ValueForm.Array:

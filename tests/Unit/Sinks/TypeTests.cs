@@ -116,6 +116,25 @@ public sealed class TypeTests
         Assert.Equal(json, JsonSerializer.Deserialize<string>(Write(column, text)));
     }
 
+    [Theory]
+    [InlineData("public.geometry(Point,4326)", "0101000020E6100000000000000000F03F0000000000000040", "{\"wkb\":\"AQEAACDmEAAAAAAAAAAA8D8AAAAAAAAAQA==\",\"srid\":4326,\"extensions\":null}")]
+    [InlineData("geometry", "0020000001000010E63FF00000000000004000000000000000", "{\"wkb\":\"ACAAAAEAABDmP/AAAAAAAABAAAAAAAAAAA==\",\"srid\":4326,\"extensions\":null}")]
+    [InlineData("geometry", "0101000000000000000000F03F0000000000000040", "{\"wkb\":\"AQEAAAAAAAAAAADwPwAAAAAAAABA\",\"srid\":null,\"extensions\":null}")]
+    [InlineData("gis.geography", "0101000020E6100000000000000000F03F0000000000000040", "{\"wkb\":\"AQEAACDmEAAAAAAAAAAA8D8AAAAAAAAAQA==\",\"srid\":4326}")]
+    [InlineData("geometry", "POINT(1 2)", "\"POINT(1 2)\"")]
+    [InlineData("geometry", "0101000020E610", "\"0101000020E610\"")]
+    [InlineData("vector(3)", "[1,2.5,-3e-05]", "[1.0,2.5,-3e-05]")]
+    [InlineData("public.halfvec", "[-0]", "[-0.0]")]
+    [InlineData("vector", "[1,]", "\"[1,]\"")]
+    [InlineData("vector", "[x]", "\"[x]\"")]
+    [InlineData("sparsevec(5)", "{1:1.5,3:-2}/5", "{\"dimensions\":5,\"vector\":[[1,1.5],[3,-2.0]]}")]
+    [InlineData("sparsevec", "{}/3", "{\"dimensions\":3,\"vector\":[]}")]
+    [InlineData("sparsevec", "{1:1.5,}/3", "\"{1:1.5,}/3\"")]
+    [InlineData("sparsevec", "{1}/3", "\"{1}/3\"")]
+    [InlineData("public.cube", "(1, 2)", "\"(1, 2)\"")]
+    public void Types_of_extensions_are_known_by_name(string type, string text, string json) =>
+        Assert.Equal(json, Write(Column(99999, -1) with { TypeName = type }, text));
+
     [Fact]
     public void The_placeholder_has_the_columns_form()
     {
