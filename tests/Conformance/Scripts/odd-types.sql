@@ -1,3 +1,5 @@
+-- differs (unheld): public.zeros {"id":2}[1].before.c_computed: 0 there, null here
+-- differs (unheld): public.zeros {"id":1}[1].before.c_computed: 0 there, null here
 -- differs: public.missing {"id":1}[0].after.c_cid: null there, "7" here
 -- differs: public.missing {"id":1}[0].after.c_cube: null there, "(1, 2),(3, 4)" here
 -- differs: public.missing {"id":1}[0].after.c_datemultirange: null there, "{[2024-01-01,2024-02-01)}" here
@@ -32,7 +34,9 @@ CREATE TABLE told (id int PRIMARY KEY, c_bpchar bpchar, c_one "char", c_int2vect
 
 CREATE TABLE missing (id int PRIMARY KEY, c_xid xid, c_xid8 xid8, c_cid cid, c_tid tid, c_regclass regclass, c_regtype regtype, c_regproc regproc, c_jsonpath jsonpath, c_pg_snapshot pg_snapshot, c_int4multirange int4multirange, c_int8multirange int8multirange, c_nummultirange nummultirange, c_tsmultirange tsmultirange, c_tstzmultirange tstzmultirange, c_datemultirange datemultirange, c_lquery lquery, c_ltxtquery ltxtquery, c_isbn isbn13, c_cube cube, c_seg seg, c_ranged ranged, c_paired paired)
 
-CREATE TABLE zeros (id int PRIMARY KEY, c_date date NOT NULL, c_time time NOT NULL, c_timetz timetz NOT NULL, c_timestamp timestamp NOT NULL, c_timestamptz timestamptz NOT NULL, c_interval interval NOT NULL, c_uuid uuid NOT NULL, c_jsonb jsonb NOT NULL, c_xml xml NOT NULL, c_bytea bytea NOT NULL, c_inet inet NOT NULL, c_bit bit(4) NOT NULL, c_bit1 bit(1) NOT NULL, c_money money NOT NULL, c_enum mood NOT NULL, c_hstore hstore NOT NULL, c_int4range int4range NOT NULL, c_int int[] NOT NULL, c_tsvector tsvector NOT NULL, c_numeric numeric NOT NULL, c_float4 float4 NOT NULL, c_char char(3) NOT NULL, c_ltree ltree NOT NULL, c_citext citext NOT NULL)
+CREATE TABLE zeros (id int PRIMARY KEY, c_date date NOT NULL, c_time time NOT NULL, c_timetz timetz NOT NULL, c_timestamp timestamp NOT NULL, c_timestamptz timestamptz NOT NULL, c_interval interval NOT NULL, c_uuid uuid NOT NULL, c_jsonb jsonb NOT NULL, c_xml xml NOT NULL, c_bytea bytea NOT NULL, c_inet inet NOT NULL, c_bit bit(4) NOT NULL, c_bit1 bit(1) NOT NULL, c_money money NOT NULL, c_enum mood NOT NULL, c_hstore hstore NOT NULL, c_int4range int4range NOT NULL, c_int int[] NOT NULL, c_tsvector tsvector NOT NULL, c_numeric numeric NOT NULL, c_float4 float4 NOT NULL, c_char char(3) NOT NULL, c_ltree ltree NOT NULL, c_citext citext NOT NULL, c_fixed numeric(6,2) NOT NULL, c_whole numeric(6) NOT NULL, c_time3 time(3) NOT NULL, c_timestamp3 timestamp(3) NOT NULL, c_timestamptz3 timestamptz(3) NOT NULL, c_moody moody NOT NULL, c_nullable int DEFAULT 7, c_text text DEFAULT 'x', c_computed int DEFAULT length('abc'), c_stamp timestamp NOT NULL DEFAULT '2024-02-29 12:34', c_dated timestamp NOT NULL DEFAULT now(), c_amount money NOT NULL DEFAULT 12.5, c_price numeric(6,2) NOT NULL DEFAULT 1.5, c_ids int[] NOT NULL DEFAULT '{1,2}', c_bits varbit NOT NULL DEFAULT B'101', c_bool bool NOT NULL DEFAULT true, c_data jsonb NOT NULL DEFAULT '{"a": 1}', c_day date NOT NULL DEFAULT '2024-02-29', c_id uuid NOT NULL DEFAULT '6ba7b810-9dad-11d1-80b4-00c04fd430c8', c_span interval NOT NULL DEFAULT '1 day', c_feel mood NOT NULL DEFAULT 'sad', c_raw bytea NOT NULL DEFAULT '\x01', c_double float8 NOT NULL DEFAULT 1.5, c_long bigint NOT NULL DEFAULT 9223372036854775807)
+
+CREATE TABLE shapes (id int PRIMARY KEY, c_point point NOT NULL)
 
 -- run
 
@@ -40,8 +44,12 @@ INSERT INTO told (id, c_bpchar, c_one, c_int2vector, c_oidvector, c_moody, c_che
 
 INSERT INTO missing VALUES (1, '4294967295', '18446744073709551615', '7', '(1,2)', 'pg_class', 'integer', 'now', '$."a"[*] ? (@ == 1)', '10:20:10,14,15', '{[1,3),[5,)}', '{}', '{(1.5,2.5]}', '{[2024-01-01 00:00,2024-01-02 00:00)}', '{[2024-01-01 00:00+00,)}', '{[2024-01-01,2024-02-01)}', '*.science.*', 'science & !art', '978-0-393-04002-9', '(1,2),(3,4)', '1.5 .. 2.50', '[1,5)', '(1,"x y")')
 
-INSERT INTO zeros VALUES (1, '2024-02-29', '12:34', '12:34+00', '2024-02-29 12:34', '2024-02-29 12:34+00', '1 day', '6ba7b810-9dad-11d1-80b4-00c04fd430c8', '{}', '<a/>', '\x01', '::1', '1010', '1', 1, 'ok', 'a=>1', '[1,2)', '{1}', 'cat', 1.5, 1.5, 'abc', 'a.b', 'x')
+INSERT INTO zeros VALUES (1, '2024-02-29', '12:34', '12:34+00', '2024-02-29 12:34', '2024-02-29 12:34+00', '1 day', '6ba7b810-9dad-11d1-80b4-00c04fd430c8', '{}', '<a/>', '\x01', '::1', '1010', '1', 1, 'ok', 'a=>1', '[1,2)', '{1}', 'cat', 1.5, 1.5, 'abc', 'a.b', 'x', 1.5, 2, '12:34', '2024-02-29 12:34', '2024-02-29 12:34+00', 'ok', 1, 'y', 2)
 
 UPDATE zeros SET id = 2
 
 DELETE FROM told; DELETE FROM zeros
+
+INSERT INTO shapes VALUES (1, '(1,2)')
+
+DELETE FROM shapes

@@ -136,12 +136,35 @@ public sealed class TypeTests
         Assert.Equal(json, Write(Column(99999, -1) with { TypeName = type }, text));
 
     [Fact]
+    public void Hstore_is_read_in_one_pass()
+    {
+        var text = string.Join(", ", Enumerable.Range(0, 200_000).Select(i => $"\"{i}\"=>\"\\\"{i}\""));
+        var json = Write(Column(99999, -1) with { TypeName = "hstore" }, text, new ValueOptions { Hstore = HstoreForm.Map });
+        Assert.Equal("\"199999", JsonDocument.Parse(json).RootElement.GetProperty("199999").GetString());
+    }
+
+    [Theory]
+    [InlineData("007", "\"007\"")]
+    [InlineData("-01.5", "\"-01.5\"")]
+    [InlineData("0.5", "0.5")]
+    [InlineData("0", "0.0")]
+    public void A_number_that_json_has_not_is_text(string text, string json) => Assert.Equal(json, Write(Column(701, -1), text));
+
+    [Fact]
     public void The_placeholder_has_the_columns_form()
     {
         var values = new ValueOptions { Unavailable = "gone" };
         Assert.Equal("\"gone\"", Write(Column(25, -1), Rows.Unchanged, values));
         Assert.Equal("[\"gone\"]", Write(Array(25), Rows.Unchanged, values));
         Assert.Equal("\"Z29uZQ==\"", Write(Column(17, -1), Rows.Unchanged, values));
+        Assert.Equal("\"gone\"", Write(Column(17, -1), Rows.Unchanged, values with { Binary = BinaryForm.Hex }));
+        Assert.Equal("[103,111,110,101]", Write(Array(20), Rows.Unchanged, values));
+        Assert.Equal("[103,111,110,101]", Write(Array(1082), Rows.Unchanged, values));
+        Assert.Equal("[\"gone\"]", Write(Array(1082), Rows.Unchanged, values with { Times = TimeForm.IsoString }));
+        Assert.Equal("[\"b68a35a7-17ad-35b3-af2a-ae46edb4545a\"]", Write(Array(2950), Rows.Unchanged));
+        var pairs = Column(99999, -1) with { TypeName = "hstore" };
+        Assert.Equal("{\"gone\":\"gone\"}", Write(pairs, Rows.Unchanged, values with { Hstore = HstoreForm.Map }));
+        Assert.Equal("{\"gone\":\"gone\"}", JsonSerializer.Deserialize<string>(Write(pairs, Rows.Unchanged, values)));
     }
 
     [Fact]
