@@ -1,35 +1,41 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace CdcOrleans.Conformance;
+
+/// <summary>What decides how two peers' events are compared.</summary>
+/// <param name="IsRecorded">Whether theirs is from another run: positions, transaction ids and times differ then.</param>
+/// <param name="IsRestarted">Whether the peers were stopped and started in this run.</param>
+/// <param name="IsHeld">Whether we hold rows, and so may know more than the log; without them our events are exactly theirs.</param>
+/// <param name="SkipsUpdates">Whether updates are not told, so that events do not show how a row was before.</param>
+/// <param name="Whole">Topics of tables with REPLICA IDENTITY FULL.</param>
+/// <param name="Allowed">Values that may differ under the options of this run.</param>
+internal sealed record Terms(
+    bool IsRecorded, bool IsRestarted, bool IsHeld, bool SkipsUpdates, IReadOnlySet<string> Whole, IReadOnlyList<Allowance> Allowed);
 
 /// <summary>
 /// Compares what two peers wrote, key by key and event by event. What differs by its nature (who wrote, when) is left out; what is
 /// allowed to differ is listed here, with the options, and in docs/compatibility.md, and nowhere else.
 /// </summary>
-/// <param name="isRecorded">Whether theirs is from another run: positions, transaction ids and times differ then.</param>
-/// <param name="isRestarted">Whether the peers were stopped and started in this run.</param>
-/// <param name="allowed">Values that may differ under the options of this run.</param>
-internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyList<Allowance> allowed)
+internal sealed class Comparison(Terms terms)
 {
-    // What stands for a large value that an update did not touch: of text, of bytes, of an array of text.
-    private static readonly HashSet<string> Placeholders =
-        ["\"__debezium_unavailable_value\"", "\"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==\"", "[\"__debezium_unavailable_value\"]"];
-
     // Types that Debezium leaves out of its events unless told otherwise, or gets wrong; columns of them are named after them.
     private static readonly HashSet<string> OnlyOurs =
         ["c_pg_lsn", "c_txid_snapshot", "c_tsquery", "c_composite", "c_name"];
 
     private readonly List<string> _found = [];
+    private HeldRows _held = null!;
 
     /// <summary>Differences that are not allowed, each with its place.</summary>
-    public static IReadOnlyList<string> Of(
-        IReadOnlyList<TopicRecord> theirs, IReadOnlyList<TopicRecord> ours, bool isRecorded, bool isRestarted, IReadOnlyList<Allowance> allowed)
+    public static IReadOnlyList<string> Of(IReadOnlyList<TopicRecord> theirs, IReadOnlyList<TopicRecord> ours, Terms terms)
     {
-        var comparison = new Comparison(isRecorded, isRestarted, allowed);
+        var comparison = new Comparison(terms);
+        var (there, here) = (Grouped(theirs), Grouped(ours));
+        comparison._held = new HeldRows(here);
+        if (terms is { IsHeld: true, SkipsUpdates: false })
+            comparison._found.AddRange(comparison._held.Wrong);
         comparison.CompareTransactions(theirs, ours);
-        comparison.Compare(Grouped(theirs), Grouped(ours));
+        comparison.Compare(there, here);
         return comparison._found;
     }
 
@@ -41,12 +47,20 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
             _found.Add($"transaction: {there.Count} events there, {here.Count} here");
         foreach (var (their, our) in there.Zip(here))
         {
+            // A key is the transaction's id alone.
+            foreach (var record in new[] { their, our })
+            {
+                if (record.Key != new JsonObject { ["id"] = record.Value!["id"]!.DeepClone() }.ToJsonString())
+                    _found.Add($"transaction: key {record.Key} of id {Shown(record.Value!["id"])} {(record == our ? "here" : "there")}");
+            }
+
             foreach (var field in Names(their.Value!, our.Value!))
             {
-                if (field == "ts_ms" || (field == "id" && IsIdAllowed(their.Value!)))
+                var isOfOneRun = field == "ts_ms" || (field == "id" && IsIdAllowed(their.Value!));
+                if (isOfOneRun && (terms.IsRecorded || AreNamed(field, their.Value!, our.Value!)))
                     continue;
                 var (left, right) = (Transactional(field, their.Value!), Transactional(field, our.Value!));
-                if (!Equal(left, right))
+                if (!JsonText.Equal(left, right))
                     _found.Add($"transaction {our.Key}.{field}: {Shown(left)} there, {Shown(right)} here");
             }
         }
@@ -57,7 +71,7 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
             .ThenBy(r => r.Value!["status"]!.GetValue<string>(), StringComparer.Ordinal)];
 
     // The begin of a transaction with an origin has no position there.
-    private bool IsIdAllowed(JsonNode value) => isRecorded || value["id"]!.GetValue<string>().EndsWith(":0", StringComparison.Ordinal);
+    private bool IsIdAllowed(JsonNode value) => terms.IsRecorded || value["id"]!.GetValue<string>().EndsWith(":0", StringComparison.Ordinal);
 
     // Theirs are in no order, and have an object's address for messages.
     private static JsonNode? Transactional(string field, JsonNode value) => field == "data_collections" && value[field] is JsonArray tables
@@ -92,7 +106,7 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
                 var at = string.Create(CultureInfo.InvariantCulture, $"{name}[{i}]");
                 if (!list[i].Headers.SequenceEqual(mine[i].Headers))
                     _found.Add($"{at} headers: {string.Join(", ", list[i].Headers)} there, {string.Join(", ", mine[i].Headers)} here");
-                Compare(at, list[i].Value, mine[i].Value);
+                Compare(at, list[i], mine[i]);
             }
         }
 
@@ -108,8 +122,9 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
 
     private static string Kinds(List<TopicRecord> records) => string.Concat(records.Select(r => r.Value?["op"]?.GetValue<string>() ?? "-"));
 
-    private void Compare(string at, JsonNode? theirs, JsonNode? ours)
+    private void Compare(string at, TopicRecord their, TopicRecord our)
     {
+        var (theirs, ours) = (their.Value, our.Value);
         if (theirs is null || ours is null)
         {
             if (theirs is not null || ours is not null)
@@ -117,28 +132,30 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
             return;
         }
 
-        var isDelete = ours["op"]?.GetValue<string>() == "d";
         foreach (var field in Names(theirs, ours))
         {
             switch (field)
             {
                 case "ts_ms" or "ts_us" or "ts_ns":
+                    if (!terms.IsRecorded && !AreNamed(field, theirs, ours))
+                        _found.Add($"{at}.{field}: {Shown(theirs[field])} there, {Shown(ours[field])} here");
                     break;
                 case "source":
-                    Source($"{at}.source", theirs[field], ours[field]);
+                    Source($"{at}.source", theirs[field]!, ours[field]!);
                     break;
                 case "transaction" when theirs[field] is JsonObject && ours[field] is JsonObject:
                     Place($"{at}.transaction", theirs, ours);
                     break;
-                case "before" when theirs[field] is null && ours["op"]?.GetValue<string>() == "u":
-                    // We tell the row before where we know it.
+                case "before" when terms.IsHeld && theirs[field] is null && ours["op"]?.GetValue<string>() == "u":
+                    // We tell the row before where we know it; HeldRows says whether it is right.
                     break;
-                case "before" when isDelete && theirs[field] is JsonObject && ours[field] is JsonObject:
-                    // Theirs may have the key alone, and zeros or nulls elsewhere; ours has the row as it was.
-                    Row($"{at}.before", theirs[field], ours[field], IsFiller);
+                case "before" when terms.IsHeld && _held.Knows(our) && !terms.Whole.Contains(our.Topic):
+                    // Theirs may have the key alone, and defaults, zeros or nulls elsewhere; ours has the row as it was.
+                    var key = our.Key is null ? [] : JsonNode.Parse(our.Key)!.AsObject().Select(p => p.Key).ToHashSet();
+                    Row($"{at}.before", our, theirs[field], ours[field], name => !key.Contains(name));
                     break;
                 default:
-                    Row($"{at}.{field}", theirs[field], ours[field]);
+                    Row($"{at}.{field}", our, theirs[field], ours[field]);
                     break;
             }
         }
@@ -149,27 +166,23 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
         foreach (var field in Names(theirs["transaction"]!, ours["transaction"]!))
         {
             // Every message is a collection of its own there.
-            if ((field == "id" && isRecorded) || (field == "data_collection_order" && ours["op"]!.GetValue<string>() == "m"))
+            if ((field == "id" && terms.IsRecorded) || (field == "data_collection_order" && ours["op"]!.GetValue<string>() == "m"))
                 continue;
-            if (!Equal(theirs["transaction"]![field], ours["transaction"]![field]))
+            if (!JsonText.Equal(theirs["transaction"]![field], ours["transaction"]![field]))
                 _found.Add($"{at}.{field}: {Shown(theirs["transaction"]![field])} there, {Shown(ours["transaction"]![field])} here");
         }
     }
 
-    private void Source(string at, JsonNode? theirs, JsonNode? ours)
+    private void Source(string at, JsonNode theirs, JsonNode ours)
     {
-        foreach (var field in Names(theirs!, ours!))
+        foreach (var field in Names(theirs, ours))
         {
-            if (field is "version" or "name")
-                continue;
-            if (isRecorded && Recording.IsOfOneRun(field))
+            if (terms.IsRecorded && Recording.IsOfOneRun(field))
                 continue;
             // What is in no transaction has the time at which they read it there, that at which the server sent it here.
-            if (field is "ts_ms" or "ts_us" or "ts_ns" && theirs!["txId"] is null)
-                continue;
-            if (field is "sequence" && isRestarted && IsFirstOfStart(ours![field]))
-                continue;
-            if (!Equal(theirs![field], ours![field]))
+            var isOwn = field is "version" or "name" || (field is "ts_ms" or "ts_us" or "ts_ns" && theirs["txId"] is null)
+                || (field is "sequence" && terms.IsRestarted && IsFirstOfStart(ours[field]));
+            if (isOwn ? !AreNamed(field, theirs, ours) : !JsonText.Equal(theirs[field], ours[field]))
                 _found.Add($"{at}.{field}: {Shown(theirs[field])} there, {Shown(ours[field])} here");
         }
     }
@@ -177,11 +190,11 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
     // Ours has seen no commit before it; theirs remembers one from before it was stopped. The position itself is compared as lsn.
     private static bool IsFirstOfStart(JsonNode? sequence) => sequence?.GetValue<string>().StartsWith("[null,", StringComparison.Ordinal) == true;
 
-    private void Row(string at, JsonNode? theirs, JsonNode? ours, Func<JsonNode?, bool>? mayBeLeftOut = null)
+    private void Row(string at, TopicRecord our, JsonNode? theirs, JsonNode? ours, Func<string, bool>? mayBeLeftOut = null)
     {
         if (theirs is not JsonObject || ours is not JsonObject)
         {
-            if (!Equal(theirs, ours))
+            if (!JsonText.Equal(theirs, ours))
                 _found.Add($"{at}: {Shown(theirs)} there, {Shown(ours)} here");
             return;
         }
@@ -191,34 +204,28 @@ internal sealed class Comparison(bool isRecorded, bool isRestarted, IReadOnlyLis
             // What they cannot tell, we tell.
             if (OnlyOurs.Contains(name) && theirs[name] is null)
                 continue;
-            if (theirs[name] is { } value && Placeholders.Contains(value.ToJsonString()))
-                continue;
             var isNamed = theirs.AsObject().ContainsKey(name) == ours.AsObject().ContainsKey(name);
-            if (isNamed && mayBeLeftOut?.Invoke(theirs[name]) == true)
+            if (isNamed && mayBeLeftOut?.Invoke(name) == true)
                 continue;
-            if (!isNamed || (!Equal(theirs[name], ours[name]) && !allowed.Any(a => a(theirs[name], ours[name]))))
+            if (isNamed && JsonText.Equal(theirs[name], ours[name]))
+                continue;
+            if (isNamed && IsUnavailable(our, theirs[name]) && (terms.IsHeld ? _held.IsLastKnown(our, name, ours[name]) : JsonText.IsPlaceholder(ours[name])))
+                continue;
+            if (!isNamed || !terms.Allowed.Any(a => a(new Difference(name, theirs[name], ours[name], ours))))
                 _found.Add($"{at}.{name}: {Shown(theirs[name])} there, {Shown(ours[name])} here");
         }
     }
 
-    private static bool IsFiller(JsonNode? value) => value?.ToJsonString() is null or "0" or "0.0" or "\"\"" or "\"0\"" or "\"0.00\"" or "false" or "[]";
+    // Unheld, placeholders are the same. For some types they have none: a table of such has this name.
+    private bool IsUnavailable(TopicRecord our, JsonNode? theirs) =>
+        (terms.IsHeld && JsonText.IsPlaceholder(theirs)) || (our.Topic == "public.formless" && theirs is null);
+
+    private static bool AreNamed(string field, JsonNode theirs, JsonNode ours) => theirs.AsObject().ContainsKey(field) && ours.AsObject().ContainsKey(field);
 
     private static IEnumerable<string> Names(JsonNode theirs, JsonNode ours) =>
         theirs.AsObject().Select(p => p.Key).Union(ours.AsObject().Select(p => p.Key));
 
-    // Numbers by value: 1.0E10 is 10000000000.0.
-    private static bool Equal(JsonNode? theirs, JsonNode? ours)
-    {
-        if (theirs is JsonValue left && ours is JsonValue right && left.GetValueKind() == JsonValueKind.Number && right.GetValueKind() == JsonValueKind.Number)
-            return left.ToJsonString() == right.ToJsonString() || (left.ToJsonString().Any(c => c is '.' or 'E' or 'e') && left.GetValue<double>().Equals(right.GetValue<double>()));
-        if (theirs is JsonArray a && ours is JsonArray b)
-            return a.Count == b.Count && a.Zip(b).All(p => Equal(p.First, p.Second));
-        if (theirs is JsonObject x && ours is JsonObject y)
-            return x.Count == y.Count && x.All(p => y.ContainsKey(p.Key) && Equal(p.Value, y[p.Key]));
-        return JsonNode.DeepEquals(theirs, ours);
-    }
+    private static string Shown(JsonNode? node) => Shown(JsonText.Of(node), 300);
 
-    private static string Shown(JsonNode? node) => Shown(node?.ToJsonString());
-
-    private static string Shown(string? text) => text is null ? "null" : text.Length > 100 ? text[..100] + "…" : text;
+    private static string Shown(string? text, int limit = 100) => text is null ? "null" : text.Length > limit ? text[..limit] + "…" : text;
 }

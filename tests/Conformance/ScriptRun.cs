@@ -88,6 +88,16 @@ internal sealed class ScriptRun : IAsyncDisposable
             await Topics.Marked(_servers.Kafka.Bootstrap, Theirs, _marks);
     }
 
+    /// <summary>Topics of the tables that have REPLICA IDENTITY FULL now.</summary>
+    public async Task<IReadOnlySet<string>> Whole()
+    {
+        await using var connection = new NpgsqlConnection(_connection);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            "SELECT coalesce(array_agg(relnamespace::regnamespace::text || '.' || relname), '{}') FROM pg_class WHERE relreplident = 'f'", connection);
+        return ((string[])(await command.ExecuteScalarAsync())!).ToHashSet();
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var session in _sessions.Values)
@@ -138,7 +148,7 @@ internal sealed class ScriptRun : IAsyncDisposable
         sources:
           {{Ours}}:
             postgres: { connection: "{{_connection}}", slot: our_{{_database}}, publication: ours, publish_via_partition_root: {{(_variant.ViaPartitionRoot ? "true" : "false")}} }
-            tables: ["*.*"]
+            tables: [{ table: "*.*", entities: {{(_variant.IsHeld ? "row" : "off")}} }]
             heartbeat: {{_variant.Heartbeat}}
             values: {{_variant.Values}}
             events: {{_variant.Events}}

@@ -14,6 +14,7 @@ internal sealed class ColumnForm
         Lead = lead;
         Nullable = nullable;
         Options = options;
+        TypeOid = oid;
         Modifier = modifier;
         Fraction = modifier is >= 0 and <= 6 ? modifier : 6;
         Form = FormOf(oid, modifier, typeName);
@@ -45,7 +46,10 @@ internal sealed class ColumnForm
     public bool Nullable { get; }
 
     /// <summary>Its constant default in PostgreSQL's text form; null without one.</summary>
-    public byte[]? Default { get; private init; }
+    public byte[]? Default { get; private set; }
+
+    /// <summary>The type's oid.</summary>
+    public uint TypeOid { get; }
 
     /// <summary>How its values are written.</summary>
     public ValueForm Form { get; }
@@ -79,12 +83,21 @@ internal sealed class ColumnForm
             lead.Raw((byte)',');
         lead.String(column.Name);
         lead.Raw((byte)':');
-        return new ColumnForm(
-            column.Name, lead.ToArray(), column.Nullable, column.TypeOid, column.TypeModifier, column.TypeName, column.Element, options)
-        {
-            Default = column.Default is { } value ? Encoding.UTF8.GetBytes(value) : null,
-        };
+        var form = new ColumnForm(
+            column.Name, lead.ToArray(), column.Nullable, column.TypeOid, column.TypeModifier, column.TypeName, column.Element, options);
+        form.Default = DefaultOf(form, column.Default);
+        return form;
     }
+
+    // A default is printed as it was given: 1.5 where the column's values are printed as 1.50.
+    private static byte[]? DefaultOf(ColumnForm column, string? text) => text is null
+        ? null
+        : column.Form switch
+        {
+            ValueForm.Numeric when NumberValue.ScaleOf(column.Modifier) is { } scale => NumberValue.ToScale(text, scale),
+            ValueForm.Money => NumberValue.ToScale(text, 2),
+            _ => Encoding.UTF8.GetBytes(text),
+        };
 
     // The oids of PostgreSQL's built-in types are part of its protocol: pg_type.dat. Those of extensions differ from database to database.
     private static ValueForm FormOf(uint oid, int modifier, string typeName) => oid switch
@@ -104,9 +117,26 @@ internal sealed class ColumnForm
         1560 or 1562 => modifier == 1 ? ValueForm.Bit : ValueForm.Bits,
         1700 => ValueForm.Numeric,
         2950 => ValueForm.PlainText,
-        >= 16384 when typeName == "hstore" || typeName.EndsWith(".hstore", StringComparison.Ordinal) => ValueForm.Hstore,
+        >= 16384 => FormOf(typeName),
         _ => ValueForm.Text,
     };
+
+    // As the catalog prints it: public.geometry(Point,4326).
+    private static ValueForm FormOf(string typeName)
+    {
+        var name = typeName.AsSpan();
+        if (name.IndexOf('(') is > 0 and var modifier)
+            name = name[..modifier];
+        return name[(name.LastIndexOf('.') + 1)..] switch
+        {
+            "hstore" => ValueForm.Hstore,
+            "geometry" => ValueForm.Geometric,
+            "geography" => ValueForm.Geographic,
+            "vector" or "halfvec" => ValueForm.Vector,
+            "sparsevec" => ValueForm.SparseVector,
+            _ => ValueForm.Text,
+        };
+    }
 
     private static TimeUnit UnitOf(ValueForm form, int fraction, TimeForm times) => times switch
     {

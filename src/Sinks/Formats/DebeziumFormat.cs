@@ -11,8 +11,8 @@ namespace CdcOrleans.Sinks.Formats;
 /// <remarks>
 /// <list type="bullet">
 /// <item><c>ts_*</c> of the envelope is the time of formatting, <c>source.ts_*</c> that of the commit.</item>
-/// <item>An update whose old row is not known has <c>before: null</c>; so has every create and read.</item>
-/// <item>A <c>before</c> held in an older shape of the table has the columns of the change's shape, null where the old one lacks them.</item>
+/// <item>An update whose old row is not known has <c>before: null</c>, or what the log has of it; every create and read has null.</item>
+/// <item>A <c>before</c> held in an older shape of the table has the columns of the change's shape: those that the old one lacks with their default, as the table's rows have them.</item>
 /// <item>A truncation has a null key and neither row; a logical message has a <c>message</c> block instead of rows.</item>
 /// <item>A delete of a row that has no key is not followed by a tombstone: one with a null key means nothing.</item>
 /// </list>
@@ -86,6 +86,9 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
         buffer.Raw("\",\"ts_ms\":"u8);
         var ticks = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks;
         buffer.Number(ticks / TimeSpan.TicksPerMillisecond);
+        // A message has this one alone.
+        if (row.Operation == ChangeOperation.Message)
+            return;
         buffer.Raw(",\"ts_us\":"u8);
         buffer.Number(ticks / TimeSpan.TicksPerMicrosecond);
         buffer.Raw(",\"ts_ns\":"u8);

@@ -33,19 +33,14 @@ internal static class EventParts
     public static void WriteBefore(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
     {
         var row = change.Change;
-        if (row.Operation is ChangeOperation.Create or ChangeOperation.Read || !change.Before.IsPresent)
-        {
+        // Where nobody knows the row, the log may still have its key: in deletes, and in updates whose key is stored out of line.
+        var before = change.Before.IsPresent || !row.BeforeIsKeyOnly ? change.Before : row.Before;
+        if (row.Operation is ChangeOperation.Create or ChangeOperation.Read || !before.IsPresent)
             buffer.Raw("null"u8);
-            return;
-        }
-
-        var isKeyOnly = row.BeforeIsKeyOnly && ReferenceEquals(change.Before.ToStorage(), row.Before.ToStorage());
-        if (!isKeyOnly)
-            encoding.WriteRowOf(buffer, change.BeforeTable ?? row.Table, change.Before);
-        else if (row.Operation == ChangeOperation.Delete)
-            encoding.WriteRow(buffer, change.Before, isKeyOnly: true);
+        else if (row.BeforeIsKeyOnly && ReferenceEquals(before.ToStorage(), row.Before.ToStorage()))
+            encoding.WriteRow(buffer, before, isKeyOnly: true);
         else
-            buffer.Raw("null"u8);
+            encoding.WriteRowOf(buffer, change.BeforeTable ?? row.Table, before);
     }
 
     /// <summary>Writes the row after the change; <c>null</c> for deletes.</summary>

@@ -121,10 +121,17 @@ internal sealed class JsonBuffer
     }
 
     /// <summary>At least so many free bytes; <see cref="Advance"/> tells how many were used.</summary>
+    /// <exception cref="InvalidOperationException">The event would be larger than an array can be, about 2 GB.</exception>
     public Span<byte> Room(int bytes)
     {
         if (_bytes.Length - _length < bytes)
-            Array.Resize(ref _bytes, (int)Math.Clamp(2L * _bytes.Length, (long)_length + bytes, Array.MaxLength));
+        {
+            var needed = (long)_length + bytes;
+            if (needed > Array.MaxLength)
+                throw new InvalidOperationException($"An event of {needed} bytes or more cannot be written: {Array.MaxLength} is the most. A lower large_values.limit leaves its longest values out.");
+            Array.Resize(ref _bytes, (int)Math.Clamp(2L * _bytes.Length, needed, Array.MaxLength));
+        }
+
         return _bytes.AsSpan(_length);
     }
 

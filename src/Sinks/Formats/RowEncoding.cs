@@ -52,8 +52,8 @@ internal sealed class RowEncoding
     }
 
     /// <summary>
-    /// Writes a row of this schema as an object. In a key-only image a NULL in a column that is NOT NULL only means that the log does
-    /// not carry it: the zero of its type stands there, as in Debezium.
+    /// Writes a row of this schema as an object. In a key-only image a NULL only means that the log does not carry the column: its
+    /// default, or a zero where it is NOT NULL, stands there, as in Debezium.
     /// </summary>
     public void WriteRow(JsonBuffer buffer, RowImage row, bool isKeyOnly = false)
     {
@@ -68,9 +68,9 @@ internal sealed class RowEncoding
             if (value.Kind == ColumnKind.Text)
                 ValueWriter.Write(buffer, column, value.Text);
             else if (value.Kind is ColumnKind.Unchanged or ColumnKind.Omitted)
-                ValueWriter.WriteUnavailable(buffer, column);
-            else if (isKeyOnly && !column.Nullable)
-                ValueWriter.WriteZero(buffer, column);
+                StandIn.WriteUnavailable(buffer, column);
+            else if (isKeyOnly)
+                StandIn.WriteFiller(buffer, column);
             else
                 buffer.Raw("null"u8);
         }
@@ -85,8 +85,8 @@ internal sealed class RowEncoding
     }
 
     /// <summary>
-    /// Writes a row of another shape of the table as an object of this shape: the columns of this schema, matched by name, null where
-    /// the other lacks them. A value is written in the form of the type it had.
+    /// Writes a row of another shape of the table as an object of this shape: the columns of this schema, matched by number. One that the
+    /// other lacks has its default, as rows have that were there when it was added. A value is written in the form of the type it had.
     /// </summary>
     public void WriteRowOf(JsonBuffer buffer, TableSchema shape, RowImage row)
     {
@@ -104,7 +104,7 @@ internal sealed class RowEncoding
             buffer.Raw(_columns[index].Lead);
             var from = mapping.Columns[index];
             if (from < 0)
-                buffer.Raw("null"u8);
+                StandIn.WriteAdded(buffer, _columns[index]);
             else
                 WriteColumn(buffer, other._columns[from], row, from);
         }
@@ -166,7 +166,7 @@ internal sealed class RowEncoding
                     ValueWriter.Write(buffer, form, value.Text);
                     return true;
                 case ColumnKind.Unchanged or ColumnKind.Omitted:
-                    ValueWriter.WriteUnavailable(buffer, form);
+                    StandIn.WriteUnavailable(buffer, form);
                     return false;
                 default:
                     buffer.Raw("null"u8);

@@ -54,6 +54,18 @@ internal enum ValueForm : byte
     /// <summary>A geometric value as an object.</summary>
     Geometry,
 
+    /// <summary>PostGIS' <c>geometry</c>: its binary in base64, and its reference system.</summary>
+    Geometric,
+
+    /// <summary>PostGIS' <c>geography</c>: the same.</summary>
+    Geographic,
+
+    /// <summary>pgvector's <c>vector</c> and <c>halfvec</c>: a JSON array of numbers.</summary>
+    Vector,
+
+    /// <summary>pgvector's <c>sparsevec</c>: its dimensions and what is not zero.</summary>
+    SparseVector,
+
     /// <summary>Pairs of text, by the options.</summary>
     Hstore,
 

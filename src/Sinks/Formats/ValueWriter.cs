@@ -1,6 +1,4 @@
 using System.Buffers;
-using System.Text;
-using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Sinks.Formats.Values;
 
 namespace CdcOrleans.Sinks.Formats;
@@ -19,53 +17,6 @@ internal static class ValueWriter
         if (!TryWrite(buffer, column, text))
             buffer.String(text);
     }
-
-    /// <summary>Writes the placeholder of an out-of-line value that is not known.</summary>
-    public static void WriteUnavailable(JsonBuffer buffer, ColumnForm column)
-    {
-        var placeholder = column.Options.Unavailable;
-        switch (column.Form)
-        {
-            case ValueForm.Bytes:
-                BinaryValue.Write(buffer, column.Options.Binary, Encoding.UTF8.GetBytes(placeholder));
-                break;
-            case ValueForm.Hstore when column.Options.Hstore == HstoreForm.Map:
-                buffer.Raw((byte)'{');
-                buffer.String(placeholder);
-                buffer.Raw((byte)':');
-                buffer.String(placeholder);
-                buffer.Raw((byte)'}');
-                break;
-            case ValueForm.Array:
-                buffer.Raw((byte)'[');
-                WriteUnavailable(buffer, column.Element!);
-                buffer.Raw((byte)']');
-                break;
-            default:
-                buffer.String(placeholder);
-                break;
-        }
-    }
-
-    /// <summary>Writes what stands in a key-only image for columns that are NOT NULL: their constant default, else the zero of their type.</summary>
-    public static void WriteZero(JsonBuffer buffer, ColumnForm column)
-    {
-        if (column.Default is { } value)
-            Write(buffer, column, value);
-        else
-            buffer.Raw(ZeroOf(column));
-    }
-
-    private static ReadOnlySpan<byte> ZeroOf(ColumnForm column) => column.Form switch
-    {
-        ValueForm.Boolean or ValueForm.Bit => "false"u8,
-        ValueForm.Float => "0.0"u8,
-        ValueForm.Numeric or ValueForm.Money => column.Options.Decimals == DecimalForm.FloatingPoint ? "0.0"u8 : "\"0\""u8,
-        ValueForm.TimestampUtc => "\"1970-01-01T00:00:00Z\""u8,
-        ValueForm.Array => "[]"u8,
-        ValueForm.Text or ValueForm.PlainText or ValueForm.Bytes or ValueForm.Bits or ValueForm.Hstore or ValueForm.TimeUtc => "\"\""u8,
-        _ => "0"u8,
-    };
 
     private static bool TryWrite(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
@@ -110,6 +61,12 @@ internal static class ValueWriter
                 return BinaryValue.TryWriteBits(buffer, text);
             case ValueForm.Geometry:
                 return GeometryValue.TryWrite(buffer, column.Geometry, text);
+            case ValueForm.Geometric or ValueForm.Geographic:
+                return SpatialValue.TryWrite(buffer, column.Form == ValueForm.Geometric, text);
+            case ValueForm.Vector:
+                return VectorValue.TryWriteDense(buffer, text);
+            case ValueForm.SparseVector:
+                return VectorValue.TryWriteSparse(buffer, text);
             case ValueForm.Hstore:
                 return HstoreValue.TryWrite(buffer, column, text);
             case ValueForm.Array:

@@ -1,8 +1,3 @@
--- differs: public.item {"id":14}[1].before.n: 7 there, 1 here
--- differs: public.item {"id":1}[3].before.n: 7 there, 2 here
--- differs: public.item {"id":1}[6].before.n: 7 there, 3 here
--- differs: public.item {"id":11}[2].before.n: 7 there, 1 here
-
 CREATE TABLE item (id int PRIMARY KEY, n int NOT NULL DEFAULT 7, note text)
 
 CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent ON DELETE CASCADE ON UPDATE CASCADE)

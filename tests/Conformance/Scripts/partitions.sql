@@ -62,4 +62,6 @@ UPDATE ranged SET at = '2022-01-01' WHERE id = 1
 
 DELETE FROM ranged
 
+-- settle
+
 DROP TABLE parted_us

@@ -1,5 +1,3 @@
--- differs: public.plain {"id":2}[1].before.n: 7 there, 2 here
-
 CREATE TABLE plain (id int PRIMARY KEY, n int NOT NULL DEFAULT 7, note text);
 CREATE TABLE other (id int PRIMARY KEY);
 CREATE TABLE child (id int PRIMARY KEY, plain_id int REFERENCES plain)
@@ -34,6 +32,6 @@ INSERT INTO plain VALUES (11, 12, NULL)
 
 SELECT pg_replication_origin_create('elsewhere-' || current_database())
 
-SELECT pg_replication_origin_session_setup('elsewhere-' || current_database()); BEGIN; SELECT pg_replication_origin_xact_setup('0/ABCDEF', '2024-01-01 00:00:00+00'); INSERT INTO plain VALUES (20, 20, 'from elsewhere'); COMMIT
+SELECT pg_replication_origin_session_setup('elsewhere-' || current_database()); BEGIN; SELECT pg_replication_origin_xact_setup('0/ABCDEF', '2024-01-01 00:00:00+00'); INSERT INTO plain VALUES (20, 20, 'from elsewhere'); COMMIT; SELECT pg_replication_origin_session_reset()
 
 SELECT pg_replication_origin_drop('elsewhere-' || current_database())

@@ -106,6 +106,32 @@ public sealed class DebeziumFormatTests
     }
 
     [Fact]
+    public void Key_only_images_have_defaults_and_zeros_by_the_options()
+    {
+        var table = Rows.Table(
+            ("id", 23, -1), ("a", 23, -1), ("n", 1700, -1), ("f", 1700, (6 << 16 | 2) + 4), ("m", 790, -1), ("d", 1082, -1), ("i", 1186, -1), ("g", 1700, (6 << 16 | 2) + 4), ("p", 600, -1));
+        table.Columns[1] = table.Columns[1] with { Default = "7" };
+        foreach (var index in Enumerable.Range(2, 7))
+            table.Columns[index] = table.Columns[index] with { Nullable = false };
+        table.Columns[7] = table.Columns[7] with { Default = "1.555" };
+        var updated = Rows.Change(
+            ChangeOperation.Update, table, before: Rows.Image("1", null, null, null, null, null, null, null, null),
+            after: Rows.Image("1", "2", "3", "3.00", "$3.00", "2024-02-29", "1 day", "3.00", "(1,2)"), keyOnly: true);
+        var point = "{\"x\":0.0,\"y\":0.0,\"wkb\":\"AQEAAAAAAAAAAAAAAAAAAAAAAAAA\",\"srid\":null}";
+
+        var value = Text(Format(Rows.Complete(updated) with { Before = default })[0].Value);
+        var options = new ValueOptions { Decimals = DecimalForm.Precise, Times = TimeForm.IsoString, Intervals = IntervalForm.Text };
+        var other = Text(Format(Rows.Complete(updated) with { Before = default, Values = options })[0].Value);
+
+        Assert.StartsWith(
+            $"{{\"before\":{{\"id\":1,\"a\":7,\"n\":\"0\",\"f\":\"0.00\",\"m\":\"0.00\",\"d\":0,\"i\":0,\"g\":\"1.56\",\"p\":{point}}},\"after\":{{",
+            value, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"{{\"before\":{{\"id\":1,\"a\":7,\"n\":{{\"scale\":0,\"value\":\"AA==\"}},\"f\":\"AA==\",\"m\":\"AA==\",\"d\":\"1970-01-01Z\",\"i\":\"P0Y0M0DT0H0M0S\",\"g\":\"AJw=\",\"p\":{point}}},",
+            other, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Key_follows_the_declared_order_and_the_row_the_tables()
     {
         var table = Rows.Table(1, [2, 0], ("Col A", 23, -1), ("b", 25, -1), ("k2", 25, -1));

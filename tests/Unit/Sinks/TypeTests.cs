@@ -116,6 +116,40 @@ public sealed class TypeTests
         Assert.Equal(json, JsonSerializer.Deserialize<string>(Write(column, text)));
     }
 
+    [Theory]
+    [InlineData("public.geometry(Point,4326)", "0101000020E6100000000000000000F03F0000000000000040", "{\"wkb\":\"AQEAACDmEAAAAAAAAAAA8D8AAAAAAAAAQA==\",\"srid\":4326,\"extensions\":null}")]
+    [InlineData("geometry", "0020000001000010E63FF00000000000004000000000000000", "{\"wkb\":\"ACAAAAEAABDmP/AAAAAAAABAAAAAAAAAAA==\",\"srid\":4326,\"extensions\":null}")]
+    [InlineData("geometry", "0101000000000000000000F03F0000000000000040", "{\"wkb\":\"AQEAAAAAAAAAAADwPwAAAAAAAABA\",\"srid\":null,\"extensions\":null}")]
+    [InlineData("gis.geography", "0101000020E6100000000000000000F03F0000000000000040", "{\"wkb\":\"AQEAACDmEAAAAAAAAAAA8D8AAAAAAAAAQA==\",\"srid\":4326}")]
+    [InlineData("geometry", "POINT(1 2)", "\"POINT(1 2)\"")]
+    [InlineData("geometry", "0101000020E610", "\"0101000020E610\"")]
+    [InlineData("vector(3)", "[1,2.5,-3e-05]", "[1.0,2.5,-3e-05]")]
+    [InlineData("public.halfvec", "[-0]", "[-0.0]")]
+    [InlineData("vector", "[1,]", "\"[1,]\"")]
+    [InlineData("vector", "[x]", "\"[x]\"")]
+    [InlineData("sparsevec(5)", "{1:1.5,3:-2}/5", "{\"dimensions\":5,\"vector\":[[1,1.5],[3,-2.0]]}")]
+    [InlineData("sparsevec", "{}/3", "{\"dimensions\":3,\"vector\":[]}")]
+    [InlineData("sparsevec", "{1:1.5,}/3", "\"{1:1.5,}/3\"")]
+    [InlineData("sparsevec", "{1}/3", "\"{1}/3\"")]
+    [InlineData("public.cube", "(1, 2)", "\"(1, 2)\"")]
+    public void Types_of_extensions_are_known_by_name(string type, string text, string json) =>
+        Assert.Equal(json, Write(Column(99999, -1) with { TypeName = type }, text));
+
+    [Fact]
+    public void Hstore_is_read_in_one_pass()
+    {
+        var text = string.Join(", ", Enumerable.Range(0, 200_000).Select(i => $"\"{i}\"=>\"\\\"{i}\""));
+        var json = Write(Column(99999, -1) with { TypeName = "hstore" }, text, new ValueOptions { Hstore = HstoreForm.Map });
+        Assert.Equal("\"199999", JsonDocument.Parse(json).RootElement.GetProperty("199999").GetString());
+    }
+
+    [Theory]
+    [InlineData("007", "\"007\"")]
+    [InlineData("-01.5", "\"-01.5\"")]
+    [InlineData("0.5", "0.5")]
+    [InlineData("0", "0.0")]
+    public void A_number_that_json_has_not_is_text(string text, string json) => Assert.Equal(json, Write(Column(701, -1), text));
+
     [Fact]
     public void The_placeholder_has_the_columns_form()
     {
@@ -123,6 +157,14 @@ public sealed class TypeTests
         Assert.Equal("\"gone\"", Write(Column(25, -1), Rows.Unchanged, values));
         Assert.Equal("[\"gone\"]", Write(Array(25), Rows.Unchanged, values));
         Assert.Equal("\"Z29uZQ==\"", Write(Column(17, -1), Rows.Unchanged, values));
+        Assert.Equal("\"gone\"", Write(Column(17, -1), Rows.Unchanged, values with { Binary = BinaryForm.Hex }));
+        Assert.Equal("[103,111,110,101]", Write(Array(20), Rows.Unchanged, values));
+        Assert.Equal("[103,111,110,101]", Write(Array(1082), Rows.Unchanged, values));
+        Assert.Equal("[\"gone\"]", Write(Array(1082), Rows.Unchanged, values with { Times = TimeForm.IsoString }));
+        Assert.Equal("[\"b68a35a7-17ad-35b3-af2a-ae46edb4545a\"]", Write(Array(2950), Rows.Unchanged));
+        var pairs = Column(99999, -1) with { TypeName = "hstore" };
+        Assert.Equal("{\"gone\":\"gone\"}", Write(pairs, Rows.Unchanged, values with { Hstore = HstoreForm.Map }));
+        Assert.Equal("{\"gone\":\"gone\"}", JsonSerializer.Deserialize<string>(Write(pairs, Rows.Unchanged, values)));
     }
 
     [Fact]

@@ -61,6 +61,9 @@ internal static class GeometryValue
         }
     }
 
+    /// <summary>Writes the origin.</summary>
+    public static void WriteZero(JsonBuffer buffer) => WritePoint(buffer, 0, 0);
+
     private static void WritePoint(JsonBuffer buffer, double x, double y)
     {
         buffer.Raw("{\"x\":"u8);

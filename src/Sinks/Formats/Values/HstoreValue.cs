@@ -11,11 +11,28 @@ internal static class HstoreValue
         var pairs = new JsonBuffer();
         if (!TryPairs(pairs, text))
             return false;
+        Write(buffer, column, pairs);
+        return true;
+    }
+
+    /// <summary>Writes a pair of twice the same text.</summary>
+    public static void WriteOne(JsonBuffer buffer, ColumnForm column, string text)
+    {
+        var pair = new JsonBuffer();
+        pair.Raw((byte)'{');
+        pair.String(text);
+        pair.Raw((byte)':');
+        pair.String(text);
+        pair.Raw((byte)'}');
+        Write(buffer, column, pair);
+    }
+
+    private static void Write(JsonBuffer buffer, ColumnForm column, JsonBuffer pairs)
+    {
         if (column.Options.Hstore == HstoreForm.Map)
             buffer.Raw(pairs.Written);
         else
             buffer.String(pairs.Written);
-        return true;
     }
 
     private static bool TryPairs(JsonBuffer pairs, ReadOnlySpan<byte> text)
@@ -50,32 +67,44 @@ internal static class HstoreValue
         return true;
     }
 
+    // The end of the text is looked for before room is taken: a text of many pairs is read once, not once a pair.
     private static bool TryQuoted(JsonBuffer pairs, ref ReadOnlySpan<byte> text)
     {
         if (text.IsEmpty || text[0] != (byte)'"')
             return false;
-        var plain = new byte[text.Length];
-        var length = 0;
-        for (var i = 1; i < text.Length; i++)
+        var end = 1;
+        var isEscaped = false;
+        while (true)
         {
-            var character = text[i];
-            if (character == (byte)'"')
-            {
-                text = text[(i + 1)..];
-                pairs.String(plain.AsSpan(0, length));
-                return true;
-            }
-
-            if (character == (byte)'\\')
-            {
-                if (++i == text.Length)
-                    return false;
-                character = text[i];
-            }
-
-            plain[length++] = character;
+            var next = text[end..].IndexOfAny((byte)'"', (byte)'\\');
+            if (next < 0)
+                return false;
+            end += next;
+            if (text[end] == (byte)'"')
+                break;
+            isEscaped = true;
+            end += 2;
+            if (end > text.Length)
+                return false;
         }
 
-        return false;
+        var quoted = text[1..end];
+        text = text[(end + 1)..];
+        pairs.String(isEscaped ? Unescaped(quoted) : quoted);
+        return true;
+    }
+
+    private static byte[] Unescaped(ReadOnlySpan<byte> quoted)
+    {
+        var plain = new byte[quoted.Length];
+        var length = 0;
+        for (var i = 0; i < quoted.Length; i++)
+        {
+            if (quoted[i] == (byte)'\\')
+                i++;
+            plain[length++] = quoted[i];
+        }
+
+        return plain[..length];
     }
 }

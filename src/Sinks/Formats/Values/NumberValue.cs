@@ -62,8 +62,8 @@ internal static class NumberValue
                 return true;
             case DecimalForm.Precise when isNumber && TryUnscaled(text, out var unscaled, out var scale):
                 // The modifier holds precision and scale; without one each value has a scale of its own.
-                if (column.Modifier >= 4)
-                    buffer.Base64(unscaled.ToByteArray(isBigEndian: true));
+                if (ScaleOf(column.Modifier) is { } fixedScale)
+                    buffer.Base64(Rescaled(unscaled, scale, fixedScale).ToByteArray(isBigEndian: true));
                 else
                     Variable(buffer, unscaled, scale);
                 return true;
@@ -107,6 +107,43 @@ internal static class NumberValue
         return true;
     }
 
+    /// <summary>Writes the zero of a decimal number or an amount by the options.</summary>
+    public static void WriteZero(JsonBuffer buffer, ColumnForm column)
+    {
+        var digits = column.Form == ValueForm.Money ? column.Options.MoneyDigits : ScaleOf(column.Modifier) ?? 0;
+        switch (column.Options.Decimals)
+        {
+            case DecimalForm.FloatingPoint:
+                buffer.Raw("0.0"u8);
+                break;
+            case DecimalForm.Precise when column.Form == ValueForm.Numeric && column.Modifier < 4:
+                buffer.Raw("{\"scale\":0,\"value\":\"AA==\"}"u8);
+                break;
+            case DecimalForm.Precise:
+                buffer.Raw("\"AA==\""u8);
+                break;
+            default:
+                buffer.Quoted(digits <= 0 ? "0" : "0." + new string('0', digits));
+                break;
+        }
+    }
+
+    /// <summary>The scale of a numeric column, from its type's modifier: eleven bits with a sign; null where it has none.</summary>
+    public static int? ScaleOf(int modifier) => modifier < 4 ? null : (((modifier - 4) & 0x7FF) ^ 0x400) - 0x400;
+
+    /// <summary>A number as PostgreSQL prints it in a column of this scale: rounded half away from zero; the text where it is none.</summary>
+    public static byte[] ToScale(string text, int scale)
+    {
+        var bytes = Encoding.UTF8.GetBytes(text);
+        if (!IsNumber(bytes) || bytes.AsSpan().ContainsAny((byte)'e', (byte)'E') || !TryUnscaled(bytes, out var unscaled, out var own))
+            return bytes;
+        unscaled = Rescaled(unscaled, own, scale);
+        if (scale < 0)
+            (unscaled, scale) = (unscaled * BigInteger.Pow(10, -scale), 0);
+        var digits = BigInteger.Abs(unscaled).ToString(CultureInfo.InvariantCulture).PadLeft(scale + 1, '0');
+        return Encoding.ASCII.GetBytes((unscaled.Sign < 0 ? "-" : "") + (scale == 0 ? digits : $"{digits[..^scale]}.{digits[^scale..]}"));
+    }
+
     private static void Amount(JsonBuffer buffer, ValueOptions options, BigInteger cents)
     {
         var digits = options.MoneyDigits;
@@ -128,6 +165,9 @@ internal static class NumberValue
         buffer.Raw(Encoding.ASCII.GetBytes(digits == 0 ? text : $"{text[..^digits]}.{text[^digits..]}"));
         buffer.Raw((byte)'"');
     }
+
+    private static BigInteger Rescaled(BigInteger unscaled, int from, int to) =>
+        from <= to ? unscaled * BigInteger.Pow(10, to - from) : Rounded(unscaled, BigInteger.Pow(10, from - to));
 
     // Half up, away from zero.
     private static BigInteger Rounded(BigInteger value, BigInteger by) =>
@@ -152,11 +192,11 @@ internal static class NumberValue
             point < 0 ? digits : digits.Remove(point, 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out unscaled);
     }
 
-    // As PostgreSQL prints numbers, a subset of JSON's: -?digits[.digits][e±digits].
+    // As PostgreSQL prints numbers, a subset of JSON's: -?digits[.digits][e±digits], without zeros at the beginning.
     private static bool IsNumber(ReadOnlySpan<byte> text)
     {
         var whole = !text.IsEmpty && text[0] == (byte)'-' ? text[1..] : text;
-        if (whole.ContainsAnyExcept(Decimal) || !TakeDigits(ref whole))
+        if (whole is [(byte)'0', >= (byte)'0' and <= (byte)'9', ..] || whole.ContainsAnyExcept(Decimal) || !TakeDigits(ref whole))
             return false;
         if (!whole.IsEmpty && whole[0] == (byte)'.')
         {
