@@ -101,12 +101,26 @@ public sealed class PostgresServer : IAsyncDisposable
         Directory.Delete(_data, recursive: true);
     }
 
-    /// <summary>A TCP port on loopback that nobody listens at now.</summary>
+    /// <summary>
+    /// A TCP port on loopback that nobody listens at now: below those that the system gives to outgoing connections, one of which could
+    /// take it before who asked for it does.
+    /// </summary>
     public static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            var port = Random.Shared.Next(10_000, 32_000);
+            try
+            {
+                using var listener = new TcpListener(IPAddress.Loopback, port);
+                listener.Start();
+                return port;
+            }
+            catch (SocketException taken) when (taken.SocketErrorCode == SocketError.AddressAlreadyInUse)
+            {
+                // Another one, then.
+            }
+        }
     }
 
     private static string FindPrograms()

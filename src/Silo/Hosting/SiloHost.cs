@@ -83,13 +83,24 @@ internal static class SiloHost
         silo.AddCdcPipeline();
     }
 
-    // Between this and the silo's own binding somebody else may take the port; the silo then says so and ends.
+    // Below the ports that systems give to outgoing connections: one of those might take it before the silo binds it.
     private static int PortOrFree(IPAddress address, int port)
     {
-        if (port != 0)
-            return port;
-        using var listener = new TcpListener(address, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (port == 0)
+        {
+            var tried = Random.Shared.Next(10_000, 32_000);
+            using var listener = new TcpListener(address, tried);
+            try
+            {
+                listener.Start();
+                port = tried;
+            }
+            catch (SocketException taken) when (taken.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AccessDenied)
+            {
+                // Somebody else's: another one is tried.
+            }
+        }
+
+        return port;
     }
 }

@@ -1,18 +1,3 @@
--- differs (unheld): public.item {"id":3}[2].before.x: null there, "9.0000" here
--- differs (unheld): public.item {"id":8}[3].before.x: null there, "9.0000" here
--- differs (unheld): public.item {"id":5}[2].before.x: null there, "9.0000" here
--- differs (unheld): public.item {"id":7}[2].before.x: null there, "9.0000" here
--- differs (unheld): public.item {"id":1}[9].before.x: null there, "9.0000" here
--- differs (unheld): public.item {"id":2}[3].before.x: null there, "9.0000" here
--- differs (unheld): public.item {"id":4}[2].before.x: null there, "9.0000" here
--- differs (unheld): public.item {"id":3}[2].before.given: "" there, "other" here
--- differs (unheld): public.item {"id":8}[3].before.given: "" there, "other" here
--- differs (unheld): public.item {"id":5}[2].before.given: "" there, "other" here
--- differs (unheld): public.item {"id":7}[2].before.given: "" there, "other" here
--- differs (unheld): public.item {"id":1}[9].before.given: "" there, "other" here
--- differs (unheld): public.item {"id":2}[3].before.given: "" there, "other" here
--- differs (unheld): public.item {"id":4}[2].before.given: "" there, "other" here
-
 CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN amount AS numeric(6,2)
 
 CREATE TABLE item (id int PRIMARY KEY, a int, b text, m mood, x amount)
