@@ -19,6 +19,7 @@ internal static class RelationShape
             ? []
             : Key(relation, primaryKey, known is null ? [] : Placed(known, relation), OldRowsAreKeyOnly(relation, catalog) ? [] : Placed(catalog.UniqueIndex, places));
         var certain = FirstPassed(catalog, places);
+        var kept = known is null ? new int[relation.Columns.Count] : KnownColumns.Of(relation, catalog, known);
         var columns = new ColumnSchema[relation.Columns.Count];
         for (var i = 0; i < columns.Length; i++)
         {
@@ -32,9 +33,9 @@ internal static class RelationShape
                 Element = catalog.Types[i].Element,
                 Nullable = attribute is not { NotNull: true } && !key.Contains(i),
                 Default = attribute?.Default,
-                Number = attribute is not null && attribute.Name == relation.Columns[i].Name && (attribute.IsSettled || attribute.Number < certain)
+                Number = kept[i] == 0 && attribute is not null && attribute.Name == relation.Columns[i].Name && (attribute.IsSettled || attribute.Number < certain)
                     ? attribute.Number
-                    : 0,
+                    : kept[i],
             };
         }
 

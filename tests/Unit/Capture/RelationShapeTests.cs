@@ -137,6 +137,36 @@ public sealed class RelationShapeTests
         ],
     };
 
+    // Of the log then and now, and of the catalog by now: columns in their order, "-" one that is dropped, "a>b" one renamed since.
+    [Theory]
+    [InlineData("a b c", "a b c", "a b c", "1 2 3")]
+    [InlineData("a b c", "a c", "a - c", "1 3")]
+    [InlineData("a b c", "a b c", "a - c", "1 0 3")]
+    [InlineData("a b c", "a c b", "a - c b", "1 3 0")]
+    [InlineData("a b c", "a b c", "a - - b c", "1 0 0")]
+    [InlineData("a b c", "a x c", "a x c", "1 2 3")]
+    [InlineData("a b c", "a b c", "a x c", "1 2 3")]
+    [InlineData("a b c", "a b c d", "a b c d", "1 2 3 4")]
+    [InlineData("a b", "b a", "a b", "0 0")]
+    [InlineData("a b c", "b c", "- b c", "2 3")]
+    public void A_column_keeps_its_number_as_long_as_it_can_be_told(string before, string now, string catalog, string numbers)
+    {
+        var attributes = catalog.Split(' ').Select((n, i) => new CatalogAttribute(i + 1, n, n == "-" ? 0u : 23u, false, null)).ToList();
+        var known = RelationShape.Of(Named(before), Facts([.. before.Split(' ').Select((n, i) => new CatalogAttribute(i + 1, n, 23, false, null))]));
+        var shape = RelationShape.Of(Named(now), Facts(attributes), null, known);
+        Assert.Equal(numbers, string.Join(' ', shape.Columns.Select(c => c.Number)));
+
+        static RelationMessage Named(string names) => new()
+        {
+            Oid = 1, Schema = "public", Name = "t", Identity = ReplicaIdentity.Full, Columns = [.. names.Split(' ').Select(n => new RelationColumn(true, n, 23, -1))],
+        };
+
+        static CatalogFacts Facts(List<CatalogAttribute> attributes) => new()
+        {
+            Attributes = attributes, PrimaryKey = [], UniqueIndex = [], Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 9)],
+        };
+    }
+
     private static RelationMessage Relation(ReplicaIdentity identity, params bool[] flags) => new()
     {
         Oid = 1, Schema = "public", Name = "t", Identity = identity,
