@@ -18,8 +18,7 @@ internal static class RelationShape
         var key = IdentifiesInPart(relation, catalog, places)
             ? []
             : Key(relation, primaryKey, known is null ? [] : Placed(known, relation), OldRowsAreKeyOnly(relation, catalog) ? [] : Placed(catalog.UniqueIndex, places));
-        var certain = FirstPassed(catalog, places);
-        var kept = known is null ? new int[relation.Columns.Count] : KnownColumns.Of(relation, catalog, known);
+        var numbers = ColumnNumbers.Of(relation, catalog, places, known);
         var columns = new ColumnSchema[relation.Columns.Count];
         for (var i = 0; i < columns.Length; i++)
         {
@@ -33,9 +32,7 @@ internal static class RelationShape
                 Element = catalog.Types[i].Element,
                 Nullable = attribute is not { NotNull: true } && !key.Contains(i),
                 Default = attribute?.Default,
-                Number = kept[i] == 0 && attribute is not null && attribute.Name == relation.Columns[i].Name && (attribute.IsSettled || attribute.Number < certain)
-                    ? attribute.Number
-                    : kept[i],
+                Number = numbers[i],
             };
         }
 
@@ -100,15 +97,6 @@ internal static class RelationShape
 
     private static int[] Identity(RelationMessage relation) =>
         [.. Enumerable.Range(0, relation.Columns.Count).Where(i => relation.Columns[i].InIdentity)];
-
-    // The first column of the catalog that the log does not have and may have had: left out by a column list, or dropped since, under
-    // any name. Which column one behind it is, is likely and no more. What is settled is as it was for the log: what was dropped
-    // is not there, and a name means one column.
-    private static int FirstPassed(CatalogFacts catalog, int[] places)
-    {
-        var passed = catalog.Attributes.Index().FirstOrDefault(a => !a.Item.IsSettled && !a.Item.IsGenerated && places[a.Index] < 0).Item;
-        return passed?.Number ?? int.MaxValue;
-    }
 
     private static int[] Placed(TableSchema last, RelationMessage relation)
     {
