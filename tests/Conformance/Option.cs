@@ -15,6 +15,7 @@ internal sealed record Option(string Key, string Setting, string Value, params I
     public static Option Times(string value) => new("times", "time.precision.mode", value, value switch
     {
         "connect" => [],
+        "structured" => [Allowances.NoEndOfDay],
         "microseconds" => [Allowances.BeyondMicroseconds, Allowances.RoundMicroseconds],
         "nanoseconds" => [Allowances.BeyondNanoseconds],
         "isostring" => [Allowances.InfiniteDate, Allowances.EndOfDay],

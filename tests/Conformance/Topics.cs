@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Confluent.Kafka;
 
@@ -89,7 +90,20 @@ internal static class Topics
     {
         var kept = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var header in headers.Where(h => h.Key is "__debezium.newkey" or "__debezium.oldkey"))
-            kept[header.Key] = JsonNode.Parse(Encoding.UTF8.GetString(header.GetValueBytes()))!.ToJsonString();
+            kept[header.Key] = Compact(Encoding.UTF8.GetString(header.GetValueBytes()));
         return kept;
+    }
+
+    // As it is where it is no JSON: theirs has NaN and infinities without quotes there.
+    private static string Compact(string text)
+    {
+        try
+        {
+            return JsonNode.Parse(text)!.ToJsonString();
+        }
+        catch (JsonException)
+        {
+            return text;
+        }
     }
 }

@@ -15,11 +15,18 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
         new("text", Text),
         new("nanoseconds", Option.Times("nanoseconds"), Option.Binary("base64")),
         new("microseconds", Option.Times("microseconds")),
+        new("structured", Option.Times("structured")),
         new("time-microseconds", Option.Times("adaptive_time_microseconds")),
         new("told")
         {
             Events = "{ skip: none, transactions: true }",
             OfEvents = new Dictionary<string, string> { ["skipped.operations"] = "none", ["provide.transaction.metadata"] = "true" },
+        },
+        new("told-interrupted")
+        {
+            Events = "{ skip: none, transactions: true }",
+            OfEvents = new Dictionary<string, string> { ["skipped.operations"] = "none", ["provide.transaction.metadata"] = "true" },
+            IsInterrupted = true,
         },
         new("told-in-part")
         {
@@ -38,6 +45,7 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
         new("unheld") { IsHeld = false },
         new("unheld-exact", Exact) { IsHeld = false },
         new("unheld-text", Text) { IsHeld = false },
+        new("unheld-structured", Option.Times("structured")) { IsHeld = false },
         new("by-partition") { ViaPartitionRoot = false },
         new("beating")
         {
@@ -55,11 +63,12 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
     public static readonly IReadOnlyList<(string Script, string Variant)> Runs =
     [
         .. Script.All.Select(s => (s, "default")),
-        .. All.Where(v => v.Options.Count > 0 && v.IsHeld).Select(v => ("types", v.Name)),
-        ("streams", "told"), ("streams", "told-in-part"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "told"), ("keyless", "told"),
+        .. All.Where(v => v.Options.Count > 0 && v.IsHeld).SelectMany(v => new[] { ("types", v.Name), ("arrays", v.Name) }),
+        ("streams", "told"), ("streams", "told-in-part"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "told"), ("keyless", "told"), ("truncated", "told"), ("streams", "told-interrupted"),
         ("operations", "interrupted"), ("keys", "interrupted"), ("schema-changes", "interrupted"), ("large-values", "interrupted"), ("partitions", "interrupted"),
         ("partitions", "by-partition"), ("inherited", "beating"),
         .. Unheld.Select(s => (s, "unheld")),
+        ("odd-types", "unheld-structured"),
         .. new[] { "unheld-exact", "unheld-text" }.SelectMany(v => new[] { ("odd-types", v), ("large-values", v) }),
     ];
 

@@ -15,6 +15,7 @@ internal static class ValueReading
     [
         ("adaptive", TimeForm.Adaptive), ("adaptive_time_microseconds", TimeForm.AdaptiveTimeMicroseconds), ("connect", TimeForm.Connect),
         ("microseconds", TimeForm.Microseconds), ("nanoseconds", TimeForm.Nanoseconds), ("isostring", TimeForm.IsoString),
+        ("structured", TimeForm.Structured),
     ];
 
     private static readonly (string Word, BinaryForm Form)[] Binaries =

@@ -66,6 +66,9 @@ public enum TimeForm : byte
 
     /// <summary>ISO 8601 text with a <c>Z</c>.</summary>
     IsoString,
+
+    /// <summary>JSON objects of years, months, days, hours and so on; intervals and what has a zone too.</summary>
+    Structured,
 }
 
 /// <summary>How bytes are written.</summary>

@@ -144,6 +144,7 @@ internal sealed class ColumnForm
         TimeForm.Microseconds => TimeUnit.Microseconds,
         TimeForm.Nanoseconds => TimeUnit.Nanoseconds,
         TimeForm.IsoString => TimeUnit.Text,
+        TimeForm.Structured => TimeUnit.Parts,
         TimeForm.AdaptiveTimeMicroseconds when form == ValueForm.Time => TimeUnit.Microseconds,
         _ => fraction <= 3 ? TimeUnit.Milliseconds : TimeUnit.Microseconds,
     };
@@ -163,4 +164,7 @@ internal enum TimeUnit : byte
 
     /// <summary>Not counted: ISO 8601.</summary>
     Text,
+
+    /// <summary>Not counted: objects of their parts.</summary>
+    Parts,
 }

@@ -29,12 +29,19 @@ internal readonly struct PostgresTime(long days, long micros)
     /// <summary>Reads a time of day with an offset, such as <c>12:34:56.789+02</c>; the result is in UTC, within one day.</summary>
     public static bool TryParseTimeWithOffset(ReadOnlySpan<byte> text, out long micros)
     {
-        if (!TryTime(ref text, out micros) || !TryOffset(ref text, out var offset) || !text.IsEmpty)
+        if (!TryParseTimeWithOffset(text, out micros, out var offset))
             return false;
         if (micros == MicrosPerDay && offset == 0)
             return true;
         micros = (((micros - offset) % MicrosPerDay) + MicrosPerDay) % MicrosPerDay;
         return true;
+    }
+
+    /// <summary>Reads the same; the result is the time as it stands and its offset, in microseconds east of UTC.</summary>
+    public static bool TryParseTimeWithOffset(ReadOnlySpan<byte> text, out long micros, out long offset)
+    {
+        offset = 0;
+        return TryTime(ref text, out micros) && TryOffset(ref text, out offset) && text.IsEmpty;
     }
 
     /// <summary>Reads a timestamp, with an offset such as <c>+02</c>, <c>-15:59</c> or <c>+05:53:28</c> where asked; the result is in UTC then.</summary>
@@ -127,17 +134,7 @@ internal readonly struct PostgresTime(long days, long micros)
     /// <summary>Writes the date alone, such as <c>2024-02-29</c>; years as ISO 8601 counts them, before the first with a minus.</summary>
     public void WriteIsoDate(JsonBuffer buffer)
     {
-        // Days to civil date: eras of 400 years that begin on March 1st.
-        var shifted = Days + 719_468;
-        var era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097;
-        var dayOfEra = shifted - (era * 146_097);
-        var yearOfEra = (dayOfEra - (dayOfEra / 1460) + (dayOfEra / 36_524) - (dayOfEra / 146_096)) / 365;
-        var dayOfYear = dayOfEra - ((365 * yearOfEra) + (yearOfEra / 4) - (yearOfEra / 100));
-        var fromMarch = ((5 * dayOfYear) + 2) / 153;
-        var day = dayOfYear - (((153 * fromMarch) + 2) / 5) + 1;
-        var month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9;
-        var year = yearOfEra + (era * 400) + (month <= 2 ? 1 : 0);
-
+        var (year, month, day) = CivilOf(Days);
         if (year < 0)
             buffer.Raw((byte)'-');
         else if (year > 9999)
@@ -149,6 +146,21 @@ internal readonly struct PostgresTime(long days, long micros)
         room[3] = (byte)'-';
         Two(room[4..], day);
         buffer.Advance(6);
+    }
+
+    /// <summary>Year, as ISO 8601 counts it, month and day of days since 1970-01-01.</summary>
+    public static (long Year, long Month, long Day) CivilOf(long days)
+    {
+        // Eras of 400 years that begin on March 1st.
+        var shifted = days + 719_468;
+        var era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097;
+        var dayOfEra = shifted - (era * 146_097);
+        var yearOfEra = (dayOfEra - (dayOfEra / 1460) + (dayOfEra / 36_524) - (dayOfEra / 146_096)) / 365;
+        var dayOfYear = dayOfEra - ((365 * yearOfEra) + (yearOfEra / 4) - (yearOfEra / 100));
+        var fromMarch = ((5 * dayOfYear) + 2) / 153;
+        var day = dayOfYear - (((153 * fromMarch) + 2) / 5) + 1;
+        var month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9;
+        return (yearOfEra + (era * 400) + (month <= 2 ? 1 : 0), month, day);
     }
 
     private static void Two(Span<byte> room, long value)

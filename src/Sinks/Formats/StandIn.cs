@@ -22,7 +22,7 @@ internal static class StandIn
             case ValueForm.Hstore:
                 HstoreValue.WriteOne(buffer, column, placeholder);
                 break;
-            case ValueForm.Array when column.Element!.TypeOid is Int4 or Int8 || (column.Element.TypeOid == Date && column.Options.Times is not (TimeForm.Connect or TimeForm.IsoString)):
+            case ValueForm.Array when column.Element!.TypeOid is Int4 or Int8 || (column.Element.TypeOid == Date && column.Options.Times is not (TimeForm.Connect or TimeForm.IsoString or TimeForm.Structured)):
                 WriteNumbers(buffer, Encoding.UTF8.GetBytes(placeholder));
                 break;
             case ValueForm.Array when column.Element!.TypeOid == Uuid:
@@ -52,11 +52,11 @@ internal static class StandIn
 
     /// <summary>
     /// Writes what stands in a key-only image for a column that is not of the key: its constant default, else the zero of its type where
-    /// it is NOT NULL, else null. Defaults of arrays and amounts are not looked at.
+    /// it is NOT NULL, else null. Defaults of arrays, amounts and what is written in parts are not looked at.
     /// </summary>
     public static void WriteFiller(JsonBuffer buffer, ColumnForm column)
     {
-        if (column.Default is { } value && column.Form is not (ValueForm.Array or ValueForm.Money))
+        if (column.Default is { } value && column.Form is not (ValueForm.Array or ValueForm.Money) && !StructuredValue.IsOf(column))
             ValueWriter.Write(buffer, column, value);
         else if (column.Nullable)
             buffer.Raw("null"u8);
@@ -71,6 +71,9 @@ internal static class StandIn
         {
             case ValueForm.Numeric or ValueForm.Money:
                 NumberValue.WriteZero(buffer, column);
+                break;
+            case var _ when StructuredValue.IsOf(column):
+                StructuredValue.WriteZero(buffer, column);
                 break;
             case ValueForm.Geometry:
                 GeometryValue.WriteZero(buffer);

@@ -20,6 +20,8 @@ internal static class ValueWriter
 
     private static bool TryWrite(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
+        if (StructuredValue.IsOf(column))
+            return TryWriteParts(buffer, column, text);
         switch (column.Form)
         {
             case ValueForm.PlainText when !text.ContainsAnyExcept(Plain):
@@ -75,4 +77,13 @@ internal static class ValueWriter
                 return false;
         }
     }
+
+    private static bool TryWriteParts(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text) => column.Form switch
+    {
+        ValueForm.Date => StructuredValue.TryWriteDate(buffer, text),
+        ValueForm.Time => StructuredValue.TryWriteTime(buffer, column, text),
+        ValueForm.Interval => IntervalValue.TryWrite(buffer, column, text),
+        ValueForm.TimeUtc => StructuredValue.TryWriteTimeWithOffset(buffer, column, text),
+        _ => StructuredValue.TryWriteTimestamp(buffer, column, text),
+    };
 }

@@ -76,7 +76,7 @@ public sealed class TypeTests
     [InlineData("nanos", 1114, 3, "1970-01-01 00:00:00.001", "1000000")]
     [InlineData("nanos", 1114, -1, "2262-04-12 00:00:00", "\"2262-04-12 00:00:00\"")]
     [InlineData("iso", 1114, -1, "0044-03-15 12:00:00 BC", "\"-0043-03-15T12:00:00Z\"")]
-    [InlineData("double", 790, -1, "$92,233,720,368,547,758.07", "92233720368547760.0")]
+    [InlineData("double", 790, -1, "$92,233,720,368,547,758.07", "9.223372036854776E16")]
     [InlineData("connect", 1083, 6, "00:00:00.001", "1")]
     [InlineData("micros", 1114, 0, "1970-01-01 00:00:01", "1000000")]
     [InlineData("hex", 17, -1, "\\xDEADBEEF", "\"deadbeef\"")]
@@ -123,7 +123,7 @@ public sealed class TypeTests
     [InlineData("gis.geography", "0101000020E6100000000000000000F03F0000000000000040", "{\"wkb\":\"AQEAACDmEAAAAAAAAAAA8D8AAAAAAAAAQA==\",\"srid\":4326}")]
     [InlineData("geometry", "POINT(1 2)", "\"POINT(1 2)\"")]
     [InlineData("geometry", "0101000020E610", "\"0101000020E610\"")]
-    [InlineData("vector(3)", "[1,2.5,-3e-05]", "[1.0,2.5,-3e-05]")]
+    [InlineData("vector(3)", "[1,2.5,-3e-05]", "[1.0,2.5,-3.0E-5]")]
     [InlineData("public.halfvec", "[-0]", "[-0.0]")]
     [InlineData("vector", "[1,]", "\"[1,]\"")]
     [InlineData("vector", "[x]", "\"[x]\"")]
@@ -134,6 +134,41 @@ public sealed class TypeTests
     [InlineData("public.cube", "(1, 2)", "\"(1, 2)\"")]
     public void Types_of_extensions_are_known_by_name(string type, string text, string json) =>
         Assert.Equal(json, Write(Column(99999, -1) with { TypeName = type }, text));
+
+    [Theory]
+    [InlineData("1", "1.0")]
+    [InlineData("-0", "-0.0")]
+    [InlineData("0.5", "0.5")]
+    [InlineData("0.001", "0.001")]
+    [InlineData("0.00123", "0.00123")]
+    [InlineData("0.00099", "9.9E-4")]
+    [InlineData("0.0001", "1.0E-4")]
+    [InlineData("1e-05", "1.0E-5")]
+    [InlineData("9999999", "9999999.0")]
+    [InlineData("-1234567.5", "-1234567.5")]
+    [InlineData("1200", "1200.0")]
+    [InlineData("10000000", "1.0E7")]
+    [InlineData("123456789", "1.23456789E8")]
+    [InlineData("123456789.25", "1.2345678925E8")]
+    [InlineData("1e+300", "1.0E300")]
+    [InlineData("1.7976931348623157e+308", "1.7976931348623157E308")]
+    [InlineData("0.010", "0.01")]
+    public void Floats_have_the_notation_of_debezium(string text, string json) => Assert.Equal(json, Write(Column(701, -1), text));
+
+    [Fact]
+    public void Any_float_comes_back_equal() =>
+        Gen.Double.Where(double.IsFinite).Sample(value => BitConverter.DoubleToInt64Bits(
+            JsonDocument.Parse(Write(Column(701, -1), value.ToString("R", System.Globalization.CultureInfo.InvariantCulture))).RootElement.GetDouble()) == BitConverter.DoubleToInt64Bits(value));
+
+    [Theory]
+    [InlineData(1082, "2024-02-29", "{\"year\":2024,\"month\":2,\"day\":29,\"specialValue\":null}")]
+    [InlineData(1082, "-infinity", "{\"year\":null,\"month\":null,\"day\":null,\"specialValue\":\"NEGATIVE_INFINITY\"}")]
+    [InlineData(1083, "24:00:00", "{\"hour\":24,\"minute\":0,\"second\":0,\"nanos\":0,\"precision\":6}")]
+    [InlineData(1266, "12:34:56.789-05:30", "{\"hour\":12,\"minute\":34,\"second\":56,\"nanos\":789000000,\"offsetSeconds\":-19800,\"precision\":6}")]
+    [InlineData(1186, "-1 mons +2 days -03:04:05.678", "{\"years\":0,\"months\":-1,\"days\":2,\"hours\":-3,\"minutes\":-4,\"seconds\":-5,\"nanos\":-678000000,\"precision\":6}")]
+    [InlineData(1114, "no time", "\"no time\"")]
+    public void Times_may_be_objects_of_their_parts(int oid, string text, string json) =>
+        Assert.Equal(json, Write(Column((uint)oid, -1), text, new ValueOptions { Times = TimeForm.Structured }));
 
     [Fact]
     public void Hstore_is_read_in_one_pass()

@@ -13,7 +13,9 @@ internal static class IntervalValue
     {
         if (text.SequenceEqual("infinity"u8) || text.SequenceEqual("-infinity"u8) || !TryParse(text, out var span))
             return false;
-        if (column.Options.Intervals == IntervalForm.Numeric)
+        if (column.Unit == TimeUnit.Parts)
+            span.WriteParts(buffer, column);
+        else if (column.Options.Intervals == IntervalForm.Numeric)
             buffer.Number(span.Micros);
         else
             span.WriteIso(buffer);
@@ -103,6 +105,25 @@ internal static class IntervalValue
                 var micros = ((((days + Hours) * 60) + Minutes) * 60 * 1e6) + SecondMicros;
                 return micros >= long.MaxValue ? long.MaxValue : micros <= long.MinValue ? long.MinValue : (long)micros;
             }
+        }
+
+        public readonly void WriteParts(JsonBuffer buffer, ColumnForm column)
+        {
+            buffer.Raw("{\"years\":"u8);
+            buffer.Number(Years);
+            buffer.Raw(",\"months\":"u8);
+            buffer.Number(Months);
+            buffer.Raw(",\"days\":"u8);
+            buffer.Number(Days);
+            buffer.Raw(",\"hours\":"u8);
+            buffer.Number(Hours);
+            buffer.Raw(",\"minutes\":"u8);
+            buffer.Number(Minutes);
+            buffer.Raw(",\"seconds\":"u8);
+            buffer.Number(SecondMicros / 1_000_000);
+            buffer.Raw(",\"nanos\":"u8);
+            buffer.Number(SecondMicros % 1_000_000 * 1000);
+            StructuredValue.WriteEnd(buffer, column);
         }
 
         public readonly void WriteIso(JsonBuffer buffer)

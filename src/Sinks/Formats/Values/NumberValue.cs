@@ -9,9 +9,11 @@ namespace CdcOrleans.Sinks.Formats.Values;
 /// <summary>Integers, floats, decimals and amounts.</summary>
 internal static class NumberValue
 {
+    // Of a float, with its letter and sign.
+    private const int LongestExponent = 6;
+
     private static readonly SearchValues<byte> Digits = SearchValues.Create("0123456789"u8);
     private static readonly SearchValues<byte> Decimal = SearchValues.Create("0123456789.+-eE"u8);
-    private static readonly SearchValues<byte> FloatMarks = SearchValues.Create(".eE"u8);
 
     /// <summary>Whether it is a whole number as PostgreSQL prints it.</summary>
     public static bool IsInteger(ReadOnlySpan<byte> text)
@@ -20,15 +22,78 @@ internal static class NumberValue
         return !digits.IsEmpty && !digits.ContainsAnyExcept(Digits) && (digits.Length == 1 || digits[0] != (byte)'0');
     }
 
-    /// <summary>Writes a float as it is printed; a float stays one for readers that tell 1 from 1.0. False where the text is no number.</summary>
+    /// <summary>
+    /// Writes a float with its digits as printed, in the notation that Debezium has: keys are compared byte by byte. False where the text
+    /// is no number.
+    /// </summary>
     public static bool TryWriteFloat(JsonBuffer buffer, ReadOnlySpan<byte> text)
     {
-        if (!IsNumber(text))
+        var mark = text.LastIndexOfAny((byte)'e', (byte)'E');
+        if (!IsNumber(text) || (mark >= 0 && text.Length - mark > LongestExponent))
             return false;
-        buffer.Raw(text);
-        if (!text.ContainsAny(FloatMarks))
-            buffer.Raw(".0"u8);
+        WriteFloat(buffer, text);
         return true;
+    }
+
+    // Plain from a thousandth to ten million, else with one digit before the point and an exponent; always with a point.
+    private static void WriteFloat(JsonBuffer buffer, ReadOnlySpan<byte> text)
+    {
+        if (text[0] == (byte)'-')
+        {
+            buffer.Raw((byte)'-');
+            text = text[1..];
+        }
+
+        var mark = text.IndexOfAny((byte)'e', (byte)'E');
+        var mantissa = mark < 0 ? text : text[..mark];
+        var point = mantissa.IndexOf((byte)'.');
+        var wholeDigits = point < 0 ? mantissa.Length : point;
+        if (mark < 0 && point is > 0 and <= 7 && mantissa[0] != (byte)'0')
+        {
+            buffer.Raw(mantissa);
+            return;
+        }
+
+        Span<byte> room = stackalloc byte[512];
+        if (mantissa.Length > room.Length)
+            room = new byte[mantissa.Length];
+        mantissa[..wholeDigits].CopyTo(room);
+        var digits = room[..wholeDigits];
+        if (point >= 0)
+        {
+            mantissa[(point + 1)..].CopyTo(room[wholeDigits..]);
+            digits = room[..(mantissa.Length - 1)];
+        }
+
+        // The value is 0.digits times ten to this power.
+        var power = wholeDigits + (mark < 0 ? 0 : int.Parse(text[(mark + 1)..], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture));
+        var first = digits.IndexOfAnyExcept((byte)'0');
+        if (first < 0)
+        {
+            buffer.Raw("0.0"u8);
+            return;
+        }
+
+        power -= first;
+        digits = digits[first..].TrimEnd((byte)'0');
+        if (power is <= -3 or > 7)
+        {
+            buffer.Raw(digits[..1]);
+            buffer.Raw((byte)'.');
+            buffer.Raw(digits.Length > 1 ? digits[1..] : "0"u8);
+            buffer.Raw((byte)'E');
+            buffer.Number(power - 1L);
+            return;
+        }
+
+        if (power <= 0)
+            buffer.Raw("0.00"u8[..(2 - power)]);
+        for (var place = 0; place < int.Max(digits.Length, power + 1); place++)
+        {
+            if (place == power && power > 0)
+                buffer.Raw((byte)'.');
+            buffer.Raw(place < digits.Length ? digits[place] : (byte)'0');
+        }
     }
 
     /// <summary>Writes a double: NaN and infinities as strings.</summary>
@@ -40,12 +105,9 @@ internal static class NumberValue
             return;
         }
 
-        var room = buffer.Room(32);
-        value.TryFormat(room, out var written, "R", CultureInfo.InvariantCulture);
-        var isFloat = room[..written].ContainsAny((byte)'.', (byte)'E');
-        buffer.Advance(written);
-        if (!isFloat)
-            buffer.Raw(".0"u8);
+        Span<byte> text = stackalloc byte[32];
+        value.TryFormat(text, out var written, "R", CultureInfo.InvariantCulture);
+        WriteFloat(buffer, text[..written]);
     }
 
     /// <summary>Writes a decimal number by the options; false where the text is none.</summary>

@@ -1,0 +1,18 @@
+-- differs: public.defaulted {"id":1}[0].after.n: 7 there, null here
+-- differs: public.defaulted {"id":1}[0].after.note: "x" there, null here
+-- differs: public.defaulted {"id":1}[1].after.n: 7 there, null here
+-- differs: public.defaulted {"id":2}[1].after.n: 7 there, null here
+-- differs: public.defaulted {"id":2}[2].after.n: 7 there, null here
+-- differs: public.scaled {"id":1}[0].after.c_round: "12300.00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000… there, "12300" here
+-- differs: public.scaled {"id":2}[0].after.c_round: "0.000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000… there, "0" here
+-- differs: public.scaled {"id":2}[0].after.c_varbit1: null there, "" here
+
+CREATE TABLE defaulted (id int PRIMARY KEY, n int DEFAULT 7, note text DEFAULT 'x')
+
+CREATE TABLE scaled (id int PRIMARY KEY, c_round numeric(5,-2), c_varbit1 varbit(1))
+
+-- run
+
+INSERT INTO defaulted VALUES (1, NULL, NULL), (2, DEFAULT, DEFAULT); UPDATE defaulted SET n = NULL WHERE id = 2; UPDATE defaulted SET note = 'y'; DELETE FROM defaulted
+
+INSERT INTO scaled VALUES (1, 12345, B'1'), (2, 0, B'')
