@@ -106,7 +106,20 @@ internal sealed class ScriptRun : IAsyncDisposable
             await _silo.DisposeAsync();
         if (_servers.Peer is { } peer)
             await peer.Remove(Theirs);
+        await DropSlots();
         Directory.Delete(_folder, recursive: true);
+    }
+
+    // What nobody reads any more must not hold the log for the runs that follow; who read it lets go a moment after it was told to end.
+    private async Task DropSlots()
+    {
+        var slots = $"pg_replication_slots WHERE database = '{_database}'";
+        for (var deadline = DateTime.UtcNow.AddSeconds(20); DateTime.UtcNow < deadline; await Task.Delay(100))
+        {
+            await PostgresServer.Execute(_servers.Postgres.Connection(), $"SELECT pg_drop_replication_slot(slot_name) FROM {slots} AND NOT active");
+            if (await PostgresServer.Scalar(_servers.Postgres.Connection(), $"SELECT count(*) FROM {slots}") == "0")
+                return;
+        }
     }
 
     private async Task StartOurs()

@@ -22,7 +22,7 @@ public sealed class Servers : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Postgres = await PostgresServer.Start(
-            "max_replication_slots=100", "max_wal_senders=100", "max_connections=400", "max_prepared_transactions=10");
+            "max_replication_slots=200", "max_wal_senders=200", "max_connections=400", "max_prepared_transactions=10");
         Kafka = await KafkaBroker.Start();
         if (Kafka.IsReal && TestServers.Find("connect") is { } script)
             _peer = await ConnectPeer.Start(script, Kafka.Bootstrap);
