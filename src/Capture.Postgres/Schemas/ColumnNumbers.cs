@@ -17,7 +17,7 @@ internal static class ColumnNumbers
     public static int[] Of(RelationMessage relation, CatalogFacts catalog, int[] places, TableSchema? known)
     {
         var numbers = known is null ? new int[relation.Columns.Count] : Kept(relation, catalog, known);
-        var certain = FirstPassed(catalog, places);
+        var certain = FirstPassed(catalog, places, known);
         foreach (var (attribute, place) in catalog.Attributes.Zip(places))
         {
             if (place >= 0 && numbers[place] == 0 && !attribute.IsDropped && attribute.Name == relation.Columns[place].Name
@@ -50,10 +50,13 @@ internal static class ColumnNumbers
 
     // The first column of the catalog that the log does not have and may have had: left out by a column list, or dropped since, under
     // any name. Which column one behind it is, is likely and no more. What is settled is as it was for the log: what was dropped
-    // is not there, and a name means one column.
-    private static int FirstPassed(CatalogFacts catalog, int[] places)
+    // is not there, and a name means one column. What the table lacked when it was announced before had been dropped by then.
+    private static int FirstPassed(CatalogFacts catalog, int[] places, TableSchema? known)
     {
-        var passed = catalog.Attributes.Index().FirstOrDefault(a => !a.Item.IsSettled && !a.Item.IsGenerated && places[a.Index] < 0).Item;
+        HashSet<int> before = [.. known is null ? [] : known.Columns.Select(c => c.Number)];
+        var newest = before.Count == 0 || before.Contains(0) ? 0 : before.Max();
+        var passed = catalog.Attributes.Index().FirstOrDefault(
+            a => !a.Item.IsSettled && !a.Item.IsGenerated && places[a.Index] < 0 && (a.Item.Number > newest || before.Contains(a.Item.Number))).Item;
         return passed?.Number ?? int.MaxValue;
     }
 

@@ -149,13 +149,15 @@ public sealed class RelationShapeTests
     [InlineData("a b c d", "a b c d", "a - - d", "1 2 3 4")]
     [InlineData("a b c d", "a c d", "a - - d", "1 0 4")]
     [InlineData("a b c", "a b c d", "a b c d", "1 2 3 4")]
+    [InlineData("a - c", "a c d", "a - c d", "1 3 4")]
+    [InlineData("a - c", "a c d e", "a - c x e", "1 3 4 5")]
+    [InlineData("a - c", "a c d", "a - c - d", "1 3 0")]
     [InlineData("a b", "b a", "a b", "0 0")]
     [InlineData("a b c", "b c", "- b c", "2 3")]
     public void A_column_keeps_its_number_as_long_as_it_can_be_told(string before, string now, string catalog, string numbers)
     {
-        var attributes = catalog.Split(' ').Select((n, i) => new CatalogAttribute(i + 1, n, n == "-" ? 0u : 23u, false, null)).ToList();
-        var known = RelationShape.Of(Named(before), Facts([.. before.Split(' ').Select((n, i) => new CatalogAttribute(i + 1, n, 23, false, null))]));
-        var shape = RelationShape.Of(Named(now), Facts(attributes), null, known);
+        var known = RelationShape.Of(Named(before.Replace("- ", "", StringComparison.Ordinal)), Facts(before, areSettled: true));
+        var shape = RelationShape.Of(Named(now), Facts(catalog, areSettled: false), null, known);
         Assert.Equal(numbers, string.Join(' ', shape.Columns.Select(c => c.Number)));
 
         static RelationMessage Named(string names) => new()
@@ -163,9 +165,10 @@ public sealed class RelationShapeTests
             Oid = 1, Schema = "public", Name = "t", Identity = ReplicaIdentity.Full, Columns = [.. names.Split(' ').Select(n => new RelationColumn(true, n, 23, -1))],
         };
 
-        static CatalogFacts Facts(List<CatalogAttribute> attributes) => new()
+        static CatalogFacts Facts(string names, bool areSettled) => new()
         {
-            Attributes = attributes, PrimaryKey = [], UniqueIndex = [], Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 9)],
+            Attributes = [.. names.Split(' ').Select((n, i) => new CatalogAttribute(i + 1, n, n == "-" ? 0u : 23u, false, null, IsSettled: areSettled))],
+            PrimaryKey = [], UniqueIndex = [], Types = [.. Enumerable.Repeat(new CatalogType(23, -1, "integer", null), 9)],
         };
     }
 
