@@ -15,6 +15,7 @@ internal sealed partial class PostgresWalStream
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(1.5);
 
+    private readonly SemaphoreSlim _oneReport = new(1);
     private readonly Task _feedback;
     private int _disposed;
 
@@ -63,10 +64,25 @@ internal sealed partial class PostgresWalStream
         // Before the server has sent anything there is nothing of this stream that could be reported.
         if (_connection.LastReceivedLsn == NpgsqlLogSequenceNumber.Invalid || _stop.IsCancellationRequested)
             return;
-        var position = _acknowledgement.Position;
-        if (_settings.Reporting is { } reporting)
-            await reporting(position, cancellation);
-        _connection.SetReplicationStatus(new NpgsqlLogSequenceNumber(position.Value));
+
+        // One at a time, so that neither the server nor who is told before it hears of a lower position after a higher one.
+        await _oneReport.WaitAsync(cancellation);
+        try
+        {
+            var position = _acknowledgement.Position;
+            if (_settings.Reporting is { } reporting)
+                await reporting(position, cancellation);
+            _connection.SetReplicationStatus(new NpgsqlLogSequenceNumber(position.Value));
+            await Send(cancellation);
+        }
+        finally
+        {
+            _oneReport.Release();
+        }
+    }
+
+    private async Task Send(CancellationToken cancellation)
+    {
         try
         {
             await _connection.SendStatusUpdate(cancellation);
@@ -85,6 +101,7 @@ internal sealed partial class PostgresWalStream
             return;
         await Close(_settings, _connection, _stop, _moving);
         await _feedback;
+        _oneReport.Dispose();
     }
 
     private static IEnumerable<KeyValuePair<string, string?>> Options(WalStreamSettings settings, LogicalReplicationConnection connection)
