@@ -17,14 +17,7 @@ internal static class ColumnNumbers
     public static int[] Of(RelationMessage relation, CatalogFacts catalog, int[] places, TableSchema? known)
     {
         var numbers = known is null ? new int[relation.Columns.Count] : Kept(relation, catalog, known);
-        var certain = FirstPassed(catalog, places, known);
-        foreach (var (attribute, place) in catalog.Attributes.Zip(places))
-        {
-            if (place >= 0 && numbers[place] == 0 && !attribute.IsDropped && attribute.Name == relation.Columns[place].Name
-                && (attribute.IsSettled || attribute.Number < certain))
-                numbers[place] = attribute.Number;
-        }
-
+        FromCatalog(numbers, relation, catalog, places, known);
         FillGaps(numbers);
         return numbers;
     }
@@ -48,16 +41,26 @@ internal static class ColumnNumbers
         return numbers;
     }
 
-    // The first column of the catalog that the log does not have and may have had: left out by a column list, or dropped since, under
-    // any name. Which column one behind it is, is likely and no more. What is settled is as it was for the log: what was dropped
-    // is not there, and a name means one column. What the table lacked when it was announced before had been dropped by then.
-    private static int FirstPassed(CatalogFacts catalog, int[] places, TableSchema? known)
+    // A column of the catalog that the log does not have, and may have had, makes doubtful which are those behind it: it was left out by
+    // a column list, or dropped since, under any name. So do not those that are settled, which are as they were for the log, nor those
+    // that the table lacked when it was announced before. Behind a column that is certain again, there is no doubt.
+    private static void FromCatalog(int[] numbers, RelationMessage relation, CatalogFacts catalog, int[] places, TableSchema? known)
     {
         HashSet<int> before = [.. known is null ? [] : known.Columns.Select(c => c.Number)];
         var newest = before.Count == 0 || before.Contains(0) ? 0 : before.Max();
-        var passed = catalog.Attributes.Index().FirstOrDefault(
-            a => !a.Item.IsSettled && !a.Item.IsGenerated && places[a.Index] < 0 && (a.Item.Number > newest || before.Contains(a.Item.Number))).Item;
-        return passed?.Number ?? int.MaxValue;
+        var isDoubtful = false;
+        foreach (var (attribute, place) in catalog.Attributes.Zip(places))
+        {
+            if (place < 0)
+            {
+                isDoubtful |= !attribute.IsSettled && !attribute.IsGenerated && (attribute.Number > newest || before.Contains(attribute.Number));
+                continue;
+            }
+
+            if (numbers[place] == 0 && !attribute.IsDropped && attribute.Name == relation.Columns[place].Name && (attribute.IsSettled || !isDoubtful))
+                numbers[place] = attribute.Number;
+            isDoubtful &= numbers[place] != attribute.Number;
+        }
     }
 
     // As many columns as there are numbers between their neighbours' have these, whatever they are called now or whether they still exist.
