@@ -45,14 +45,12 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         var record = next is null && known?.From != at
             ? await Now(relation, facts, selection.Entities, known, at, cancellation)
             : await Then(relation, facts, selection.Entities, known, at, cancellation);
-        logger.RelationAnnounced(source.Name, record.Table.FullName, record.Table.Version, record.Table.Columns.Length);
-        if (record.Table.InsertsOnly)
-            logger.InsertsOnly(source.Name, record.Table.FullName);
+        SayOnce($"{name} {record.Table.Version}", () => Tell(record.Table));
         if (RelationShape.IdentifiesInPart(relation, facts))
-            SayOnce(name, () => logger.IdentifiedInPart(source.Name, name));
+            SayOnce($"{name} in part", () => logger.IdentifiedInPart(source.Name, name));
         var keyOnly = RelationShape.OldRowsAreKeyOnly(relation, facts);
         if (keyOnly)
-            SayOnce(name, () => logger.PartitionsIdentifiedByKey(source.Name, name));
+            SayOnce($"{name} by key", () => logger.PartitionsIdentifiedByKey(source.Name, name));
         return new CapturedRelation(announcement, record.Table, selection.Events ?? source.Events)
         {
             OldRowsAreKeyOnly = keyOnly,
@@ -133,9 +131,17 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         return await schemas.Register(source.Name, RelationShape.Of(relation, facts, last, known?.Table), cancellation);
     }
 
-    private void SayOnce(string table, Action say)
+    // The log announces a table again whenever anything about it may have changed.
+    private void Tell(TableSchema table)
     {
-        if (_said.Add(table))
+        logger.RelationAnnounced(source.Name, table.FullName, table.Version, table.Columns.Length);
+        if (table.InsertsOnly)
+            logger.InsertsOnly(source.Name, table.FullName);
+    }
+
+    private void SayOnce(string what, Action say)
+    {
+        if (_said.Add(what))
             say();
     }
 }
