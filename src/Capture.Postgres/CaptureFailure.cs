@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using CdcOrleans.Capture.Postgres.Checks;
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Configuration;
 using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres;

@@ -1,6 +1,6 @@
 using System.Diagnostics.Metrics;
 using CdcOrleans.Capture.Postgres.Replication;
-using CdcOrleans.Grains.Interfaces;
+using CdcOrleans.Model;
 
 namespace CdcOrleans.Capture.Postgres;
 

@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Model.Capture;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -8,7 +8,7 @@ namespace CdcOrleans.Capture.Postgres;
 public static class CaptureServices
 {
     /// <summary>
-    /// Adds <see cref="ISourceCaptureFactory"/>. It needs an <see cref="Grains.Interfaces.Schemas.ISchemaStore"/> and logging.
+    /// Adds <see cref="ISourceCaptureFactory"/>. It needs an <see cref="Model.Schemas.ISchemaStore"/> and logging.
     /// </summary>
     public static IServiceCollection AddPostgresCapture(this IServiceCollection services)
     {

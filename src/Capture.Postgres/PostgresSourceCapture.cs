@@ -1,11 +1,11 @@
 using System.Collections.Concurrent;
 using CdcOrleans.Capture.Postgres.Checks;
 using CdcOrleans.Capture.Postgres.Schemas;
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 

@@ -1,6 +1,6 @@
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Capture.Postgres;

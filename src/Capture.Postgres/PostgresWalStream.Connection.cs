@@ -1,6 +1,6 @@
 using CdcOrleans.Capture.Postgres.Checks;
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
 using Npgsql.Replication;
 using Npgsql.Replication.Internal;
 using Npgsql.Replication.PgOutput;

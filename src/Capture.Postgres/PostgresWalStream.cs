@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using CdcOrleans.Capture.Postgres.Replication;
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
 using Npgsql.Replication;
 
 namespace CdcOrleans.Capture.Postgres;

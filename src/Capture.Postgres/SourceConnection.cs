@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres;
@@ -29,7 +29,7 @@ internal sealed class SourceConnection
         catch (Exception exception) when (exception is ArgumentException or FormatException)
         {
             // Neither the text nor the parser's message goes on: both may hold the password.
-            throw new Grains.Interfaces.Capture.CaptureException(
+            throw new Model.Capture.CaptureException(
                 $"sources.{source.Name}.postgres.connection is not a connection string. Write it as Host=…;Database=…;Username=….", transient: false);
         }
 

@@ -1,6 +1,6 @@
 using CdcOrleans.Capture.Postgres.Schemas;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 

@@ -2,7 +2,7 @@ using System.Collections;
 using CdcOrleans.Configuration.Pipeline;
 using CdcOrleans.Configuration.Reading;
 using CdcOrleans.Configuration.Yaml;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration;
 

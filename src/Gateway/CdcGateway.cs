@@ -5,7 +5,7 @@ using CdcOrleans.Gateway.Api;
 using CdcOrleans.Gateway.Cluster;
 using CdcOrleans.Gateway.Metrics;
 using CdcOrleans.Gateway.Security;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection.Extensions;

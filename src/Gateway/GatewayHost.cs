@@ -1,6 +1,6 @@
 using CdcOrleans.Gateway.Cluster;
 using CdcOrleans.Grains.Interfaces;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using Npgsql;
 using Orleans.Configuration;
 

@@ -1,6 +1,6 @@
 using CdcOrleans.Configuration;
 using CdcOrleans.Gateway.Security;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Gateway;
 

@@ -9,6 +9,6 @@ public static class MessageLimits
     /// <summary>Bytes of a message's body.</summary>
     public const int MostBytes = int.MaxValue - (64 << 20);
 
-    /// <summary>Bytes of a change (<see cref="Changes.RowChange.Size"/>), which may go in a message alone.</summary>
+    /// <summary>Bytes of a change (<see cref="Model.Changes.RowChange.Size"/>), which may go in a message alone.</summary>
     public const int MostOfChange = MostBytes - (64 << 20);
 }

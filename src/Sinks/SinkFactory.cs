@@ -1,5 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks.File;
 using CdcOrleans.Sinks.Kafka;
 using Microsoft.Extensions.Logging;

@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks.Formats;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Storage.Postgres;
 

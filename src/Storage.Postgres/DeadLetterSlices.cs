@@ -1,5 +1,5 @@
 using System.Globalization;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Storage.Postgres;
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Schemas;
 using Npgsql;
 using NpgsqlTypes;
 

@@ -1,5 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Storage;
 using Npgsql;
 
 namespace CdcOrleans.Storage.Postgres;

@@ -1,5 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Npgsql;

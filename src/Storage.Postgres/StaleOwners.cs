@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Storage.Postgres;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Storage.Postgres;
 

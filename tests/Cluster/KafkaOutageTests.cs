@@ -1,5 +1,5 @@
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Changes;
 using CdcOrleans.Testing;
 using Confluent.Kafka;
 using Xunit;

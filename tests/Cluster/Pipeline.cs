@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Changes;
 using CdcOrleans.Testing;
 
 namespace CdcOrleans.Cluster;

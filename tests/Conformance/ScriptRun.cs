@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Changes;
 using CdcOrleans.Testing;
 using Npgsql;
 

@@ -1,6 +1,6 @@
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Testing;
 

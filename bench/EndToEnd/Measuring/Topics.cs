@@ -1,6 +1,6 @@
+using CdcOrleans.Bench.EndToEnd.Servers;
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
-using CdcOrleans.Bench.EndToEnd.Servers;
 
 namespace CdcOrleans.Bench.EndToEnd.Measuring;
 

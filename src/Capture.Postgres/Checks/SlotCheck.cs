@@ -1,5 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
 

@@ -1,5 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
 using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres.Checks;

@@ -1,10 +1,10 @@
 using System.Buffers;
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 
-/// <summary>Canonical key text (<see cref="Grains.Interfaces.Entities.EntityKeyText"/>) straight from the bytes of a tuple.</summary>
+/// <summary>Canonical key text (<see cref="Model.Entities.EntityKeyText"/>) straight from the bytes of a tuple.</summary>
 internal static class KeyText
 {
     /// <summary>The key text of located columns.</summary>

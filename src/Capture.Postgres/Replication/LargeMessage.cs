@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 

@@ -1,6 +1,6 @@
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 

@@ -1,6 +1,6 @@
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 

@@ -1,5 +1,5 @@
 using CdcOrleans.Capture.Postgres.Replication;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Capture.Postgres.Schemas;
 

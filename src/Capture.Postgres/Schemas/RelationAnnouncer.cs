@@ -1,8 +1,8 @@
 using CdcOrleans.Capture.Postgres.Checks;
 using CdcOrleans.Capture.Postgres.Replication;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Capture.Postgres.Schemas;

@@ -1,6 +1,6 @@
 using CdcOrleans.Capture.Postgres.Replication;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
 using Npgsql;
 using NpgsqlTypes;
 

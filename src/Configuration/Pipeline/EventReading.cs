@@ -1,5 +1,5 @@
 using CdcOrleans.Configuration.Reading;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration.Pipeline;
 

@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using CdcOrleans.Configuration.Reading;
 using CdcOrleans.Configuration.Yaml;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration.Pipeline;
 

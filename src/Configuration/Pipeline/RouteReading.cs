@@ -1,6 +1,6 @@
 using System.Globalization;
 using CdcOrleans.Configuration.Reading;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration.Pipeline;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
 using CdcOrleans.Configuration.Reading;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Configuration.Pipeline;
 

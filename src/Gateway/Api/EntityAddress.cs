@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Entities;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace CdcOrleans.Gateway.Api;

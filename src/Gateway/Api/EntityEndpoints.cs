@@ -1,7 +1,7 @@
 using System.Text.Json;
 using CdcOrleans.Gateway.Cluster;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CdcOrleans.Gateway.Api;

@@ -1,5 +1,5 @@
 using CdcOrleans.Gateway.Cluster;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.WebUtilities;
 

@@ -1,5 +1,6 @@
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Model.Entities;
 
 namespace CdcOrleans.Gateway.Cluster;
 

@@ -1,5 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Gateway.Cluster;
 

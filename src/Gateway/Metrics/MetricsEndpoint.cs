@@ -1,5 +1,5 @@
 using System.Diagnostics.Metrics;
-using CdcOrleans.Grains.Interfaces;
+using CdcOrleans.Model;
 using Microsoft.OpenApi;
 using OpenTelemetry.Metrics;
 

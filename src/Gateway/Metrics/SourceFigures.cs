@@ -1,8 +1,8 @@
 using System.Diagnostics.Metrics;
 using CdcOrleans.Gateway.Cluster;
-using CdcOrleans.Grains.Interfaces;
-using CdcOrleans.Grains.Interfaces.Sinks;
 using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Model;
+using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Gateway.Metrics;
 

@@ -1,4 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
 
 namespace CdcOrleans.Grains.Interfaces.Entities;
 

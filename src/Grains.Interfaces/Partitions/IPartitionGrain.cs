@@ -1,6 +1,7 @@
-using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Grains.Interfaces.Partitions;
 

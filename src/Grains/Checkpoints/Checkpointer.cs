@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
-using CdcOrleans.Grains.Interfaces;
-using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Sources;
-using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Model;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Checkpoints;

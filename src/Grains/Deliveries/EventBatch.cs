@@ -1,8 +1,8 @@
 using System.Collections;
 using System.Globalization;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Sinks;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Sinks;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Deliveries;
 

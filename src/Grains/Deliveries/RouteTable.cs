@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Grains.Deliveries;
 

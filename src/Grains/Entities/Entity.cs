@@ -1,7 +1,7 @@
 using CdcOrleans.Grains.Deliveries;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
 
 namespace CdcOrleans.Grains.Entities;
 

@@ -1,5 +1,5 @@
 using CdcOrleans.Grains.Deliveries;
-using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Entities;
 
 namespace CdcOrleans.Grains.Entities;
 

@@ -3,6 +3,7 @@ using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Partitions;
 using CdcOrleans.Grains.Placement;
+using CdcOrleans.Model.Entities;
 
 namespace CdcOrleans.Grains.Entities;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
-using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Entities;
 
 namespace CdcOrleans.Grains.Entities;
 

@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using CdcOrleans.Grains.Deliveries;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Grains.Entities;
 

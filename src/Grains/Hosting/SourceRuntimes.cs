@@ -3,13 +3,13 @@ using System.Diagnostics.CodeAnalysis;
 using CdcOrleans.Grains.Checkpoints;
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Entities;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Sinks;
 using CdcOrleans.Grains.Interfaces.Sources;
-using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Sinks;
+using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Hosting;

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Sources;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Hosting;

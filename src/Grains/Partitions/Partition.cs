@@ -2,11 +2,11 @@ using System.Collections.Concurrent;
 using CdcOrleans.Grains.Checkpoints;
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Entities;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Sinks;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Sinks;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Partitions;
 

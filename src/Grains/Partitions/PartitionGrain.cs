@@ -1,11 +1,12 @@
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Hosting;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
-using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Placement;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
 

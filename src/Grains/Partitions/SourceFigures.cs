@@ -1,8 +1,8 @@
 using System.Diagnostics.Metrics;
 using CdcOrleans.Grains.Entities;
-using CdcOrleans.Grains.Interfaces;
-using CdcOrleans.Grains.Interfaces.Sinks;
 using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Model;
+using CdcOrleans.Model.Sinks;
 using HdrHistogram;
 
 namespace CdcOrleans.Grains.Partitions;

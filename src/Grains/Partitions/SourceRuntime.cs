@@ -1,9 +1,9 @@
 using CdcOrleans.Grains.Checkpoints;
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Entities;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Sinks;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Sinks;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Partitions;
 

@@ -1,6 +1,6 @@
 using System.Threading.Channels;
 using CdcOrleans.Grains.Entities;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 using Polly;
 using Polly.Retry;

@@ -1,6 +1,6 @@
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Entities;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Grains.Partitions;
 

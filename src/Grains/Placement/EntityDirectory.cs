@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using CdcOrleans.Grains.Hosting;
-using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Entities;
 using Orleans.Configuration;
 using Orleans.GrainDirectory;
 using Orleans.Metadata;

@@ -1,6 +1,6 @@
 using CdcOrleans.Grains.Hosting;
-using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Model.Entities;
 using Orleans.Metadata;
 using Orleans.Placement;
 using Orleans.Runtime.Placement;

@@ -1,6 +1,6 @@
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Sources;

@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Sources;

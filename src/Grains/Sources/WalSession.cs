@@ -1,14 +1,14 @@
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Interfaces;
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
-using CdcOrleans.Grains.Interfaces.Schemas;
 using CdcOrleans.Grains.Interfaces.Sources;
-using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Sources;

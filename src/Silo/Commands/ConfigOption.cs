@@ -1,6 +1,6 @@
 using System.CommandLine;
 using CdcOrleans.Configuration;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Silo.Commands;
 

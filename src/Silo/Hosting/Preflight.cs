@@ -1,6 +1,6 @@
 using CdcOrleans.Capture.Postgres;
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Storage.Postgres;
 
 namespace CdcOrleans.Silo.Hosting;

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using CdcOrleans.Capture.Postgres;
 using CdcOrleans.Gateway;
 using CdcOrleans.Grains.Hosting;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Sinks;
 using CdcOrleans.Storage.Postgres;
 using Orleans.Configuration;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Unicode;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks.Formats;
 
 namespace CdcOrleans.Sinks.File;

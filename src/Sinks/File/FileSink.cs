@@ -1,6 +1,6 @@
 using System.Threading.Channels;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks.Formats;
 using Microsoft.Extensions.Logging;
 

@@ -1,6 +1,6 @@
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
 using CdcOrleans.Sinks.Formats.Values;
 
 namespace CdcOrleans.Sinks.Formats;

@@ -1,5 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Sinks.Formats;
 

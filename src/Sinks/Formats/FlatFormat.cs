@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Sinks.Formats;
 

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Sinks.Formats.Values;
 
 namespace CdcOrleans.Sinks.Formats;

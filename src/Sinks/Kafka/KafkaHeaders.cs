@@ -1,5 +1,5 @@
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Sinks;
 using Confluent.Kafka;
 
 namespace CdcOrleans.Sinks.Kafka;

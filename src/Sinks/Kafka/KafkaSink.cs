@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Sinks;
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
 using Microsoft.Extensions.Logging;

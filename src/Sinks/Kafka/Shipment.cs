@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Sinks;
 using Confluent.Kafka;
 using ErrorCode = Confluent.Kafka.ErrorCode;
 

@@ -1,9 +1,9 @@
 using System.Text;
 using CdcOrleans.Capture.Postgres;
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
 using CdcOrleans.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;

@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Integration.Capture;
 

@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Capture;
+using CdcOrleans.Model.Capture;
 using CdcOrleans.Testing;
 using Xunit;
 

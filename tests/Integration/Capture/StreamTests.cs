@@ -1,5 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
 using Npgsql;
 using Xunit;
 using static CdcOrleans.Integration.Capture.CaptureUnderTest;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Entities;
 using Xunit;
 
 namespace CdcOrleans.Integration.Gateway;

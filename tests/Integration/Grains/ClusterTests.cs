@@ -1,8 +1,8 @@
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Integration.Capture;
 using CdcOrleans.Integration.Storage;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Testing;
 using Xunit;
 

@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
 using CdcOrleans.Capture.Postgres;
 using CdcOrleans.Grains.Hosting;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Sinks;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Integration.Storage;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks;
 using CdcOrleans.Storage.Postgres;
 using CdcOrleans.Testing;

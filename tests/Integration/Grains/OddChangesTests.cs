@@ -1,10 +1,10 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Integration.Capture;
 using CdcOrleans.Integration.Storage;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Testing;
 using Xunit;
 

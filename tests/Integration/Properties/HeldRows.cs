@@ -1,6 +1,6 @@
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Schemas;
 using Npgsql;
 
 namespace CdcOrleans.Integration.Properties;

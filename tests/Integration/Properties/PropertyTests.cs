@@ -1,10 +1,10 @@
 using System.Globalization;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Integration.Capture;
 using CdcOrleans.Integration.Grains;
 using CdcOrleans.Integration.Storage;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Testing;
 using Npgsql;
 using Xunit;

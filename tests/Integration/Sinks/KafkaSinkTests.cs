@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks.Kafka;
 using CdcOrleans.Testing;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,6 +1,6 @@
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Storage;
 using CdcOrleans.Testing;
 using Npgsql;
 using Xunit;

@@ -1,6 +1,6 @@
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Integration.Storage;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Storage;
 using CdcOrleans.Storage.Postgres;
 using CdcOrleans.Testing;
 using Microsoft.Extensions.DependencyInjection;

@@ -1,7 +1,7 @@
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Storage;
 using Npgsql;
 using Xunit;
 

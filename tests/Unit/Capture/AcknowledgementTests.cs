@@ -1,5 +1,5 @@
 using CdcOrleans.Capture.Postgres.Replication;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Changes;
 using CsCheck;
 using Xunit;
 

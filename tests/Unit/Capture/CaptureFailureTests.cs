@@ -1,5 +1,5 @@
 using CdcOrleans.Capture.Postgres;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using Npgsql;
 using Xunit;
 

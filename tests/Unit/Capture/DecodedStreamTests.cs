@@ -1,7 +1,7 @@
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
 using Xunit;
 using static CdcOrleans.Unit.Capture.DecoderUnderTest;
 

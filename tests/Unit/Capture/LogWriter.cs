@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Unit.Capture;
 

@@ -1,6 +1,6 @@
 using CdcOrleans.Capture.Postgres.Replication;
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
 using CsCheck;
 using Xunit;
 using static CdcOrleans.Unit.Capture.DecoderUnderTest;

@@ -1,5 +1,5 @@
 using CdcOrleans.Configuration;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using Xunit;
 
 namespace CdcOrleans.Unit.Configuration;

@@ -1,5 +1,5 @@
 using CdcOrleans.Configuration.Pipeline;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using CsCheck;
 using Xunit;
 

@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Entities;
 using CsCheck;
 using Xunit;
 

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using CsCheck;
 using Xunit;
 

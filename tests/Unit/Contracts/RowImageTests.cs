@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using CdcOrleans.Grains.Interfaces.Changes;
+using CdcOrleans.Model.Changes;
 using CsCheck;
 using Xunit;
 

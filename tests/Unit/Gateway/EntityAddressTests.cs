@@ -1,5 +1,5 @@
 using CdcOrleans.Gateway.Api;
-using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Entities;
 using CsCheck;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using CdcOrleans.Gateway;
 using CdcOrleans.Gateway.Security;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 

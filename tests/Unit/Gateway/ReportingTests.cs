@@ -1,8 +1,8 @@
 using CdcOrleans.Gateway.Api;
 using CdcOrleans.Gateway.Cluster;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Sinks;
 using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Sinks;
 using Xunit;
 
 namespace CdcOrleans.Unit.Gateway;

@@ -1,5 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Sources;
+using CdcOrleans.Model.Changes;
 using CsCheck;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using CdcOrleans.Grains.Checkpoints;
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
 using Xunit;
 
 namespace CdcOrleans.Unit.Grains;

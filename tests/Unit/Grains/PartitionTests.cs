@@ -3,13 +3,13 @@ using System.Globalization;
 using CdcOrleans.Grains.Checkpoints;
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Entities;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Sinks;
 using CdcOrleans.Grains.Interfaces.Sources;
-using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Sinks;
+using CdcOrleans.Model.Storage;
 using CsCheck;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
@@ -567,6 +567,6 @@ public sealed class PartitionTests
 
     private sealed class Rows : IRowFormatter
     {
-        public string ToJson(CdcOrleans.Grains.Interfaces.Schemas.TableSchema table, RowImage row, ValueOptions values) => "{}";
+        public string ToJson(CdcOrleans.Model.Schemas.TableSchema table, RowImage row, ValueOptions values) => "{}";
     }
 }

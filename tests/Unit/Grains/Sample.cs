@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Unit.Grains;
 

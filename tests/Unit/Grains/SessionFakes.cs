@@ -1,11 +1,12 @@
 using System.Reflection;
 using System.Threading.Channels;
-using CdcOrleans.Grains.Interfaces.Capture;
-using CdcOrleans.Grains.Interfaces.Changes;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
-using CdcOrleans.Grains.Interfaces.Storage;
 using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Unit.Grains;
 

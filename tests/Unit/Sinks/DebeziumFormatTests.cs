@@ -1,8 +1,8 @@
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks.Formats;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks.File;
 using CdcOrleans.Testing;
 using Microsoft.Extensions.Logging.Abstractions;

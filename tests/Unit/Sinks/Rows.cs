@@ -1,10 +1,10 @@
 using System.Buffers.Binary;
 using System.Text;
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Sinks;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Unit.Sinks;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
-using CdcOrleans.Grains.Interfaces.Configuration;
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Schemas;
 using CdcOrleans.Sinks.Formats;
 using CsCheck;
 using Xunit;

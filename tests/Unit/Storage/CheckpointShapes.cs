@@ -1,7 +1,7 @@
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Schemas;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Unit.Storage;
 

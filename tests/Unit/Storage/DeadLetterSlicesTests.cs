@@ -1,5 +1,5 @@
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
 using CdcOrleans.Storage.Postgres;
 using Xunit;
 using static CdcOrleans.Unit.Storage.CheckpointShapes;

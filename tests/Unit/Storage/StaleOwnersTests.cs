@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Storage;
 using CdcOrleans.Storage.Postgres;
 using Xunit;
 using static CdcOrleans.Unit.Storage.CheckpointShapes;

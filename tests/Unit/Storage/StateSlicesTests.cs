@@ -1,6 +1,6 @@
-using CdcOrleans.Grains.Interfaces.Changes;
-using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Storage;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
 using CdcOrleans.Storage.Postgres;
 using CsCheck;
 using Xunit;

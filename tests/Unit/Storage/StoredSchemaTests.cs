@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Schemas;
+using CdcOrleans.Model.Schemas;
 using CdcOrleans.Storage.Postgres;
 using CsCheck;
 using Xunit;

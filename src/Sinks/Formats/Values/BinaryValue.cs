@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Sinks.Formats.Values;
 

@@ -1,5 +1,5 @@
 using System.Buffers.Text;
-using CdcOrleans.Grains.Interfaces.Configuration;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Sinks.Formats.Values;
 

@@ -1,0 +1,17 @@
+using CdcOrleans.Model.Changes;
+
+namespace CdcOrleans.Grains.Interfaces.Partitions;
+
+/// <summary>Changes of one partition, in commit order, as the WAL reader sends them.</summary>
+[GenerateSerializer, Immutable, Alias("cdc.ChangeBatch")]
+public sealed class ChangeBatch
+{
+    /// <summary>Epoch of the reader that sends it.</summary>
+    [Id(0)] public required long Epoch { get; init; }
+
+    /// <summary>Place in what the reader sent to this partition since it opened it, from 1 without gaps.</summary>
+    [Id(1)] public required long Sequence { get; init; }
+
+    /// <summary>The changes; at least one.</summary>
+    [Id(2)] public required RowChange[] Changes { get; init; }
+}

@@ -1,0 +1,46 @@
+using System.Buffers;
+using System.IO.Hashing;
+using System.Text;
+using CdcOrleans.Model.Schemas;
+
+namespace CdcOrleans.Model.Sinks;
+
+/// <summary>Names of topics.</summary>
+public static class TopicName
+{
+    /// <summary>Kafka's limit.</summary>
+    private const int MaxLength = 249;
+
+    private static readonly SearchValues<char> Letters = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+    /// <summary>
+    /// <c>source.schema.table</c> made a valid Kafka topic as Debezium does it: every character outside <c>[a-zA-Z0-9._-]</c> becomes
+    /// <c>_</c>. A name longer than 249 characters is cut and ends in a hash of the whole, so that long names stay apart.
+    /// </summary>
+    public static string For(string source, string schema, string table) => Valid($"{source}.{schema}.{table}");
+
+    /// <summary>
+    /// The topic of what a source tells besides its tables: <c>source.message</c>, <c>source.transaction</c>, and, as Debezium's users
+    /// know it, <c>__debezium-heartbeat.source</c>.
+    /// </summary>
+    public static string ForStream(string source, TableSchema stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return Valid(stream.TableId == SourceStreams.Heartbeats.TableId
+            ? $"__debezium-heartbeat.{source}"
+            : $"{source}.{stream.Name}");
+    }
+
+    private static string Valid(string name)
+    {
+        if (name.Length <= MaxLength && !name.AsSpan().ContainsAnyExcept(Letters))
+            return name;
+        var hash = XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(name));
+        var valid = string.Create(name.Length, name, static (span, from) =>
+        {
+            for (var i = 0; i < span.Length; i++)
+                span[i] = Letters.Contains(from[i]) ? from[i] : '_';
+        });
+        return valid.Length <= MaxLength ? valid : $"{valid.AsSpan(0, MaxLength - 17)}_{hash:x16}";
+    }
+}
