@@ -180,12 +180,14 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
     {
         pattern = item;
         string? entities = null;
+        string? activation = null;
         ValueOptions? values = null;
         EventOptions? events = null;
         if (item.IsMapping)
         {
-            var section = item.AsSection("table", "entities", "values", "events")!;
+            var section = item.AsSection("table", "entities", "activation", "values", "events")!;
             entities = section.Find("entities")?.AsWord("row", "version", "off");
+            activation = section.Find("activation")?.AsWord("when_needed", "always");
             values = ValueReading.Read(section.Find("values"), defaults);
             events = EventReading.OfTable(section.Find("events"), defaultEvents);
             if (section.Require("table", "write for example 'table: public.audit'") is not { } named)
@@ -208,6 +210,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
             Pattern = text,
             Values = values,
             Events = events,
+            Activation = activation == "always" ? EntityActivation.Always : EntityActivation.WhenNeeded,
             Entities = entities switch { "version" => EntityMode.Version, "off" => EntityMode.Off, _ => EntityMode.Row },
         };
     }

@@ -60,7 +60,7 @@ internal static class EntityEndpoints
 
         return await cluster.Entity(id, cancellation) is { } view
             ? TypedResults.Ok(new Entity(
-                id.Source, table, id.Key.Key, view.Version.ToString(), view.Deleted, view.SchemaVersion, view.Waiting,
+                id.Source, table, id.Key.Key, view.Version.ToString(), view.Deleted, view.SchemaVersion, view.Waiting, view.Awake,
                 view.Row is null ? null : JsonElement.Parse(view.Row)))
             : Problem.UnknownEntity(id.Source, table);
     }

@@ -190,11 +190,26 @@ public sealed record SiloDetail
     /// <summary>Changes that made no event because their operation is skipped.</summary>
     public required long Skipped { get; init; }
 
-    /// <summary>Entities held in memory now.</summary>
-    public required long LiveEntities { get; init; }
+    /// <summary>Entities that are awake now: those that have an activation.</summary>
+    public required long AwakeEntities { get; init; }
 
-    /// <summary>Bytes they hold.</summary>
-    public required long LiveEntityBytes { get; init; }
+    /// <summary>Times that an entity woke.</summary>
+    public required long EntitiesWoken { get; init; }
+
+    /// <summary>Times that an entity was put to sleep.</summary>
+    public required long EntitiesPutToSleep { get; init; }
+
+    /// <summary>Changes of sleeping entities that were applied in passing, without waking them.</summary>
+    public required long AppliedInPassing { get; init; }
+
+    /// <summary>Changes that an entity could not apply, and gave up on after a second try. They are dead letters.</summary>
+    public required long EntityFaults { get; init; }
+
+    /// <summary>Entity and error of the last of them; null when there was none.</summary>
+    public string? LastEntityFault { get; init; }
+
+    /// <summary>Bytes that awake entities, and states written lately, keep in memory; of all sources on the silo together.</summary>
+    public required long EntityBytes { get; init; }
 
     /// <summary>States read from the store at first touch.</summary>
     public required long StateReads { get; init; }
@@ -222,10 +237,11 @@ public sealed record SiloDetail
 /// <param name="Version">The last applied version: commit LSN and ordinal.</param>
 /// <param name="Deleted">Whether the row no longer exists.</param>
 /// <param name="SchemaVersion">Number of the table schema that the row follows.</param>
-/// <param name="Waiting">Changes waiting for a delivery in flight.</param>
+/// <param name="Waiting">Changes that are on their way to sinks, or wait for those.</param>
+/// <param name="Awake">Whether the entity was awake when it was asked. A question wakes it.</param>
 /// <param name="Row">The row, values as in events; null when deleted or when the table holds versions only.</param>
 public sealed record Entity(
-    string Source, string Table, string Key, string Version, bool Deleted, int SchemaVersion, int Waiting, JsonElement? Row);
+    string Source, string Table, string Key, string Version, bool Deleted, int SchemaVersion, int Waiting, bool Awake, JsonElement? Row);
 
 /// <summary>That the process answers.</summary>
 /// <param name="Status">Always live.</param>

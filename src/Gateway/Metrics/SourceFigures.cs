@@ -34,8 +34,12 @@ internal sealed class SourceFigures
         Counter("cdc.source.transactions", "{transaction}", "Transactions read since the reader started.", s => s.Transactions);
         Counter("cdc.source.heartbeats", "{heartbeat}", "Heartbeats seen in the log since the reader started.", s => s.Heartbeats);
 
-        SiloGauge("cdc.entities.live", "{entity}", "Entities held in memory.", f => f.LiveEntities);
-        SiloGauge("cdc.entities.live.bytes", "By", "Bytes that entities in memory hold.", f => f.LiveEntityBytes);
+        SiloGauge("cdc.entities.awake", "{entity}", "Entities that have an activation.", f => f.AwakeEntities);
+        SiloGauge("cdc.entities.bytes", "By", "Bytes that awake entities, and states written lately, keep in memory.", f => f.EntityBytes);
+        SiloCounter("cdc.entities.woken", "{entity}", "Times that an entity woke.", f => f.EntitiesWoken);
+        SiloCounter("cdc.entities.put_to_sleep", "{entity}", "Times that an entity was put to sleep.", f => f.EntitiesPutToSleep);
+        SiloCounter("cdc.entities.faults", "{change}", "Changes that an entity could not apply, and gave up on.", f => f.EntityFaults);
+        SiloCounter("cdc.changes.applied_in_passing", "{change}", "Changes of sleeping entities that were applied without waking them.", f => f.AppliedInPassing);
         SiloGauge("cdc.partitions", "{partition}", "Partitions of the source that the silo has.", f => f.Partitions);
         SiloGauge("cdc.checkpoint.healthy", null, "1 unless the silo's last checkpoint failed.", f => f.CheckpointError is null ? 1 : 0);
         SiloCounter("cdc.changes.finished", "{change}", "Changes delivered to every route or dead-lettered.", f => f.Finished);

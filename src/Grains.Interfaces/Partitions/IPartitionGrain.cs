@@ -1,7 +1,4 @@
-using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Model.Changes;
-using CdcOrleans.Model.Entities;
-using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Grains.Interfaces.Partitions;
 
@@ -9,6 +6,10 @@ namespace CdcOrleans.Grains.Interfaces.Partitions;
 [Alias("cdc.IPartitionGrain")]
 public interface IPartitionGrain : IGrainWithStringKey
 {
+    /// <summary>Does nothing: a call makes sure that the partition runs.</summary>
+    [Alias("Start")]
+    ValueTask Start();
+
     /// <summary>A reader begins (again) to send: sequences start anew at 1.</summary>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("Open")]
@@ -19,18 +20,6 @@ public interface IPartitionGrain : IGrainWithStringKey
     /// <exception cref="BatchOutOfSequenceException">Batches before this one are missing: open again and send from its answer.</exception>
     [Alias("Receive")]
     ValueTask Receive(ChangeBatch batch);
-
-    /// <summary>An entity as last applied; null when nothing is known of it.</summary>
-    [Alias("ReadEntity")]
-    ValueTask<EntityView?> ReadEntity(EntityKey entity);
-
-    /// <summary>The row held of an entity, for the reader to complete another with it.</summary>
-    /// <param name="entity">The entity.</param>
-    /// <param name="epoch">Epoch of the reader that asks.</param>
-    /// <param name="taken">The last version that the partition got or has durable, as far as the reader knows.</param>
-    /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
-    [Alias("ReadRow")]
-    ValueTask<HeldRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken);
 
     /// <summary>
     /// Lets go of what is held of tables. The reader has made sure that nothing of them is under way, and that the store has forgotten
@@ -48,17 +37,6 @@ public interface IPartitionGrain : IGrainWithStringKey
     [Alias("BeginAnew")]
     ValueTask BeginAnew(long epoch);
 }
-
-/// <summary>What a partition holds of an entity.</summary>
-/// <param name="Settled">Whether all that was sent of it is applied; else ask again.</param>
-/// <param name="Version">The last applied version.</param>
-/// <param name="Table">Shape of <paramref name="Row"/>; null when no row is held.</param>
-/// <param name="Row">The row; absent when none is held.</param>
-/// <param name="IsBehind">Whether it cannot settle before it is opened (again): it lacks what the reader sent.</param>
-[GenerateSerializer, Immutable, Alias("cdc.HeldRow")]
-public sealed record HeldRow(
-    [property: Id(0)] bool Settled, [property: Id(1)] ChangeVersion Version = default, [property: Id(2)] TableSchema? Table = null, [property: Id(3)] RowImage Row = default,
-    [property: Id(4)] bool IsBehind = false);
 
 /// <summary>A partition's answer to a reader that opens it.</summary>
 /// <param name="Generation">Generation of the activation.</param>

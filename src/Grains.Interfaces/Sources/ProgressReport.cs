@@ -38,11 +38,11 @@ public sealed record SiloFigures
     /// <summary>Events dead-lettered.</summary>
     [Id(2)] public long DeadLetters { get; init; }
 
-    /// <summary>Entities held in memory now.</summary>
-    [Id(3)] public long LiveEntities { get; init; }
+    /// <summary>Entities that are awake now: those that have an activation.</summary>
+    [Id(3)] public long AwakeEntities { get; init; }
 
-    /// <summary>Bytes they hold.</summary>
-    [Id(4)] public long LiveEntityBytes { get; init; }
+    /// <summary>Bytes that awake entities, and states written lately, keep in memory; of all sources on the silo together.</summary>
+    [Id(4)] public long EntityBytes { get; init; }
 
     /// <summary>States read from the store at first touch.</summary>
     [Id(5)] public long StateReads { get; init; }
@@ -76,4 +76,19 @@ public sealed record SiloFigures
 
     /// <summary>Changes that made no event because their operation is skipped.</summary>
     [Id(15)] public long Skipped { get; init; }
+
+    /// <summary>Times that an entity woke.</summary>
+    [Id(16)] public long EntitiesWoken { get; init; }
+
+    /// <summary>Times that an entity was put to sleep.</summary>
+    [Id(17)] public long EntitiesPutToSleep { get; init; }
+
+    /// <summary>Changes of sleeping entities that were applied in passing, without waking them.</summary>
+    [Id(18)] public long AppliedInPassing { get; init; }
+
+    /// <summary>Changes that an entity could not apply, and gave up on after a second try.</summary>
+    [Id(19)] public long EntityFaults { get; init; }
+
+    /// <summary>Entity and error of the last of them; null when there was none.</summary>
+    [Id(20)] public string? LastEntityFault { get; init; }
 }

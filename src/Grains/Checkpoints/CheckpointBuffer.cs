@@ -1,20 +1,39 @@
+using System.Collections;
+using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Checkpoints;
 
+/// <summary>Whether a state stays in memory once it is durable.</summary>
+internal enum Retention : byte
+{
+    /// <summary>No: the entity is awake and has it.</summary>
+    None,
+
+    /// <summary>For a while: the entity was created, and sleeps.</summary>
+    Created,
+
+    /// <summary>For longer: the entity was there before, and sleeps.</summary>
+    Used,
+}
+
 /// <summary>
-/// What one partition has finished and not yet made durable: the newest state of each entity, dead letters, and progress.
-/// The partition writes; the checkpointer cuts, from another thread.
+/// What one partition has finished and not yet made durable: the newest state of each entity, dead letters, and progress. Of what is
+/// durable it keeps the states that were written lately. The partition and its entities write; the checkpointer cuts. Safe for
+/// concurrent use.
 /// </summary>
 internal sealed class CheckpointBuffer
 {
     private readonly Lock _gate = new();
     private readonly int _partition;
     private readonly long _generation;
-    private Dictionary<EntityKey, EntityState> _states = [];
-    private Dictionary<EntityKey, EntityState> _committing = [];
+    private readonly EntityBudget _budget;
+    private readonly RecentStates _created;
+    private readonly RecentStates _used;
+    private Dictionary<EntityKey, Unsaved> _states = [];
+    private Dictionary<EntityKey, Unsaved> _committing = [];
     private List<DeadLetter> _deadLetters = [];
     private List<DeadLetter> _committingDeadLetters = [];
     private ChangeVersion _progress;
@@ -22,14 +41,18 @@ internal sealed class CheckpointBuffer
     private ChangeVersion _durable;
     private ChangeVersion _cut;
     private long _bytes;
+    private long _recentBytes;
     private bool _isCut;
 
-    public CheckpointBuffer(int partition, PartitionClaim claim)
+    public CheckpointBuffer(int partition, PartitionClaim claim, EntityBudget budget)
     {
         _partition = partition;
         _generation = claim.Generation;
         _progress = _durable = _cut = claim.Progress;
         _high = claim.High;
+        _budget = budget;
+        _created = new RecentStates(budget.CreatedShare);
+        _used = new RecentStates(budget.UsedShare);
     }
 
     /// <summary>Progress that a committed checkpoint covers.</summary>
@@ -45,31 +68,16 @@ internal sealed class CheckpointBuffer
     /// <summary>Bytes waiting for the next cut, roughly.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>Whether something waits for a checkpoint or is in one.</summary>
-    public bool HasUnsaved
-    {
-        get
-        {
-            lock (_gate)
-                return _isCut || _states.Count > 0 || _deadLetters.Count > 0 || _progress > _durable;
-        }
-    }
-
-    /// <summary>Finished work: states, dead letters, and the progress that includes them.</summary>
-    public void Add(EntityKey key, EntityState state)
+    /// <summary>Finished work: the newest state of an entity. The progress that includes it follows later.</summary>
+    public void Add(EntityKey key, EntityState state, Retention retention)
     {
         lock (_gate)
         {
-            if (_states.TryAdd(key, state))
-            {
-                _bytes += state.Size + 64;
-            }
-            else
-            {
-                _bytes += state.Size - _states[key].Size;
-                _states[key] = state;
-            }
-
+            var size = state.Size + 64;
+            if (_states.TryGetValue(key, out var before))
+                size -= before.State.Size + 64;
+            _bytes += size;
+            _states[key] = new Unsaved(state, retention);
             if (state.Version > _high)
                 _high = state.Version;
         }
@@ -92,11 +100,44 @@ internal sealed class CheckpointBuffer
             _progress = progress;
     }
 
-    /// <summary>A state that is not known to be durable yet.</summary>
+    /// <summary>Whether an entity has a state that is not known to be durable yet.</summary>
+    public bool HasUnsaved(EntityKey key)
+    {
+        lock (_gate)
+            return _states.ContainsKey(key) || _committing.ContainsKey(key);
+    }
+
+    /// <summary>The newest state of an entity, durable or not; null when it is not in memory.</summary>
     public EntityState? Find(EntityKey key)
     {
         lock (_gate)
-            return _states.TryGetValue(key, out var state) || _committing.TryGetValue(key, out state) ? state : null;
+        {
+            return _states.TryGetValue(key, out var unsaved) || _committing.TryGetValue(key, out unsaved)
+                ? unsaved.State
+                : _used.Find(key) ?? _created.Find(key);
+        }
+    }
+
+    /// <summary>Forgets the durable states that something is true of: they are not in the store any more.</summary>
+    public void Forget(Func<EntityKey, EntityState, bool> isMeant)
+    {
+        lock (_gate)
+        {
+            _created.Remove(isMeant);
+            _used.Remove(isMeant);
+            CountRecent();
+        }
+    }
+
+    /// <summary>Forgets all durable states: the partition ends.</summary>
+    public void Close()
+    {
+        lock (_gate)
+        {
+            _created.Clear();
+            _used.Clear();
+            CountRecent();
+        }
     }
 
     /// <summary>Takes what waits, for one checkpoint; null when nothing does. Until it is answered for, no other cut is made.</summary>
@@ -117,7 +158,7 @@ internal sealed class CheckpointBuffer
                 Generation = _generation,
                 Progress = _cut,
                 High = _high,
-                States = _committing,
+                States = new CutStates(_committing),
                 DeadLetters = _committingDeadLetters,
             };
         }
@@ -130,6 +171,9 @@ internal sealed class CheckpointBuffer
         {
             _isCut = false;
             _durable = _cut;
+            foreach (var (key, (state, retention)) in _committing)
+                Retain(key, state, retention);
+            CountRecent();
             Empty(ref _committing);
             _committingDeadLetters.Clear();
         }
@@ -141,10 +185,10 @@ internal sealed class CheckpointBuffer
         lock (_gate)
         {
             _isCut = false;
-            foreach (var (key, state) in _committing)
+            foreach (var (key, unsaved) in _committing)
             {
-                if (_states.TryAdd(key, state))
-                    _bytes += state.Size + 64;
+                if (_states.TryAdd(key, unsaved))
+                    _bytes += unsaved.State.Size + 64;
             }
 
             _deadLetters.InsertRange(0, _committingDeadLetters);
@@ -153,12 +197,47 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    // A dictionary that once grew large is let go rather than kept: clearing it costs its capacity every time.
-    private static void Empty(ref Dictionary<EntityKey, EntityState> states)
+    // An entity is in one of the two at most, with its newest durable state.
+    private void Retain(EntityKey key, EntityState state, Retention retention)
+    {
+        if (retention == Retention.Used)
+            _used.Add(key, state);
+        else
+            _used.Remove(key);
+        if (retention == Retention.Created)
+            _created.Add(key, state);
+        else
+            _created.Remove(key);
+    }
+
+    private void CountRecent()
+    {
+        var bytes = _created.Bytes + _used.Bytes;
+        _budget.Add(bytes - _recentBytes);
+        _recentBytes = bytes;
+    }
+
+    // A dictionary that once grew large is dropped rather than kept: clearing it costs its capacity every time.
+    private static void Empty(ref Dictionary<EntityKey, Unsaved> states)
     {
         if (states.Count * 8 < states.Capacity)
             states = [];
         else
             states.Clear();
+    }
+
+    private readonly record struct Unsaved(EntityState State, Retention Retention);
+
+    private sealed class CutStates(Dictionary<EntityKey, Unsaved> states) : IReadOnlyCollection<KeyValuePair<EntityKey, EntityState>>
+    {
+        public int Count => states.Count;
+
+        public IEnumerator<KeyValuePair<EntityKey, EntityState>> GetEnumerator()
+        {
+            foreach (var (key, unsaved) in states)
+                yield return new KeyValuePair<EntityKey, EntityState>(key, unsaved.State);
+        }
+
+        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
     }
 }

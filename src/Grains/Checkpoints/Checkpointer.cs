@@ -1,13 +1,26 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using CdcOrleans.Grains.Figures;
 using CdcOrleans.Grains.Interfaces.Sources;
-using CdcOrleans.Grains.Partitions;
 using CdcOrleans.Model;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Checkpoints;
+
+/// <summary>A partition, as the checkpointer sees it. Safe for concurrent use.</summary>
+internal interface ICheckpointed
+{
+    /// <summary>The partition's number.</summary>
+    int Index { get; }
+
+    /// <summary>Epoch of the reader that opened it; 0 before one did.</summary>
+    long Epoch { get; }
+
+    /// <summary>What waits for a checkpoint.</summary>
+    CheckpointBuffer Buffer { get; }
+}
 
 /// <summary>
 /// Makes the progress of one source's partitions on this silo durable: one transaction for all of them, every interval or as soon
@@ -61,14 +74,14 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     /// <summary>A partition starts on this silo.</summary>
     /// <param name="partition">The partition.</param>
     /// <param name="fenced">Called when the store says that a newer activation owns it.</param>
-    public void Register(Partition partition, Action fenced)
+    public void Register(ICheckpointed partition, Action fenced)
     {
         _partitions[partition.Index] = new Member(partition, fenced);
         SetThreshold();
     }
 
     /// <summary>A partition leaves this silo.</summary>
-    public void Unregister(Partition partition)
+    public void Unregister(ICheckpointed partition)
     {
         if (_partitions.TryGetValue(partition.Index, out var member) && ReferenceEquals(member.Partition, partition))
             _partitions.TryRemove(new KeyValuePair<int, Member>(partition.Index, member));
@@ -258,7 +271,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
         }
     }
 
-    private sealed record Member(Partition Partition, Action Fenced);
+    private sealed record Member(ICheckpointed Partition, Action Fenced);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: checkpoint refused: {Reason}")]
     private static partial void LogStale(ILogger logger, string source, string reason);

@@ -1,5 +1,7 @@
 using System.Collections;
 using System.Globalization;
+using CdcOrleans.Grains.Collections;
+using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Sinks;
 using CdcOrleans.Model.Storage;
@@ -47,7 +49,7 @@ internal abstract class EventBatch
         {
             if (change.Change.HasOmitted && plan.LargeValues.Policy == LargeValuePolicy.Refuse)
             {
-                GiveUp(change, plan, output, string.Create(CultureInfo.InvariantCulture, $"A value is longer than {plan.LargeValues.Limit} bytes, the limit of large_values."));
+                GiveUp(change.Change, plan, output, string.Create(CultureInfo.InvariantCulture, $"A value is longer than {plan.LargeValues.Limit} bytes, the limit of large_values."));
                 continue;
             }
 
@@ -60,7 +62,7 @@ internal abstract class EventBatch
             catch (Exception exception)
 #pragma warning restore CA1031
             {
-                GiveUp(change, plan, output, $"The format '{output.Format.Name}' cannot write this change: {exception.GetType().Name}.");
+                GiveUp(change.Change, plan, output, $"The format '{output.Format.Name}' cannot write this change: {exception.GetType().Name}.");
                 continue;
             }
 
@@ -83,7 +85,7 @@ internal abstract class EventBatch
         for (var share = _first; share is not null; share = share.Next)
         {
             Interlocked.Increment(ref _open);
-            share.Sink.Deliver(share);
+            share.Deliver();
         }
 
         OnAnswered();
@@ -127,15 +129,22 @@ internal abstract class EventBatch
             Finished();
     }
 
+    /// <summary>Gives up on a change before it is formatted: a dead letter for each sink of its table.</summary>
+    protected void GiveUp(RowChange change, TablePlan plan, string error)
+    {
+        foreach (var output in plan.Outputs)
+            GiveUp(change, plan, output, error);
+    }
+
     // The event does not exist, so the dead letter holds its identity alone; the row can be had from the entity or the table.
-    private void GiveUp(in CompletedChange change, TablePlan plan, TableOutput output, string error)
+    private void GiveUp(RowChange change, TablePlan plan, TableOutput output, string error)
     {
         foreach (var sink in output.Sinks)
         {
             (_unformatted ??= []).Add(new DeadLetter
             {
-                Entity = change.Change.Entity,
-                Version = change.Change.Version,
+                Entity = change.Entity,
+                Version = change.Version,
                 Sink = sink.Name,
                 Topic = plan.Topic,
                 Key = null,
@@ -183,6 +192,7 @@ internal abstract class EventBatch
     private sealed class SinkShare(EventBatch batch, ISink sink) : Delivery, IReadOnlyList<SinkEvent>
     {
         private FirstAndRest<SinkEvent> _events;
+        private int _isCompleted;
 
         public ISink Sink { get; } = sink;
 
@@ -210,6 +220,23 @@ internal abstract class EventBatch
 
         public void Add(SinkEvent made) => _events.Add(made);
 
+        // A sink does not throw for what ails its destination. One that does all the same has not taken the delivery.
+        public void Deliver()
+        {
+            try
+            {
+                Sink.Deliver(this);
+            }
+#pragma warning disable CA1031 // See above.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                foreach (var made in this)
+                    made.Refusal ??= $"The sink failed to take the event: {exception.GetType().Name}.";
+                Complete();
+            }
+        }
+
         public IEnumerable<DeadLetter> Refused()
         {
             foreach (var made in this)
@@ -230,7 +257,11 @@ internal abstract class EventBatch
             }
         }
 
-        public override void Complete() => batch.OnAnswered();
+        public override void Complete()
+        {
+            if (Interlocked.Exchange(ref _isCompleted, 1) == 0)
+                batch.OnAnswered();
+        }
 
         public IEnumerator<SinkEvent> GetEnumerator()
         {

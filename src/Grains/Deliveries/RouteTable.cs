@@ -51,6 +51,7 @@ internal sealed class RouteTable
         var holdsNothing = isStream || table.InsertsOnly || table.Key.Length == 0;
         return new TablePlan(table.FullName, topic, [.. outputs])
         {
+            Activation = selection?.Activation ?? EntityActivation.WhenNeeded,
             Mode = holdsNothing ? EntityMode.Off : selection?.Entities ?? EntityMode.Row,
             InsertsOnly = table.InsertsOnly,
             HasKey = table.Key.Length > 0,
@@ -69,6 +70,9 @@ internal sealed record TablePlan(string Table, string Topic, TableOutput[] Outpu
 {
     /// <summary>What its entities hold.</summary>
     public EntityMode Mode { get; init; }
+
+    /// <summary>When its entities wake.</summary>
+    public EntityActivation Activation { get; init; }
 
     /// <summary>Whether the log carries its inserts alone.</summary>
     public bool InsertsOnly { get; init; }

@@ -1,14 +1,14 @@
-using CdcOrleans.Grains.Hosting;
+using CdcOrleans.Model.Configuration;
 using Orleans.Metadata;
 
 namespace CdcOrleans.Grains.Entities;
 
-/// <summary>Creates entity grains without reflection or a lifecycle.</summary>
-internal sealed class EntityGrainActivator(IGrainFactory grains, SourceRuntimes sources, GrainClassMap classes)
+/// <summary>Creates entity grains without reflection or a lifecycle: an activation is to cost little.</summary>
+internal sealed class EntityGrainActivator(PipelineConfiguration configuration, EntityHosts hosts, IGrainFactory grains, GrainClassMap classes)
     : IGrainActivator, IConfigureGrainTypeComponents
 {
     /// <inheritdoc />
-    public object CreateInstance(IGrainContext context) => new EntityGrain(context, grains, sources);
+    public object CreateInstance(IGrainContext context) => new EntityGrain(context, Partitions, hosts, grains);
 
     /// <inheritdoc />
     public ValueTask DisposeInstance(IGrainContext context, object instance) => default;
@@ -19,4 +19,8 @@ internal sealed class EntityGrainActivator(IGrainFactory grains, SourceRuntimes 
         if (classes.TryGetGrainClass(grainType, out var grainClass) && grainClass == typeof(EntityGrain))
             shared.SetComponent<IGrainActivator>(this);
     }
+
+    private int Partitions(string source) => configuration.Sources.TryGetValue(source, out var found)
+        ? found.Partitions
+        : throw new KeyNotFoundException($"No source '{source}' is configured on this silo.");
 }

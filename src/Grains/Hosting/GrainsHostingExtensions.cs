@@ -1,6 +1,8 @@
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Interfaces;
 using CdcOrleans.Grains.Placement;
+using CdcOrleans.Grains.Runtime;
+using CdcOrleans.Grains.Sources;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Orleans.Configuration;
@@ -25,7 +27,8 @@ public static class GrainsHostingExtensions
         services.AddSingleton<WalReaders>();
         services.AddSingleton<PartitionHomes>();
         services.AddSingleton<EntityAddresses>();
-        services.AddSingleton<IEntityDispatcher, HostedEntityDispatcher>();
+        services.AddSingleton<EntityHosts>();
+        services.AddSingleton<IEntityWaker, GrainEntityWaker>();
         services.AddSingleton<IConfigureGrainTypeComponents, EntityGrainActivator>();
         services.AddSingleton<IGrainDirectoryCache, EntityDirectoryCache>();
         services.AddPlacementDirector<PartitionPlacement, PartitionPlacementDirector>();
@@ -40,11 +43,7 @@ public static class GrainsHostingExtensions
             options.GrainWorkloadAnalysisPeriod = TimeSpan.Zero;
             options.MaxMessageBodySize = MessageLimits.MostBytes;
         });
-        silo.Configure<GrainCollectionOptions>(options =>
-        {
-            options.CollectionQuantum = TimeSpan.FromSeconds(15);
-            options.ClassSpecificCollectionAge[typeof(EntityGrain).FullName!] = TimeSpan.FromMinutes(1);
-        });
+        services.AddHostedService<EntitySweeper>();
         services.AddHostedService<PipelineLifetime>();
         return silo;
     }

@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Grains.Sources;
 using CdcOrleans.Model.Configuration;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;

@@ -1,12 +1,8 @@
 using CdcOrleans.Grains.Entities;
-using CdcOrleans.Grains.Hosting;
-using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Placement;
+using CdcOrleans.Grains.Runtime;
 using CdcOrleans.Model.Changes;
-using CdcOrleans.Model.Configuration;
-using CdcOrleans.Model.Entities;
-using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
 
@@ -14,8 +10,7 @@ namespace CdcOrleans.Grains.Partitions;
 
 /// <summary>
 /// Gives a <see cref="Partition"/> its place in the cluster: one activation, fenced by a generation in the store; takes batches in
-/// sequence; checkpoints before it moves. Reentrant so that a query may wait for the store while batches go on; every step of the
-/// partition is synchronous on the grain's scheduler.
+/// sequence; checkpoints before it moves. Reentrant, because every step of the partition is synchronous on the grain's scheduler.
 /// </summary>
 [PartitionPlacement]
 [KeepAlive]
@@ -26,7 +21,8 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(5);
 
     private readonly SourceRuntimes _sources;
-    private readonly IEntityDispatcher _dispatcher;
+    private readonly IEntityWaker _waker;
+    private readonly EntityHosts _hosts;
     private readonly PartitionHomes _homes;
     private readonly ILogger<PartitionGrain> _logger;
     private SourceRuntime _source = null!;
@@ -34,10 +30,11 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     private long _expected;
     private volatile bool _fenced;
 
-    public PartitionGrain(SourceRuntimes sources, IEntityDispatcher dispatcher, PartitionHomes homes, ILogger<PartitionGrain> logger)
+    public PartitionGrain(SourceRuntimes sources, IEntityWaker waker, EntityHosts hosts, PartitionHomes homes, ILogger<PartitionGrain> logger)
     {
         _sources = sources;
-        _dispatcher = dispatcher;
+        _waker = waker;
+        _hosts = hosts;
         _homes = homes;
         _logger = logger;
     }
@@ -49,7 +46,8 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         _source = _sources.Get(source);
         var claim = await _source.Store.Claim(source, index, RuntimeIdentity, cancellationToken);
         var scheduler = GrainContext.Scheduler;
-        _partition = new Partition(_source, index, claim, _dispatcher, (turn, state) => scheduler.QueueAction(s => Turn(turn, s), state));
+        _partition = new Partition(_source, index, claim, _waker, (turn, state) => scheduler.QueueAction(s => Turn(turn, s), state));
+        _hosts.Add(source, index, _partition);
         _source.Checkpointer.Register(_partition, Fence);
         _source.Figures.PartitionStarted();
         _homes.Register(this, source, index, () => scheduler.QueueAction(static grain => ((PartitionGrain)grain).DeactivateOnIdle(), this));
@@ -81,8 +79,12 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         _source.Checkpointer.Unregister(_partition);
         _source.Figures.PartitionEnded();
         _partition.Close();
+        _hosts.Remove(_source.Name, _partition.Index, _partition);
         LogEnded(_logger, _source.Name, _partition.Index, reason.ReasonCode);
     }
+
+    /// <inheritdoc />
+    public ValueTask Start() => default;
 
     /// <inheritdoc />
     public ValueTask<PartitionOpened> Open(long epoch)
@@ -119,43 +121,6 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     }
 
     /// <inheritdoc />
-    public async ValueTask<EntityView?> ReadEntity(EntityKey entity)
-    {
-        if (!_partition.TryRead(entity, out var state, out var waiting))
-            state = await Stored(entity);
-        if (state is null)
-            return null;
-        return new EntityView
-        {
-            Id = new EntityId(_source.Name, entity),
-            Version = state.Version,
-            Deleted = state.Deleted,
-            SchemaVersion = state.Table.Version,
-            Row = state.Row.IsPresent ? _source.Rows.ToJson(state.Table, state.Row, _source.Routes.Plan(state.Table).Values) : null,
-            Waiting = waiting,
-        };
-    }
-
-    /// <inheritdoc />
-    public async ValueTask<HeldRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken)
-    {
-        ThrowIfFenced();
-        if (epoch < _partition.Epoch)
-            throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} asked a partition of epoch {_partition.Epoch}.");
-
-        // Not (yet) opened by this reader, or not given what it gave to another activation.
-        if (epoch > _partition.Epoch || _partition.Accepted < taken)
-            return new HeldRow(false, IsBehind: true);
-        if (!_partition.IsSettled(entity))
-            return new HeldRow(false);
-        if (!_partition.TryRead(entity, out var state, out _))
-            state = await Stored(entity);
-        return state is { Deleted: false, Row.IsPresent: true } && _source.Routes.Plan(state.Table).Mode == EntityMode.Row
-            ? new HeldRow(true, state.Version, state.Table, state.Row)
-            : new HeldRow(true);
-    }
-
-    /// <inheritdoc />
     public ValueTask Forget(long epoch, int[] tables)
     {
         ThrowIfFenced();
@@ -173,11 +138,6 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         Fence();
         return ValueTask.CompletedTask;
     }
-
-    private async Task<EntityState?> Stored(EntityKey entity) =>
-        await _sources.FindTable(_source.Name, entity.Table) is { } table
-            ? (await _source.Store.ReadStates([new StateKey(table, entity.Key)], CancellationToken.None))[0]
-            : null;
 
     // A fault here is a defect of ours or a store that contradicts us. The activation must not go on with half a turn done: it ends,
     // and the reader sends what was not durable to the next one.

@@ -52,3 +52,62 @@ internal sealed class LaneBatch(TableLane lane, Action<LaneBatch> finished) : Ev
     /// <inheritdoc />
     protected override void Finished() => finished(this);
 }
+
+/// <summary>The lanes of one partition. Runs on the partition.</summary>
+/// <param name="source">Name of the source.</param>
+/// <param name="database">Name of the captured database.</param>
+/// <param name="finished">Called from any thread when a batch is finished.</param>
+internal sealed class TableLanes(string source, string database, Action<LaneBatch> finished)
+{
+    private readonly Dictionary<string, TableLane> _lanes = [];
+    private readonly List<TableLane> _toSend = [];
+
+    /// <summary>Batches that are with the sinks.</summary>
+    public int UnderWay { get; private set; }
+
+    /// <summary>Takes a change; it leaves with the next <see cref="Send"/>, or when the batch before it is finished.</summary>
+    public void Take(RowChange change, TablePlan plan, long place)
+    {
+        if (!_lanes.TryGetValue(plan.Table, out var lane))
+            _lanes.Add(plan.Table, lane = new TableLane(plan));
+        lane.Plan = plan;
+        lane.Enqueue(change, place);
+        QueueToSend(lane);
+    }
+
+    /// <summary>A batch is finished.</summary>
+    public void Finished(LaneBatch batch)
+    {
+        UnderWay--;
+        batch.Lane.IsSending = false;
+        QueueToSend(batch.Lane);
+    }
+
+    /// <summary>Sends what waits, a batch for each lane that has none under way.</summary>
+    public void Send()
+    {
+        foreach (var lane in _toSend)
+        {
+            lane.IsQueuedToSend = false;
+            lane.IsSending = true;
+            UnderWay++;
+            var batch = new LaneBatch(lane, finished);
+            lane.Fill(batch, source, database);
+            if (batch.IsEmpty)
+                finished(batch);
+            else
+                batch.Send();
+        }
+
+        _toSend.Clear();
+    }
+
+    private void QueueToSend(TableLane lane)
+    {
+        if (lane is { IsSending: false, IsQueuedToSend: false, Waiting: > 0 })
+        {
+            lane.IsQueuedToSend = true;
+            _toSend.Add(lane);
+        }
+    }
+}

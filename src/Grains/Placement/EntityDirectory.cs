@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
-using CdcOrleans.Grains.Hosting;
+using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
 using Orleans.Configuration;
 using Orleans.GrainDirectory;
@@ -40,7 +41,7 @@ internal sealed class EntityDirectory(EntityAddresses addresses) : IGrainDirecto
 }
 
 /// <summary>Computes entities' addresses.</summary>
-internal sealed class EntityAddresses(PartitionHomes homes, SourceRuntimes sources)
+internal sealed class EntityAddresses(PartitionHomes homes, PipelineConfiguration configuration)
 {
     // Who looks up needs the silo; the receiving silo finds or creates the activation by grain id.
     private static readonly ActivationId AnyActivation = ActivationId.NewId();
@@ -48,11 +49,27 @@ internal sealed class EntityAddresses(PartitionHomes homes, SourceRuntimes sourc
     /// <summary>Where an entity lives; null while no silo is active or for a source that is not configured.</summary>
     public GrainAddress? Find(GrainId grainId)
     {
-        if (!sources.TryPartitionOf(EntityId.Parse(grainId.Key.ToString()!), out var source, out var partition)
+        if (!TryPartitionOf(EntityId.Parse(grainId.Key.ToString()!), out var source, out var partition)
             || homes.Home(source, partition) is not { } home)
             return null;
         return new GrainAddress { GrainId = grainId, ActivationId = AnyActivation, SiloAddress = home, MembershipVersion = homes.Version };
     }
+
+    /// <summary>Source and partition of an entity; false for a source that is not configured.</summary>
+    public bool TryPartitionOf(EntityId id, [NotNullWhen(true)] out string? source, out int partition)
+    {
+        source = null;
+        partition = 0;
+        if (!configuration.Sources.TryGetValue(id.Source, out var found))
+            return false;
+        source = id.Source;
+        partition = id.Key.Partition(found.Partitions);
+        return true;
+    }
+
+    /// <summary>Whether a grain type is that of entities.</summary>
+    public static bool IsEntity(GrainClassMap classes, GrainType type) =>
+        classes.TryGetGrainClass(type, out var grain) && typeof(IEntityGrain).IsAssignableFrom(grain);
 }
 
 /// <summary>Answers for entities by computation and for all other grains from Orleans' own cache.</summary>
@@ -106,7 +123,7 @@ internal sealed class EntityDirectoryCache : IGrainDirectoryCache
     {
         if (!_entityType.IsDefault)
             return id.Type == _entityType;
-        if (!_classes.TryGetGrainClass(id.Type, out var grain) || grain != typeof(Entities.EntityGrain))
+        if (!EntityAddresses.IsEntity(_classes, id.Type))
             return false;
         _entityType = id.Type;
         return true;

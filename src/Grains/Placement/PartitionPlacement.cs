@@ -1,5 +1,3 @@
-using CdcOrleans.Grains.Hosting;
-using CdcOrleans.Grains.Partitions;
 using CdcOrleans.Model.Entities;
 using Orleans.Metadata;
 using Orleans.Placement;
@@ -19,7 +17,7 @@ internal sealed class PartitionPlacement : PlacementStrategy
 internal sealed class PartitionPlacementAttribute() : PlacementAttribute(PartitionPlacement.Instance);
 
 /// <inheritdoc cref="PartitionPlacement" />
-internal sealed class PartitionPlacementDirector(SourceRuntimes sources, GrainClassMap classes) : IPlacementDirector
+internal sealed class PartitionPlacementDirector(EntityAddresses addresses, GrainClassMap classes) : IPlacementDirector
 {
     /// <inheritdoc />
     public Task<SiloAddress> OnAddActivation(PlacementStrategy strategy, PlacementTarget target, IPlacementContext context)
@@ -27,14 +25,13 @@ internal sealed class PartitionPlacementDirector(SourceRuntimes sources, GrainCl
         var silos = context.GetCompatibleSilos(target);
         Array.Sort(silos);
         var key = target.GrainIdentity.Key.ToString()!;
-        var isEntity = classes.TryGetGrainClass(target.GrainIdentity.Type, out var grain) && grain == typeof(Entities.EntityGrain);
-        if (!isEntity)
+        if (!EntityAddresses.IsEntity(classes, target.GrainIdentity.Type))
         {
             var (owner, index) = PartitionKey.Parse(key);
             return Task.FromResult(PartitionHomes.Choose(owner, index, silos)!);
         }
 
-        if (!sources.TryPartitionOf(EntityId.Parse(key), out var source, out var partition))
+        if (!addresses.TryPartitionOf(EntityId.Parse(key), out var source, out var partition))
             throw new KeyNotFoundException($"No source '{EntityId.Parse(key).Source}' is configured on this silo.");
         return Task.FromResult(PartitionHomes.Choose(source, partition, silos)!);
     }

@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Collections;
 using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Grains.Sources;

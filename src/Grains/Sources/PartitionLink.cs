@@ -1,3 +1,5 @@
+using CdcOrleans.Grains.Collections;
+using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -64,7 +66,7 @@ internal sealed partial class PartitionLink
         {
             try
             {
-                var held = await _grain.ReadRow(entity, _session.Epoch, last).AsTask().WaitAsync(cancellation);
+                var held = await _session.Entity(entity).ReadRow(_session.Epoch, last).AsTask().WaitAsync(cancellation);
                 if (held.Settled)
                     return held;
                 if (held.IsBehind)

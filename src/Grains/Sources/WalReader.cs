@@ -1,6 +1,6 @@
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Interfaces.Sources;
-using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Grains.Placement;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;

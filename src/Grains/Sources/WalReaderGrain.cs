@@ -1,4 +1,3 @@
-using CdcOrleans.Grains.Hosting;
 using CdcOrleans.Grains.Interfaces.Sources;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;

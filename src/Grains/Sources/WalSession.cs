@@ -1,8 +1,9 @@
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Interfaces;
+using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Interfaces.Sources;
-using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Grains.Placement;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
@@ -30,6 +31,7 @@ internal sealed class WalSession : IAsyncDisposable
     private readonly SourceConfiguration _configuration;
     private readonly IWalStream _stream;
     private readonly ICheckpointStore _store;
+    private readonly IGrainFactory _grains;
     private readonly AckTracker _tracker;
     private readonly PartitionLink[] _links;
     private readonly SessionWindow _window;
@@ -57,6 +59,7 @@ internal sealed class WalSession : IAsyncDisposable
         _configuration = configuration;
         _stream = stream;
         _store = store;
+        _grains = grains;
         _time = time;
         Epoch = epoch;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
@@ -74,6 +77,9 @@ internal sealed class WalSession : IAsyncDisposable
     public long Epoch { get; }
 
     public string Source => _configuration.Name;
+
+    /// <summary>An entity of the source.</summary>
+    public IEntityGrain Entity(EntityKey key) => _grains.GetGrain<IEntityGrain>(new EntityId(Source, key).ToString());
 
     /// <summary>Cancelled when the session ends.</summary>
     public CancellationToken Stopping => _stop.Token;

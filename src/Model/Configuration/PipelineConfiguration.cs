@@ -131,6 +131,16 @@ public enum BackfillMode
     WhenNeeded,
 }
 
+/// <summary>When the entities of a table wake.</summary>
+public enum EntityActivation
+{
+    /// <summary>When changes follow each other closely, or somebody asks. A lone change of an entity that sleeps is applied in passing.</summary>
+    WhenNeeded,
+
+    /// <summary>For every change.</summary>
+    Always,
+}
+
 /// <summary>What an entity of a table holds.</summary>
 public enum EntityMode : byte
 {
@@ -152,6 +162,9 @@ public sealed record TableSelection
 
     /// <summary>What entities of these tables hold.</summary>
     public EntityMode Entities { get; init; } = EntityMode.Row;
+
+    /// <summary>When its entities wake. Default: when needed.</summary>
+    public EntityActivation Activation { get; init; } = EntityActivation.WhenNeeded;
 
     /// <summary>How values of these tables are written; null for the source's way.</summary>
     public ValueOptions? Values { get; init; }

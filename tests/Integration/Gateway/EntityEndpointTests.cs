@@ -65,7 +65,7 @@ public class EntityEndpointTests
         await using var gateway = await RunningGateway.Start(cluster, "shop");
         var text = await gateway.Client.GetStringAsync("/api/v1/entities/shop/public.orders/1");
         Assert.Equal(
-            $$"""{"source":"shop","table":"public.orders","key":"1","version":"0/16B3648/2","deleted":false,"schemaVersion":3,"waiting":1,"row":{{row}}}""",
+            $$"""{"source":"shop","table":"public.orders","key":"1","version":"0/16B3648/2","deleted":false,"schemaVersion":3,"waiting":1,"awake":true,"row":{{row}}}""",
             text);
     }
 

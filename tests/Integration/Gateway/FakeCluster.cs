@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Model.Changes;
 using Xunit;
 
 namespace CdcOrleans.Integration.Gateway;
@@ -47,6 +48,10 @@ internal sealed class FakeCluster
     private sealed class EntityGrain(Func<ValueTask<EntityView?>> state) : IEntityGrain
     {
         public ValueTask<EntityView?> GetState() => state();
+
+        public ValueTask<HeldRow> ReadRow(long epoch, ChangeVersion taken) => throw new NotSupportedException();
+
+        public ValueTask<bool> Wake(long generation) => throw new NotSupportedException();
     }
 
     /// <summary>Only <c>GetGrain&lt;T&gt;(string)</c> is used by the gateway.</summary>

@@ -21,7 +21,7 @@ public class MetricsEndpointTests
         Shows(lines, "cdc_source_confirmed_lsn", 0x16B3648);
         Shows(lines, "cdc_source_changes_total", 5_000_000_000);
         Shows(lines, "cdc_source_window_changes", 12);
-        Shows(lines, "cdc_entities_live", 1000, Silo);
+        Shows(lines, "cdc_entities_awake", 1000, Silo);
         Shows(lines, "cdc_changes_finished_total", 4_999_999_988, Silo);
         Shows(lines, "cdc_changes_duplicates_total", 5, Silo);
         Shows(lines, "cdc_dead_letters_total", 1, Silo);

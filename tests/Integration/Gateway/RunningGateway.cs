@@ -78,7 +78,7 @@ internal sealed class RunningGateway : IAsyncDisposable
         {
             ["S127.0.0.1:11111:1"] = new()
             {
-                Finished = 4_999_999_988, Duplicates = 5, DeadLetters = 1, LiveEntities = 1000, LiveEntityBytes = 500_000, StateReads = 40,
+                Finished = 4_999_999_988, Duplicates = 5, DeadLetters = 1, AwakeEntities = 1000, EntityBytes = 500_000, EntitiesWoken = 1500, EntitiesPutToSleep = 500, AppliedInPassing = 700, StateReads = 40,
                 Checkpoints = 60, StatesWritten = 900, LatencyP50 = 2.5, LatencyP99 = 8.25, LatencyMax = 20, Partitions = 32, Unrouted = 2,
                 Sinks = [new SinkStatus { Name = "events", Type = "kafka", Healthy = true, Delivered = 4_999_999_000, Refused = 1, Waiting = 12 }],
             },
@@ -88,7 +88,7 @@ internal sealed class RunningGateway : IAsyncDisposable
     public static EntityView View(string source, string table, string key, string? row = """{"id":1}""") => new()
     {
         Id = new EntityId(source, new EntityKey(table, key)), Version = new ChangeVersion(Lsn.Parse("0/16B3648"), 2),
-        Deleted = row is null, SchemaVersion = 3, Row = row, Waiting = 1,
+        Deleted = row is null, SchemaVersion = 3, Row = row, Waiting = 1, Awake = true,
     };
 
     public async Task<(HttpStatusCode Status, JsonElement Body)> Get(string path)

@@ -49,7 +49,8 @@ public class StatusEndpointTests
             "changes":5000000000,"transactions":1234,"changesPerSecond":987.5,"heartbeats":3,"partitions":32,"latency":{{latency}}},
             "sinks":[{{sink}}],
             "silos":[{"silo":"S127.0.0.1:11111:1","partitions":32,"finished":4999999988,"duplicates":5,"deadLetters":1,"unrouted":2,"skipped":0,
-            "liveEntities":1000,"liveEntityBytes":500000,"stateReads":40,"checkpoints":60,"statesWritten":900,"checkpointError":null,
+            "awakeEntities":1000,"entitiesWoken":1500,"entitiesPutToSleep":500,"appliedInPassing":700,"entityFaults":0,"lastEntityFault":null,"entityBytes":500000,
+            "stateReads":40,"checkpoints":60,"statesWritten":900,"checkpointError":null,
             "latency":{{latency}},"sinks":[{{sink}}]}]}
             """;
         Assert.Equal(expected.ReplaceLineEndings(""), body.GetRawText());

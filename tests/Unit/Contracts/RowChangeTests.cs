@@ -1,5 +1,5 @@
 using CdcOrleans.Model.Changes;
-using CdcOrleans.Unit.Grains;
+using CdcOrleans.Testing.Pipeline;
 using Xunit;
 
 namespace CdcOrleans.Unit.Contracts;

@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;

@@ -2,6 +2,7 @@ using CdcOrleans.Grains.Entities;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
+using CdcOrleans.Testing.Pipeline;
 using Xunit;
 
 namespace CdcOrleans.Unit.Grains;

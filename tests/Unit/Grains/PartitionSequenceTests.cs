@@ -1,5 +1,6 @@
 using CdcOrleans.Grains.Partitions;
 using CdcOrleans.Model.Changes;
+using CdcOrleans.Testing.Pipeline;
 using CsCheck;
 using Xunit;
 

@@ -2,7 +2,7 @@ using System.Reflection;
 using System.Threading.Channels;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
-using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Grains.Placement;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -87,7 +87,7 @@ internal sealed class FakePartition : IPartitionGrain
 
     public ValueTask BeginAnew(long epoch) => throw new NotSupportedException();
 
-    public ValueTask<EntityView?> ReadEntity(EntityKey entity) => throw new NotSupportedException();
+    public ValueTask Start() => default;
 
     public ValueTask<HeldRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken)
     {
@@ -97,7 +97,7 @@ internal sealed class FakePartition : IPartitionGrain
     }
 }
 
-/// <summary>Finds the fake partitions.</summary>
+/// <summary>Finds the fake partitions, and entities that answer as those do.</summary>
 public class FakeGrains : DispatchProxy
 {
     private FakePartition[] _partitions = [];
@@ -109,8 +109,23 @@ public class FakeGrains : DispatchProxy
         return factory;
     }
 
-    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
-        _partitions[PartitionKey.Parse((string)args![0]!).Partition];
+    protected override object? Invoke(MethodInfo? targetMethod, object?[]? args)
+    {
+        var key = (string)args![0]!;
+        if (targetMethod!.ReturnType != typeof(IEntityGrain))
+            return _partitions[PartitionKey.Parse(key).Partition];
+        var entity = EntityId.Parse(key).Key;
+        return new FakeEntity(_partitions[entity.Partition(_partitions.Length)], entity);
+    }
+
+    private sealed class FakeEntity(FakePartition partition, EntityKey key) : IEntityGrain
+    {
+        public ValueTask<EntityView?> GetState() => throw new NotSupportedException();
+
+        public ValueTask<HeldRow> ReadRow(long epoch, ChangeVersion taken) => partition.ReadRow(key, epoch, taken);
+
+        public ValueTask<bool> Wake(long generation) => throw new NotSupportedException();
+    }
 }
 
 /// <summary>A store of which only truncations are asked.</summary>

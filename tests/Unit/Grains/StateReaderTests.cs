@@ -1,4 +1,4 @@
-using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Grains.Checkpoints;
 using Xunit;
 
 namespace CdcOrleans.Unit.Grains;

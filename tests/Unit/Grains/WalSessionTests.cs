@@ -1,10 +1,11 @@
-using CdcOrleans.Grains.Interfaces.Partitions;
+using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Sources;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Storage;
+using CdcOrleans.Testing.Pipeline;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

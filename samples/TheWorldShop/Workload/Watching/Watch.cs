@@ -53,7 +53,7 @@ internal sealed class Watch(Uri gateway, string source)
         var (lag, latency) = (Part(reader, "lag"), Part(reader, "latency"));
         var silos = Items(status, "silos");
         return string.Create(CultureInfo.InvariantCulture,
-            $"{source} {Part(status, "state")}: {Number(reader, "changesPerSecond"),6:N0} changes/s  lag {Bytes(Number(lag, "bytes"))} {Number(lag, "seconds"):0.0} s  entities {silos.Sum(s => Number(s, "liveEntities")):N0}  p50 {Number(latency, "p50"):0.0} ms p99 {Number(latency, "p99"):0.0} ms  finished {silos.Sum(s => Number(s, "finished")):N0}  delivered {Items(status, "sinks").Sum(s => Number(s, "delivered")):N0}");
+            $"{source} {Part(status, "state")}: {Number(reader, "changesPerSecond"),6:N0} changes/s  lag {Bytes(Number(lag, "bytes"))} {Number(lag, "seconds"):0.0} s  awake {silos.Sum(s => Number(s, "awakeEntities")):N0}  p50 {Number(latency, "p50"):0.0} ms p99 {Number(latency, "p99"):0.0} ms  finished {silos.Sum(s => Number(s, "finished")):N0}  delivered {Items(status, "sinks").Sum(s => Number(s, "delivered")):N0}");
     }
 
     private void Show(string line)

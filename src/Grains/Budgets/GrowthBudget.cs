@@ -1,12 +1,18 @@
-using CdcOrleans.Grains.Entities;
+namespace CdcOrleans.Grains.Budgets;
 
-namespace CdcOrleans.Grains.Partitions;
+/// <summary>Somebody who waits for room in a <see cref="GrowthBudget"/>.</summary>
+internal interface IRoomWaiter
+{
+    /// <summary>There is room. Any thread; quick.</summary>
+    /// <returns>Whether it is taken.</returns>
+    bool OnRoom(long bytes);
+}
 
 /// <summary>
 /// Bytes that applies under way may need beyond what their changes were counted with when they were read: an update that leaves large
-/// values out is completed from the held row, and the event tells that row twice. Applies that grow little do not ask. Those that do not
-/// fit wait their turn, first come, first served, over all partitions of a source on this silo; one larger than the whole passes alone.
-/// Safe for concurrent use.
+/// values out is completed from the stored row, and the event carries that row twice. Applies that grow little do not ask. Those that
+/// do not fit wait their turn, first come, first served, over all partitions of a source on this silo; one larger than the whole
+/// passes by itself. Safe for concurrent use.
 /// </summary>
 internal sealed class GrowthBudget(long limit)
 {
@@ -14,7 +20,7 @@ internal sealed class GrowthBudget(long limit)
     public const int Free = 32 << 10;
 
     private readonly Lock _gate = new();
-    private readonly Queue<(Partition Partition, Entity Entity, long Bytes)> _waiting = new();
+    private readonly Queue<(IRoomWaiter Waiter, long Bytes)> _waiting = new();
     private long _bytes;
 
     /// <summary>Bytes taken.</summary>
@@ -27,8 +33,8 @@ internal sealed class GrowthBudget(long limit)
         }
     }
 
-    /// <summary>Takes bytes for an entity's apply; false when it must wait until its partition hears of it (<see cref="Partition.OnRoom"/>).</summary>
-    public bool TryTake(Partition partition, Entity entity, long bytes)
+    /// <summary>Takes bytes for an apply; false when the waiter has to wait until it hears of room.</summary>
+    public bool TryTake(IRoomWaiter waiter, long bytes)
     {
         lock (_gate)
         {
@@ -38,7 +44,7 @@ internal sealed class GrowthBudget(long limit)
                 return true;
             }
 
-            _waiting.Enqueue((partition, entity, bytes));
+            _waiting.Enqueue((waiter, bytes));
             return false;
         }
     }
@@ -52,7 +58,7 @@ internal sealed class GrowthBudget(long limit)
             while (_waiting.TryPeek(out var next) && Fits(next.Bytes))
             {
                 _waiting.Dequeue();
-                if (next.Partition.OnRoom(next.Entity, next.Bytes))
+                if (next.Waiter.OnRoom(next.Bytes))
                     _bytes += next.Bytes;
             }
         }

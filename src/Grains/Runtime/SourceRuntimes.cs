@@ -1,18 +1,16 @@
 using System.Data.Common;
-using System.Diagnostics.CodeAnalysis;
+using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Grains.Checkpoints;
 using CdcOrleans.Grains.Deliveries;
-using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Figures;
 using CdcOrleans.Grains.Interfaces.Sources;
-using CdcOrleans.Grains.Partitions;
 using CdcOrleans.Model.Configuration;
-using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
 using CdcOrleans.Model.Sinks;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
-namespace CdcOrleans.Grains.Hosting;
+namespace CdcOrleans.Grains.Runtime;
 
 /// <summary>What this silo runs for each configured source, made when the first partition of it starts here.</summary>
 internal sealed class SourceRuntimes : IAsyncDisposable
@@ -64,21 +62,6 @@ internal sealed class SourceRuntimes : IAsyncDisposable
         }
     }
 
-    /// <summary>Number of a table in the store; null when nothing of it was ever captured.</summary>
-    public ValueTask<int?> FindTable(string source, string table) => _schemas.FindTable(source, table, CancellationToken.None);
-
-    /// <summary>Source and partition of an entity; false for a source that is not configured.</summary>
-    public bool TryPartitionOf(EntityId id, [NotNullWhen(true)] out string? source, out int partition)
-    {
-        source = null;
-        partition = 0;
-        if (!_configuration.Sources.TryGetValue(id.Source, out var found))
-            return false;
-        source = id.Source;
-        partition = id.Key.Partition(found.Partitions);
-        return true;
-    }
-
     public async ValueTask DisposeAsync()
     {
         foreach (var source in _sources.Values)
@@ -99,8 +82,24 @@ internal sealed class SourceRuntimes : IAsyncDisposable
             source.Name, _silo.SiloAddress.ToParsableString(), _configuration.Control, _store, figures,
             _grains.GetGrain<IWalReaderGrain>(source.Name), _time, _loggers.CreateLogger<Checkpointer>());
         var states = new StateReader(_store, figures, _time, _loggers.CreateLogger<StateReader>());
-        return new SourceRuntime(
-            source, DatabaseOf(source.Connection), routes, states, checkpointer, _budget, _store, _rows, figures);
+        return new SourceRuntime
+        {
+            Configuration = source,
+            Database = DatabaseOf(source.Connection),
+            Routes = routes,
+            States = states,
+            Checkpointer = checkpointer,
+            Budget = _budget,
+
+            // Twice the window, which bounds what applies grow from.
+            Growth = new GrowthBudget(2 * source.WindowBytes),
+            Store = _store,
+            Schemas = _schemas,
+            Rows = _rows,
+            Figures = figures,
+            Time = _time,
+            Logger = _loggers.CreateLogger<SourceRuntime>(),
+        };
     }
 
     private static string DatabaseOf(string connection)

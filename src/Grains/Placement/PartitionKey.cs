@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace CdcOrleans.Grains.Partitions;
+namespace CdcOrleans.Grains.Placement;
 
 /// <summary>The partition grain's key: <c>source/partition</c>.</summary>
 internal static class PartitionKey

@@ -1,11 +1,19 @@
 using System.Threading.Channels;
-using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Figures;
+using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 using Polly;
 using Polly.Retry;
 
-namespace CdcOrleans.Grains.Partitions;
+namespace CdcOrleans.Grains.Checkpoints;
+
+/// <summary>Somebody who waits for a state.</summary>
+internal interface IStateWaiter
+{
+    /// <summary>The state was read; null when there is none. Any thread; quick.</summary>
+    void OnLoaded(EntityState? state);
+}
 
 /// <summary>
 /// Reads the states of entities at their first touch: what all partitions of a source ask for meanwhile goes into one read.
@@ -51,8 +59,8 @@ internal sealed partial class StateReader : IAsyncDisposable
         _run = Task.Run(Run);
     }
 
-    /// <summary>Asks for a state; the partition is told when it is there.</summary>
-    public void Request(Partition partition, Entity entity, StateKey key) => _requests.Writer.TryWrite(new FirstTouch(partition, entity, key));
+    /// <summary>Asks for a state.</summary>
+    public void Request(IStateWaiter waiter, StateKey key) => _requests.Writer.TryWrite(new FirstTouch(waiter, key));
 
     public async ValueTask DisposeAsync()
     {
@@ -79,7 +87,7 @@ internal sealed partial class StateReader : IAsyncDisposable
                 _figures.StateReads(states.Length);
                 most = KeysOf(states.Length, states.Sum(static s => (long)(s?.Row.Size ?? 0)));
                 for (var i = 0; i < states.Length; i++)
-                    batch[i].Partition.OnLoaded(batch[i].Entity, states[i]);
+                    batch[i].Waiter.OnLoaded(states[i]);
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -94,5 +102,5 @@ internal sealed partial class StateReader : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "Reading entity states failed and is tried again: {Error}")]
     private static partial void LogRetry(ILogger logger, string error);
 
-    private readonly record struct FirstTouch(Partition Partition, Entity Entity, StateKey Key);
+    private readonly record struct FirstTouch(IStateWaiter Waiter, StateKey Key);
 }

@@ -1,4 +1,4 @@
-namespace CdcOrleans.Grains;
+namespace CdcOrleans.Grains.Collections;
 
 /// <summary>A growing ring buffer: a queue whose items can be changed in place.</summary>
 internal sealed class Ring<T>

@@ -1,11 +1,10 @@
 using System.Collections.Concurrent;
-using CdcOrleans.Grains.Sources;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
-namespace CdcOrleans.Grains.Hosting;
+namespace CdcOrleans.Grains.Sources;
 
 /// <summary>The WAL readers that run on this silo, so that they can be stopped before the silo is.</summary>
 internal sealed class WalReaders(

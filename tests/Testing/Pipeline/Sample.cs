@@ -4,10 +4,10 @@ using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
 
-namespace CdcOrleans.Unit.Grains;
+namespace CdcOrleans.Testing.Pipeline;
 
 /// <summary>Small rows, tables and changes to test with.</summary>
-internal static class Sample
+public static class Sample
 {
     /// <summary>Stands for a TOAST value that the log does not carry.</summary>
     public const string Unchanged = "\0unchanged";

@@ -1,4 +1,4 @@
-namespace CdcOrleans.Grains;
+namespace CdcOrleans.Grains.Collections;
 
 /// <summary>A list that holds its first item itself: most of ours never have a second, and cost no array then.</summary>
 internal struct FirstAndRest<T>

@@ -1,11 +1,12 @@
 using System.Diagnostics.Metrics;
-using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Model;
+using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Sinks;
 using HdrHistogram;
 
-namespace CdcOrleans.Grains.Partitions;
+namespace CdcOrleans.Grains.Figures;
 
 /// <summary>What this silo has done for one source. Safe for concurrent use.</summary>
 internal sealed class SourceFigures
@@ -28,6 +29,12 @@ internal sealed class SourceFigures
     private HistogramBase? _interval;
     private (double P50, double P99, double Max) _shown;
     private long _shownAt;
+    private long _awake;
+    private long _woken;
+    private long _slept;
+    private long _passed;
+    private long _faulted;
+    private volatile string? _lastFault;
     private long _finished;
     private long _duplicates;
     private long _deadLetters;
@@ -68,6 +75,30 @@ internal sealed class SourceFigures
 
     public void StateReads(int states) => Interlocked.Add(ref _stateReads, states);
 
+    /// <summary>An entity woke.</summary>
+    public void Woken()
+    {
+        Interlocked.Increment(ref _awake);
+        Interlocked.Increment(ref _woken);
+    }
+
+    /// <summary>An entity was put to sleep.</summary>
+    public void Slept()
+    {
+        Interlocked.Decrement(ref _awake);
+        Interlocked.Increment(ref _slept);
+    }
+
+    /// <summary>So many lone changes were applied in passing.</summary>
+    public void Passed(int changes) => Interlocked.Add(ref _passed, changes);
+
+    /// <summary>A change of an entity could not be applied.</summary>
+    public void Faulted(EntityKey entity, string error)
+    {
+        Interlocked.Increment(ref _faulted);
+        _lastFault = $"{entity}: {error}";
+    }
+
     public void PartitionStarted() => Interlocked.Increment(ref _partitions);
 
     public void PartitionEnded() => Interlocked.Decrement(ref _partitions);
@@ -96,8 +127,13 @@ internal sealed class SourceFigures
             Finished = Interlocked.Read(ref _finished),
             Duplicates = Interlocked.Read(ref _duplicates),
             DeadLetters = Interlocked.Read(ref _deadLetters),
-            LiveEntities = _budget.Entities,
-            LiveEntityBytes = _budget.Bytes,
+            AwakeEntities = Interlocked.Read(ref _awake),
+            EntityBytes = _budget.Bytes,
+            EntitiesWoken = Interlocked.Read(ref _woken),
+            EntitiesPutToSleep = Interlocked.Read(ref _slept),
+            AppliedInPassing = Interlocked.Read(ref _passed),
+            EntityFaults = Interlocked.Read(ref _faulted),
+            LastEntityFault = _lastFault,
             StateReads = Interlocked.Read(ref _stateReads),
             Checkpoints = Interlocked.Read(ref _checkpoints),
             StatesWritten = Interlocked.Read(ref _statesWritten),

@@ -1,0 +1,63 @@
+using CdcOrleans.Model.Entities;
+
+namespace CdcOrleans.Grains.Checkpoints;
+
+/// <summary>
+/// States that a partition wrote lately, so that the next change of their entities needs no read. Two generations: what comes goes
+/// into the newer one; when that has its share, it becomes the older one, and the older one is dropped. Not safe for concurrent use.
+/// </summary>
+internal sealed class RecentStates(long share)
+{
+    private const int EntryOverhead = 120;
+
+    private Dictionary<EntityKey, EntityState> _newer = [];
+    private Dictionary<EntityKey, EntityState> _older = [];
+    private long _newerBytes;
+    private long _olderBytes;
+
+    /// <summary>Bytes held.</summary>
+    public long Bytes => _newerBytes + _olderBytes;
+
+    /// <summary>The state of an entity; null when it is not here.</summary>
+    public EntityState? Find(EntityKey key) => _newer.TryGetValue(key, out var state) || _older.TryGetValue(key, out state) ? state : null;
+
+    /// <summary>Adds a state, in the place of an older one.</summary>
+    public void Add(EntityKey key, EntityState state)
+    {
+        Remove(key);
+        _newer.Add(key, state);
+        _newerBytes += SizeOf(key, state);
+        if (_newerBytes <= share / 2)
+            return;
+        _older = _newer;
+        _olderBytes = _newerBytes;
+        _newer = [];
+        _newerBytes = 0;
+    }
+
+    /// <summary>Removes the state of an entity.</summary>
+    public void Remove(EntityKey key)
+    {
+        if (_newer.Count > 0 && _newer.Remove(key, out var state))
+            _newerBytes -= SizeOf(key, state);
+        if (_older.Count > 0 && _older.Remove(key, out state))
+            _olderBytes -= SizeOf(key, state);
+    }
+
+    /// <summary>Removes what something is true of.</summary>
+    public void Remove(Func<EntityKey, EntityState, bool> isMeant)
+    {
+        foreach (var key in _newer.Concat(_older).Where(s => isMeant(s.Key, s.Value)).Select(s => s.Key).ToList())
+            Remove(key);
+    }
+
+    /// <summary>Removes all.</summary>
+    public void Clear()
+    {
+        _newer = [];
+        _older = [];
+        _newerBytes = _olderBytes = 0;
+    }
+
+    private static int SizeOf(EntityKey key, EntityState state) => EntryOverhead + (2 * key.Key.Length) + state.Size;
+}

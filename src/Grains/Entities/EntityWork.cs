@@ -1,0 +1,16 @@
+using CdcOrleans.Grains.Collections;
+
+namespace CdcOrleans.Grains.Entities;
+
+/// <summary>Changes that a partition gives to an entity in one turn: one item on the entity's scheduler. None, when it only says that the entity's changes come to this activation from now on.</summary>
+internal sealed class EntityWork(EntityGrain entity, EntityPresence presence, FirstAndRest<PendingChange> changes)
+{
+    /// <summary>The activation that takes them.</summary>
+    public EntityGrain Entity { get; } = entity;
+
+    /// <summary>What the partition knows of the entity.</summary>
+    public EntityPresence Presence { get; } = presence;
+
+    /// <summary>The changes, in order.</summary>
+    public FirstAndRest<PendingChange> Changes { get; } = changes;
+}

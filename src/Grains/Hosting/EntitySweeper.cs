@@ -1,0 +1,36 @@
+using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Partitions;
+using Microsoft.Extensions.Hosting;
+
+namespace CdcOrleans.Grains.Hosting;
+
+/// <summary>
+/// Has every partition of the silo put entities to sleep that had nothing to do for a while, and, where memory is short, those unused
+/// longest: a partition whose source is idle has no turns of its own.
+/// </summary>
+internal sealed class EntitySweeper(EntityHosts hosts, TimeProvider time) : BackgroundService
+{
+    /// <summary>Time between sweeps.</summary>
+    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    /// <summary>Time without work after which an entity is put to sleep.</summary>
+    public static readonly TimeSpan Idle = TimeSpan.FromMinutes(5);
+
+    /// <inheritdoc />
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                foreach (var host in hosts.All)
+                    (host as Partition)?.Sweep(Idle);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The silo stops.
+        }
+    }
+}

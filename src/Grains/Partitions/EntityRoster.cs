@@ -1,0 +1,402 @@
+using CdcOrleans.Grains.Budgets;
+using CdcOrleans.Grains.Checkpoints;
+using CdcOrleans.Grains.Collections;
+using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Runtime;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
+
+namespace CdcOrleans.Grains.Partitions;
+
+/// <summary>
+/// Who of a partition's entities is awake, and how changes get to them: to an activation, a batch at a time; or, for a lone change of
+/// an entity that sleeps, in passing. It makes every transition of <see cref="EntityLifecycle"/>. Runs on the partition's scheduler.
+/// </summary>
+internal sealed class EntityRoster
+{
+    /// <summary>How long to wait before an activation that could not be had is asked for again.</summary>
+    private static readonly TimeSpan WakeRetry = TimeSpan.FromMilliseconds(50);
+
+    private readonly SourceRuntime _source;
+    private readonly IEntityHost _host;
+    private readonly IEntityWaker _waker;
+    private readonly Action<EntityPresence> _wakeFailed;
+    private readonly Action<EntityPresence> _retry;
+    private readonly Action<EntityPresence, EntityState?> _loaded;
+    private readonly Dictionary<EntityKey, EntityPresence> _present = [];
+    private readonly AwakeEntities _awake;
+    private readonly List<EntityPresence> _listed = [];
+    private readonly Queue<EntityPresence> _toWake = new();
+    private int _passed;
+
+    /// <param name="source">What the source's partitions share.</param>
+    /// <param name="host">The partition, as its entities see it.</param>
+    /// <param name="waker">Asks for activations.</param>
+    /// <param name="wakeFailed">Reports, from any thread, that an activation could not be had.</param>
+    /// <param name="retry">Reports, from any thread, that it is time to ask for it again.</param>
+    /// <param name="loaded">Reports, from any thread, a state that a change in passing waits for.</param>
+    public EntityRoster(
+        SourceRuntime source, IEntityHost host, IEntityWaker waker, Action<EntityPresence> wakeFailed, Action<EntityPresence> retry,
+        Action<EntityPresence, EntityState?> loaded)
+    {
+        _source = source;
+        _host = host;
+        _waker = waker;
+        _wakeFailed = wakeFailed;
+        _retry = retry;
+        _loaded = loaded;
+        _awake = new AwakeEntities(source.Budget, source.Figures);
+    }
+
+    /// <summary>Entities that do not just sleep.</summary>
+    public int Count => _present.Count;
+
+    /// <summary>Changes that activations have, or that are being applied in passing.</summary>
+    public int UnderWay { get; private set; }
+
+    /// <summary>The phase of an entity.</summary>
+    public EntityPhase PhaseOf(EntityKey key) => _present.TryGetValue(key, out var presence) ? presence.Phase : EntityPhase.Asleep;
+
+    /// <summary>Takes a change. It gets to its entity at the end of the turn.</summary>
+    public void Take(in PendingChange pending)
+    {
+        var presence = Find(pending.Change.Entity);
+        presence.TableId = pending.Change.Table.TableId;
+        presence.Waiting.Add(pending);
+        List(presence);
+    }
+
+    /// <summary>The end of the partition's turn: gets changes to entities, and puts entities to sleep while the budget is exceeded.</summary>
+    public void EndTurn()
+    {
+        var now = _source.Time.GetTimestamp();
+
+        // By index: what is done for one may list another.
+        for (var i = 0; i < _listed.Count && !_host.IsEnded; i++)
+        {
+            var presence = _listed[i];
+            presence.IsListed = false;
+            if (presence.Waiting.Count == 0)
+                continue;
+            if (presence.Phase == EntityPhase.Asleep)
+                Begin(presence);
+            else if (presence.Phase is EntityPhase.Awake or EntityPhase.Applying)
+                Give(presence, now);
+        }
+
+        _listed.Clear();
+        while (_toWake.Count > 0 && !_source.Budget.IsFull)
+            Wake(_toWake.Dequeue());
+        _awake.Trim(Leave);
+        if (_passed > 0)
+        {
+            _source.Figures.Passed(_passed);
+            _passed = 0;
+        }
+    }
+
+    /// <summary>Puts entities to sleep that had nothing to do for a while.</summary>
+    public void Sweep(TimeSpan idle) => _awake.Sweep(idle, _source.Time, Leave);
+
+    /// <summary>Puts the entities of tables to sleep: what is known of their rows is forgotten. Nothing of them is under way.</summary>
+    public void Rest(int[] tables)
+    {
+        foreach (var presence in _present.Values.Where(p => p.Phase == EntityPhase.Awake && (p.TableId == 0 || tables.Contains(p.TableId))).ToList())
+            Leave(presence, "What is known of its table is forgotten.");
+    }
+
+    /// <summary>Ends all activations: the partition ends.</summary>
+    public void Close()
+    {
+        foreach (var presence in _present.Values)
+        {
+            if (presence.Phase is EntityPhase.Awake or EntityPhase.Applying)
+                Leave(presence, "Its partition ended.");
+            if (presence.Phase == EntityPhase.Leaving)
+                _awake.Left(presence);
+            End(presence.Next, "Its partition ended.");
+        }
+
+        _present.Clear();
+    }
+
+    /// <summary>The state that a change in passing waits for was read.</summary>
+    public void Loaded(EntityPresence presence, EntityState? state) => Pass(presence, state);
+
+    /// <summary>A lone change was applied in passing.</summary>
+    public void Passed(EntityApply apply)
+    {
+        var presence = apply.Presence;
+        presence.Lifecycle.Passed();
+        UnderWay--;
+        _passed++;
+        if (apply.IsChanged)
+            _host.Buffer.Add(presence.Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used);
+        Settle(presence);
+    }
+
+    /// <summary>An activation has answered for changes that it was given.</summary>
+    public void Applied(EntityApply apply)
+    {
+        var presence = apply.Presence;
+        Answered(presence, apply.Count);
+        if (presence.Phase is EntityPhase.Awake or EntityPhase.Applying)
+            _awake.Account(presence, apply.Bytes);
+        if (apply.Fault is { } fault)
+            _source.Figures.Faulted(presence.Key, fault);
+        if (apply.Fault is not null && presence.Phase == EntityPhase.Awake)
+            Leave(presence, "A change of it could not be applied.");
+    }
+
+    /// <summary>An activation could not be had: it is asked for again in a moment.</summary>
+    public void WakeFailed(EntityPresence presence)
+    {
+        if (presence.Phase != EntityPhase.Waking)
+            return;
+        presence.Lifecycle.WakeFailed();
+        _ = RetryLater(presence);
+    }
+
+    /// <summary>The moment has passed.</summary>
+    public void Retry(EntityPresence presence)
+    {
+        if (presence.Phase == EntityPhase.Asleep && presence.Waiting.Count > 0)
+            List(presence);
+    }
+
+    /// <summary>An activation is there: it was asked for, or a call to the entity made it.</summary>
+    public void Woken(EntityGrain entity)
+    {
+        var presence = Find(entity.Key);
+        if (presence.Phase is EntityPhase.Waking or EntityPhase.Asleep)
+            Admit(presence, entity);
+        else if (presence.Next is null && !ReferenceEquals(presence.Activation, entity))
+            presence.Next = entity;
+        else
+            End(entity, "Another activation of the entity came before it.");
+    }
+
+    /// <summary>An activation is gone, because it was asked to go or because Orleans ended it.</summary>
+    public void Gone(EntityGrain entity, FirstAndRest<PendingChange> remaining)
+    {
+        if (!_present.TryGetValue(entity.Key, out var presence))
+            return;
+        if (ReferenceEquals(presence.Next, entity))
+            presence.Next = null;
+        if (!ReferenceEquals(presence.Activation, entity))
+            return;
+        if (presence.Phase != EntityPhase.Leaving)
+            BeginLeaving(presence);
+        presence.IsGone = true;
+        PutBack(presence, remaining);
+        Answered(presence, remaining.Count);
+    }
+
+    /// <summary>Changes reached an activation that was gone.</summary>
+    public void Returned(EntityWork work)
+    {
+        PutBack(work.Presence, work.Changes);
+        Answered(work.Presence, work.Changes.Count);
+    }
+
+    /// <summary>An activation holds so many bytes now.</summary>
+    public void Sized(EntityGrain entity, int bytes)
+    {
+        if (_present.TryGetValue(entity.Key, out var presence) && ReferenceEquals(presence.Activation, entity) && presence.Phase != EntityPhase.Leaving)
+            _awake.Account(presence, bytes);
+    }
+
+    /// <summary>An activation was called and knows nothing of its entity.</summary>
+    public void Needless(EntityGrain entity)
+    {
+        if (_present.TryGetValue(entity.Key, out var presence) && ReferenceEquals(presence.Activation, entity)
+            && presence is { Phase: EntityPhase.Awake, Waiting.Count: 0 })
+            Leave(presence, "Nothing is known of it.");
+    }
+
+    private async Task RetryLater(EntityPresence presence)
+    {
+        await Task.Delay(WakeRetry, _source.Time).ConfigureAwait(false);
+        _retry(presence);
+    }
+
+    private EntityPresence Find(EntityKey key)
+    {
+        if (!_present.TryGetValue(key, out var presence))
+            _present.Add(key, presence = new EntityPresence(key));
+        return presence;
+    }
+
+    private void List(EntityPresence presence)
+    {
+        if (presence.IsListed)
+            return;
+        presence.IsListed = true;
+        _listed.Add(presence);
+    }
+
+    // A sleeping entity has changes. A lone one passes, unless something about the entity is under way that it would have to wait for.
+    private void Begin(EntityPresence presence)
+    {
+        var first = presence.Waiting[0];
+        if (presence.Waiting.Count > 1 || first.Plan.Activation == EntityActivation.Always || _host.Buffer.HasUnsaved(presence.Key))
+        {
+            Wake(presence);
+            return;
+        }
+
+        presence.Lifecycle.Pass();
+        UnderWay++;
+        if (_host.Buffer.Find(presence.Key) is { } recent)
+            Pass(presence, recent);
+        else if (_host.NeedsNoState(first.Change, first.Plan.Mode))
+            Pass(presence, null);
+        else
+            _source.States.Request(new PassingRead(presence, _loaded), new StateKey(first.Change.Table.TableId, presence.Key.Key));
+    }
+
+    // The apply of an awake entity, without the activation. Where it would need much memory, or fails, the activation is better at it.
+    private void Pass(EntityPresence presence, EntityState? state)
+    {
+        if (_host.IsEnded)
+            return;
+        if (EntityApply.GrowthOf(state, 1) <= GrowthBudget.Free)
+        {
+            var apply = new EntityApply(_host, presence, _source.Name, _source.Database, state);
+            try
+            {
+                apply.Take(presence.Waiting[0]);
+            }
+#pragma warning disable CA1031 // The entity tries again, and says what is wrong if that fails too.
+            catch (Exception)
+#pragma warning restore CA1031
+            {
+                apply = null;
+            }
+
+            if (apply is not null)
+            {
+                presence.Waiting.RemoveFirst(1);
+                if (apply.IsEmpty)
+                    _host.OnFinished(apply);
+                else
+                    apply.Send();
+                return;
+            }
+        }
+
+        presence.Lifecycle.Passed();
+        UnderWay--;
+        if (presence.Next is { } next)
+            Admit(presence, next);
+        else
+            Wake(presence);
+    }
+
+    private void Wake(EntityPresence presence)
+    {
+        if (presence.Phase != EntityPhase.Asleep)
+            return;
+        if (_source.Budget.IsFull)
+        {
+            _toWake.Enqueue(presence);
+            return;
+        }
+
+        presence.Lifecycle.Wake();
+        _waker.Wake(_host, presence, _wakeFailed);
+    }
+
+    private void Admit(EntityPresence presence, EntityGrain entity)
+    {
+        presence.Lifecycle.Woken();
+        presence.Activation = entity;
+        presence.Next = null;
+        presence.IsGone = false;
+        _awake.Add(presence, EntityGrain.Overhead + (2 * presence.Key.Key.Length), _source.Time.GetTimestamp());
+        if (presence.Waiting.Count > 0)
+            List(presence);
+        else
+            Queue(new EntityWork(entity, presence, default));
+    }
+
+    private void Give(EntityPresence presence, long now)
+    {
+        presence.Lifecycle.Give();
+        var changes = presence.Waiting;
+        presence.Waiting = default;
+        presence.Given += changes.Count;
+        UnderWay += changes.Count;
+        _awake.Use(presence, now);
+        Queue(new EntityWork(presence.Activation!, presence, changes));
+    }
+
+    private static void Queue(EntityWork work) =>
+        work.Entity.GrainContext.Scheduler.QueueAction(static w => ((EntityWork)w).Entity.Take((EntityWork)w), work);
+
+    private void Answered(EntityPresence presence, int changes)
+    {
+        presence.Given -= changes;
+        UnderWay -= changes;
+        if (presence.Given > 0)
+            return;
+        if (presence.Phase == EntityPhase.Applying)
+        {
+            presence.Lifecycle.Answered();
+        }
+        else if (presence is { Phase: EntityPhase.Leaving, IsGone: true })
+        {
+            presence.Lifecycle.Left();
+            presence.Activation = null;
+            _awake.Left(presence);
+            Settle(presence);
+        }
+    }
+
+    private void Leave(EntityPresence presence, string reason)
+    {
+        BeginLeaving(presence);
+        End(presence.Activation, reason);
+    }
+
+    private void BeginLeaving(EntityPresence presence)
+    {
+        presence.Lifecycle.Leave();
+        _awake.Remove(presence);
+    }
+
+    // It sleeps now: whoever waits is next, and an entity of which nothing waits is not listed here any more.
+    private void Settle(EntityPresence presence)
+    {
+        if (presence.Next is { } next)
+            Admit(presence, next);
+        else if (presence.Waiting.Count > 0)
+            List(presence);
+        else
+            _present.Remove(presence.Key);
+    }
+
+    // They were given before those that wait now, or came back after others: their places tell.
+    private static void PutBack(EntityPresence presence, FirstAndRest<PendingChange> changes)
+    {
+        if (changes.Count == 0)
+            return;
+        var all = new List<PendingChange>();
+        for (var i = 0; i < changes.Count; i++)
+            all.Add(changes[i]);
+        for (var i = 0; i < presence.Waiting.Count; i++)
+            all.Add(presence.Waiting[i]);
+        presence.Waiting = default;
+        foreach (var pending in all.OrderBy(p => p.Place))
+            presence.Waiting.Add(pending);
+    }
+
+    private static void End(EntityGrain? entity, string reason) =>
+        entity?.GrainContext.Deactivate(new DeactivationReason(DeactivationReasonCode.ApplicationRequested, reason));
+
+    private sealed class PassingRead(EntityPresence presence, Action<EntityPresence, EntityState?> loaded) : IStateWaiter
+    {
+        public void OnLoaded(EntityState? state) => loaded(presence, state);
+    }
+}

@@ -1,0 +1,96 @@
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Sinks;
+
+namespace CdcOrleans.Testing.Pipeline;
+
+/// <summary>A sink that answers when the test says so.</summary>
+internal sealed class TestSink : ISink
+{
+    public List<Delivery> Open { get; } = [];
+
+    public List<SinkEvent> Answered { get; } = [];
+
+    public Func<SinkEvent, bool> Refuse { get; set; } = _ => false;
+
+    /// <summary>Deliveries that make the sink throw.</summary>
+    public Func<Delivery, bool> Throws { get; set; } = _ => false;
+
+    public Action AfterAnswer { get; set; } = () => { };
+
+    public string Name => "sink";
+
+    public SinkStatus Status => new() { Name = Name, Type = "test", Healthy = true, Delivered = 0, Refused = 0, Waiting = 0 };
+
+    public void Deliver(Delivery delivery)
+    {
+        if (delivery.Events.Count == 0)
+            throw new InvalidOperationException("A delivery without an event.");
+        if (Throws(delivery))
+            throw new InvalidOperationException("broken sink");
+        Open.Add(delivery);
+    }
+
+    public void Flush()
+    {
+    }
+
+    /// <summary>Answers those of the open deliveries that something is true of.</summary>
+    public void Answer(Func<Delivery, bool> which)
+    {
+        foreach (var delivery in Open.Where(which).ToArray())
+            Answer(delivery);
+    }
+
+    public void AnswerOne(int pick)
+    {
+        if (Open.Count > 0)
+            Answer(Open[pick % Open.Count]);
+    }
+
+    public ValueTask DisposeAsync() => default;
+
+    private void Answer(Delivery delivery)
+    {
+        if (!Open.Remove(delivery))
+            return;
+        foreach (var made in delivery.Events)
+        {
+            if (Refuse(made))
+                made.Refusal = "no";
+            else
+                Answered.Add(made);
+        }
+
+        delivery.Complete();
+        AfterAnswer();
+    }
+}
+
+/// <summary>A format whose events have the entity's key and no value; it remembers the rows before.</summary>
+internal sealed class TestFormat : IEventFormat
+{
+    public Func<ChangeVersion, bool> Breaks { get; set; } = _ => false;
+
+    public List<string?[]> Befores { get; } = [];
+
+    public string Name => "test";
+
+    void IEventFormat.Format(in CompletedChange change, ICollection<SinkEvent> events)
+    {
+        if (Breaks(change.Change.Version))
+            throw new InvalidDataException("broken");
+        if (change.Before.IsPresent)
+            Befores.Add(Sample.Values(change.Before));
+        events.Add(new SinkEvent
+        {
+            Topic = change.Topic,
+            Entity = change.Change.Entity,
+            Key = System.Text.Encoding.UTF8.GetBytes(change.Change.Entity.Key),
+            Value = [],
+            Source = change.Source,
+            Version = change.Change.Version,
+            Origin = change.Origin,
+            SchemaVersion = 1,
+        });
+    }
+}

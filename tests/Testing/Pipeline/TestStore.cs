@@ -1,0 +1,62 @@
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
+
+namespace CdcOrleans.Testing.Pipeline;
+
+/// <summary>A control database in memory, of one source with one partition.</summary>
+internal sealed class TestStore : ICheckpointStore
+{
+    public Dictionary<StateKey, EntityState> States { get; } = [];
+
+    public (ChangeVersion Progress, ChangeVersion High) Claims { get; private set; }
+
+    public List<DeadLetter> DeadLetters { get; } = [];
+
+    /// <summary>How many states were read.</summary>
+    public int Reads { get; private set; }
+
+    /// <summary>Takes progress back, as if checkpoints had gone on while one delivery stayed open.</summary>
+    public void Forget() => Claims = (ChangeVersion.None, Claims.High);
+
+    public PartitionClaim Claim() => new(1, Claims.Progress, Claims.High);
+
+    public Task Commit(Checkpoint checkpoint, CancellationToken cancellation)
+    {
+        foreach (var partition in checkpoint.Partitions)
+        {
+            Claims = (partition.Progress, partition.High);
+            DeadLetters.AddRange(partition.DeadLetters);
+            foreach (var (key, state) in partition.States)
+            {
+                var id = new StateKey(state.Table.TableId, key.Key);
+                if (!States.TryGetValue(id, out var before) || before.Version < state.Version)
+                    States[id] = state;
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
+    {
+        Reads += keys.Count;
+        return Task.FromResult(keys.Select(k => States.GetValueOrDefault(k)).ToArray());
+    }
+
+    public Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation)
+    {
+        foreach (var key in States.Where(s => s.Key.TableId == tableId && s.Value.Version <= version).Select(s => s.Key).ToList())
+            States.Remove(key);
+        return Task.CompletedTask;
+    }
+
+    public Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation) => Task.FromResult(1L);
+
+    public Task FixPartitions(string source, int partitions, CancellationToken cancellation) => Task.CompletedTask;
+
+    public Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation) => Task.FromResult(Claim());
+
+    public Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation) =>
+        Task.FromResult<IReadOnlyList<PartitionProgressRow>>([]);
+}
