@@ -34,7 +34,7 @@ public static class CdcGateway
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(settings);
         services.AddSingleton<ClusterCalls>();
-        services.AddSingleton<SourceReadings>();
+        services.AddSingleton<SourceStatusReader>();
         services.AddRouting();
         services.AddProblemDetails();
         services.AddExceptionHandler<ErrorAnswer>();

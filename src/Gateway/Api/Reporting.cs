@@ -12,24 +12,24 @@ internal static class Reporting
     private static readonly string Version =
         typeof(Reporting).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0.0.0";
 
-    public static PipelineStatus Pipeline(string cluster, IReadOnlyList<SourceReading> readings) =>
-        new(cluster, "CdcOrleans", Version, Overall(readings), [.. readings.Select(Summary)]);
+    public static PipelineStatus Pipeline(string cluster, IReadOnlyList<SourceStatusResult> results) =>
+        new(cluster, "CdcOrleans", Version, Overall(results), [.. results.Select(Summary)]);
 
-    public static PipelineState Overall(IReadOnlyList<SourceReading> readings) =>
-        readings.Any(r => r.Status?.State is null or SourceState.Failed or SourceState.Stopped) ? PipelineState.Failed
-        : readings.All(r => r.Status!.State == SourceState.Streaming && r.Status.Silos.Values.All(IsWell)) ? PipelineState.Running
+    public static PipelineState Overall(IReadOnlyList<SourceStatusResult> results) =>
+        results.Any(r => r.Status?.State is null or SourceState.Failed or SourceState.Stopped) ? PipelineState.Failed
+        : results.All(r => r.Status!.State == SourceState.Streaming && r.Status.Silos.Values.All(IsWell)) ? PipelineState.Running
         : PipelineState.Degraded;
 
-    public static SourceSummary Summary(SourceReading reading) => new(
+    public static SourceSummary Summary(SourceStatusResult reading) => new(
         reading.Source.Name, State(reading), Detail(reading),
         reading.Status is { } s ? LagOf(s) : null,
         Finite(reading.Status?.ChangesPerSecond), reading.Status is { } status ? Slowest(status) : null,
         Sinks(reading));
 
-    public static SourceReadiness Ready(SourceReading reading) =>
+    public static SourceReadiness Ready(SourceStatusResult reading) =>
         new(reading.Source.Name, reading.IsReady, State(reading), Detail(reading));
 
-    public static SourceDetail Source(SourceReading reading) => new()
+    public static SourceDetail Source(SourceStatusResult reading) => new()
     {
         Name = reading.Source.Name,
         State = State(reading),
@@ -79,7 +79,7 @@ internal static class Reporting
     };
 
     // A sink exists once per silo; it is well where it is well everywhere.
-    private static SinkHealth[] Sinks(SourceReading reading) => reading.Status is null
+    private static SinkHealth[] Sinks(SourceStatusResult reading) => reading.Status is null
         ? []
         : [.. reading.Status.Silos.Values.SelectMany(s => s.Sinks)
             .GroupBy(s => s.Name, StringComparer.Ordinal).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => Sink([.. g]))];
@@ -91,7 +91,7 @@ internal static class Reporting
 
     private static bool IsWell(SiloFigures figures) => figures.CheckpointError is null && figures.Sinks.All(s => s.Healthy);
 
-    private static ReportedState State(SourceReading reading) => reading.Status?.State switch
+    private static ReportedState State(SourceStatusResult reading) => reading.Status?.State switch
     {
         SourceState.Starting => ReportedState.Starting,
         SourceState.Streaming => ReportedState.Streaming,
@@ -102,7 +102,7 @@ internal static class Reporting
         _ => ReportedState.Unknown,
     };
 
-    private static string? Detail(SourceReading reading) => reading.Status is { } status ? status.Detail : reading.Trouble?.Message;
+    private static string? Detail(SourceStatusResult reading) => reading.Status is { } status ? status.Detail : reading.Trouble?.Message;
 
     private static Lag LagOf(SourceStatus status) => new(status.LagBytes, Finite(status.LagSeconds));
 

@@ -23,14 +23,14 @@ internal static class StatusEndpoints
         .ProducesProblem(StatusCodes.Status503ServiceUnavailable)
         .ProducesProblem(StatusCodes.Status504GatewayTimeout);
 
-    private static async Task<Ok<PipelineStatus>> Pipeline(SourceReadings sources, GatewaySettings settings, CancellationToken cancellation) =>
+    private static async Task<Ok<PipelineStatus>> Pipeline(SourceStatusReader sources, GatewaySettings settings, CancellationToken cancellation) =>
         TypedResults.Ok(Reporting.Pipeline(settings.ClusterId, await sources.ReadAny(cancellation)));
 
-    private static async Task<Ok<SourceList>> All(SourceReadings sources, CancellationToken cancellation) =>
+    private static async Task<Ok<SourceList>> All(SourceStatusReader sources, CancellationToken cancellation) =>
         TypedResults.Ok(new SourceList([.. (await sources.ReadAny(cancellation)).Select(Reporting.Source)]));
 
     private static async Task<Results<Ok<SourceDetail>, ProblemHttpResult>> One(
-        string source, SourceReadings sources, GatewaySettings settings, CancellationToken cancellation)
+        string source, SourceStatusReader sources, GatewaySettings settings, CancellationToken cancellation)
     {
         if (settings.Source(source) is not { } known)
             return Problem.UnknownSource(source, settings);

@@ -18,7 +18,7 @@ internal static class MetricsEndpoint
 
     public static void Add(IServiceCollection services)
     {
-        services.AddSingleton<SourceFigures>();
+        services.AddSingleton<SourceMetrics>();
         services.AddHostedService<SourceWatch>();
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(CdcMeter.Name, "Microsoft.Orleans", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel")

@@ -10,11 +10,11 @@ namespace CdcOrleans.Gateway.Metrics;
 /// The pipeline's figures as instruments. They show what the sources' readers last said, so that a gateway in a process of its own
 /// shows them too; a source that cannot be read shows nothing but that.
 /// </summary>
-internal sealed class SourceFigures
+internal sealed class SourceMetrics
 {
-    private volatile IReadOnlyList<SourceReading> _readings = [];
+    private volatile IReadOnlyList<SourceStatusResult> _results = [];
 
-    public SourceFigures(IMeterFactory meters)
+    public SourceMetrics(IMeterFactory meters)
     {
         var meter = meters.Create(CdcMeter.Name);
         meter.CreateObservableGauge("cdc.source.reachable", Reachable, null, "1 while the source's status can be read, else 0.");
@@ -72,10 +72,10 @@ internal sealed class SourceFigures
     }
 
     /// <summary>Replaces what the instruments show.</summary>
-    public void Show(IReadOnlyList<SourceReading> readings) => _readings = readings;
+    public void Show(IReadOnlyList<SourceStatusResult> results) => _results = results;
 
     private IEnumerable<Measurement<int>> Reachable() =>
-        _readings.Select(r => new Measurement<int>(r.Status is null ? 0 : 1, Tag("source", r.Source.Name)));
+        _results.Select(r => new Measurement<int>(r.Status is null ? 0 : 1, Tag("source", r.Source.Name)));
 
     private IEnumerable<Measurement<int>> States() =>
         from status in Statuses
@@ -107,7 +107,7 @@ internal sealed class SourceFigures
         select new Measurement<long>(
             figure(sink), Tag("source", status.Source), Tag("silo", silo.Key), Tag("sink", sink.Name), Tag("type", sink.Type));
 
-    private IEnumerable<SourceStatus> Statuses => _readings.Where(r => r.Status is not null).Select(r => r.Status!);
+    private IEnumerable<SourceStatus> Statuses => _results.Where(r => r.Status is not null).Select(r => r.Status!);
 
     private static KeyValuePair<string, object?> Tag(string name, string value) => new(name, value);
 }
