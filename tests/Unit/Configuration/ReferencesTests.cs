@@ -23,7 +23,7 @@ public sealed class ReferencesTests
     [InlineData("${NONE:-a:-b}", "a:-b")]
     [InlineData("${NONE:-$$}", "$")]
     [InlineData("${A:-d}", "1")]
-    [InlineData("${DOLLAR}", "${A}$$")] // What a variable holds is not looked into.
+    [InlineData("${DOLLAR}", "${A}$$")] // The value of a variable is not changed.
     public void References_are_replaced(string text, string expected)
     {
         var problems = new List<string>();
