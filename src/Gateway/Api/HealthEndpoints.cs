@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CdcOrleans.Gateway.Api;
 
-/// <summary>What an orchestrator asks.</summary>
+/// <summary>The endpoints for orchestrators.</summary>
 internal static class HealthEndpoints
 {
     public static void Map(IEndpointRouteBuilder endpoints)

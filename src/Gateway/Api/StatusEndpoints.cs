@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CdcOrleans.Gateway.Api;
 
-/// <summary>The pipeline and its sources.</summary>
+/// <summary>The endpoints for the pipeline and its sources.</summary>
 internal static class StatusEndpoints
 {
     public static void Map(IEndpointRouteBuilder endpoints)
@@ -11,9 +11,9 @@ internal static class StatusEndpoints
         Describe(endpoints.MapGet("/api/v1/status", Pipeline), "getStatus", "The pipeline at a glance",
             "The cluster, the overall state, and every source with its lag, rate, latency and sinks.");
         Describe(endpoints.MapGet("/api/v1/sources", All), "getSources", "All sources",
-            "Everything known of every source: positions, lag, window, figures of each silo and sink.");
+            "All details of every source: positions, lag, window, counters of each silo and sink.");
         Describe(endpoints.MapGet("/api/v1/sources/{source}", One), "getSource", "One source",
-            "Everything known of one source: positions, lag, window, figures of each silo and sink.")
+            "All details of one source: positions, lag, window, counters of each silo and sink.")
             .ProducesProblem(StatusCodes.Status404NotFound);
     }
 
@@ -34,7 +34,7 @@ internal static class StatusEndpoints
     {
         if (settings.Source(source) is not { } known)
             return Problem.UnknownSource(source, settings);
-        var reading = await sources.Read(known, cancellation);
-        return reading.Trouble is { } trouble ? Problem.OfTrouble(trouble) : TypedResults.Ok(Reporting.Source(reading));
+        var result = await sources.Read(known, cancellation);
+        return result.Trouble is { } trouble ? Problem.OfTrouble(trouble) : TypedResults.Ok(Reporting.Source(result));
     }
 }

@@ -3,17 +3,17 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Gateway.Cluster;
 
-/// <summary>A source's status as read from the cluster, or why it could not be read.</summary>
+/// <summary>The status of a source, or why it could not be read.</summary>
 internal sealed record SourceStatusResult(SourceConfiguration Source, SourceStatus? Status, ClusterTroubleException? Trouble)
 {
-    /// <summary>Whether changes flow, or wait only for what they go to.</summary>
+    /// <summary>Whether the source is streaming, or holding because its window is full.</summary>
     public bool IsReady => Status?.State is SourceState.Streaming or SourceState.Holding;
 }
 
-/// <summary>Reads the sources' statuses.</summary>
+/// <summary>Reads the status of sources from the cluster.</summary>
 internal sealed class SourceStatusReader(GatewaySettings settings, ClusterCalls cluster)
 {
-    /// <summary>Reads one source.</summary>
+    /// <summary>Reads the status of one source.</summary>
     public async Task<SourceStatusResult> Read(SourceConfiguration source, CancellationToken cancellation)
     {
         try
@@ -26,12 +26,12 @@ internal sealed class SourceStatusReader(GatewaySettings settings, ClusterCalls 
         }
     }
 
-    /// <summary>Reads all sources at once, in the order of their names.</summary>
+    /// <summary>Reads the status of all sources concurrently, in the order of their names.</summary>
     public Task<SourceStatusResult[]> ReadAll(CancellationToken cancellation) =>
         Task.WhenAll(settings.Sources.Select(s => Read(s, cancellation)));
 
-    /// <summary>Reads all sources.</summary>
-    /// <exception cref="ClusterTroubleException">Not one could be read.</exception>
+    /// <summary>Reads the status of all sources.</summary>
+    /// <exception cref="ClusterTroubleException">No status could be read.</exception>
     public async Task<SourceStatusResult[]> ReadAny(CancellationToken cancellation)
     {
         var results = await ReadAll(cancellation);

@@ -2,7 +2,7 @@ using CdcOrleans.Gateway.Cluster;
 
 namespace CdcOrleans.Gateway.Metrics;
 
-/// <summary>Reads the sources' statuses every few seconds, so that a scrape never waits for the cluster.</summary>
+/// <summary>Reads the status of all sources every few seconds, so that a scrape never waits for the cluster.</summary>
 internal sealed class SourceWatch(SourceStatusReader sources, SourceMetrics metrics, GatewaySettings settings, TimeProvider time) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
