@@ -5,56 +5,60 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Grains.Interfaces.Partitions;
 
-/// <summary>One of a source's fixed slices. Key: <c>source/partition</c>.</summary>
+/// <summary>One of the fixed partitions of a source. Key: <c>source/partition</c>.</summary>
 [Alias("cdc.IPartitionGrain")]
 public interface IPartitionGrain : IGrainWithStringKey
 {
-    /// <summary>A reader begins (again) to send: sequences start anew at 1.</summary>
+    /// <summary>Opens the partition for a reader. The sequence numbers of its batches begin at 1 again.</summary>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("Open")]
     ValueTask<PartitionOpened> Open(long epoch);
 
-    /// <summary>Takes a batch into the partition's queues; returns when it is accepted, not when it is finished.</summary>
+    /// <summary>Accepts a batch into the queues of the partition. Returns when it is accepted, not when it is finished.</summary>
     /// <exception cref="StaleReaderException">The batch's epoch is not the one that opened the partition.</exception>
-    /// <exception cref="BatchOutOfSequenceException">Batches before this one are missing: open again and send from its answer.</exception>
+    /// <exception cref="BatchOutOfSequenceException">
+    /// Batches before this one are missing. The reader must open the partition again and continue from its answer.
+    /// </exception>
     [Alias("Receive")]
     ValueTask Receive(ChangeBatch batch);
 
-    /// <summary>An entity as last applied; null when nothing is known of it.</summary>
+    /// <summary>Returns the last applied state of an entity; null when nothing is known of it.</summary>
     [Alias("ReadEntity")]
     ValueTask<EntityView?> ReadEntity(EntityKey entity);
 
-    /// <summary>The row held of an entity, for the reader to complete another with it.</summary>
+    /// <summary>Returns the stored row of an entity. The reader uses it to complete another row.</summary>
     /// <param name="entity">The entity.</param>
     /// <param name="epoch">Epoch of the reader that asks.</param>
-    /// <param name="taken">The last version that the partition got or has durable, as far as the reader knows.</param>
+    /// <param name="taken">The last version that was sent to the partition or is durable there, as far as the reader knows.</param>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("ReadRow")]
     ValueTask<HeldRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken);
 
     /// <summary>
-    /// Lets go of what is held of tables. The reader has made sure that nothing of them is under way, and that the store has forgotten
-    /// what is to be forgotten.
+    /// Removes the rows of tables from memory. The reader must make sure that no change of these tables is being processed, and that the
+    /// store has already deleted the rows.
     /// </summary>
     /// <param name="epoch">The reader's epoch.</param>
-    /// <param name="tables">The tables, by their numbers in the store.</param>
+    /// <param name="tables">Numbers of the tables in the schema store.</param>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("Forget")]
     ValueTask Forget(long epoch, int[] tables);
 
-    /// <summary>The source begins anew: this activation ends, with whatever it holds, and the next one starts from the store.</summary>
+    /// <summary>
+    /// The source was reset. This activation ends with everything that it has in memory, and the next one starts from the store.
+    /// </summary>
     /// <param name="epoch">The reader's epoch.</param>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("BeginAnew")]
     ValueTask BeginAnew(long epoch);
 }
 
-/// <summary>What a partition holds of an entity.</summary>
-/// <param name="Settled">Whether all that was sent of it is applied; else ask again.</param>
+/// <summary>The stored row of an entity.</summary>
+/// <param name="Settled">Whether all changes of the entity that were sent are applied. If not, the reader asks again.</param>
 /// <param name="Version">The last applied version.</param>
-/// <param name="Table">Shape of <paramref name="Row"/>; null when no row is held.</param>
-/// <param name="Row">The row; absent when none is held.</param>
-/// <param name="IsBehind">Whether it cannot settle before it is opened (again): it lacks what the reader sent.</param>
+/// <param name="Table">Schema of <paramref name="Row"/>; null when no row is stored.</param>
+/// <param name="Row">The row; absent when none is stored.</param>
+/// <param name="IsBehind">Whether the partition lacks batches that the reader sent. The reader must then open it again first.</param>
 [GenerateSerializer, Immutable, Alias("cdc.HeldRow")]
 public sealed record HeldRow(
     [property: Id(0)] bool Settled, [property: Id(1)] ChangeVersion Version = default, [property: Id(2)] TableSchema? Table = null, [property: Id(3)] RowImage Row = default,
@@ -62,7 +66,7 @@ public sealed record HeldRow(
 
 /// <summary>A partition's answer to a reader that opens it.</summary>
 /// <param name="Generation">Generation of the activation.</param>
-/// <param name="Accepted">It already has everything at or before this version.</param>
+/// <param name="Accepted">Everything at or before this version was already accepted.</param>
 /// <param name="Progress">Durable progress.</param>
 [GenerateSerializer, Immutable, Alias("cdc.PartitionOpened")]
 public sealed record PartitionOpened(
