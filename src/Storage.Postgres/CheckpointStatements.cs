@@ -6,8 +6,9 @@ using NpgsqlTypes;
 namespace CdcOrleans.Storage.Postgres;
 
 /// <summary>
-/// The statements of a checkpoint. First the fence, which ends the transaction if the owner is stale; then states and dead letters in
-/// slices; progress last. Each is one text with arrays for parameters, whatever the number of rows, so each is prepared once.
+/// Makes the statements of a checkpoint. The first one is the fence, which ends the transaction when the owner is stale. Then follow states
+/// and dead letters in slices, and last the progress. Each statement has one text and arrays as parameters, for any number of rows, so it
+/// is prepared only once.
 /// </summary>
 internal static class CheckpointStatements
 {
@@ -31,7 +32,7 @@ internal static class CheckpointStatements
         ON CONFLICT DO NOTHING
         """;
 
-    // SET reads the row as it was, so the ordinals compare with the position before this update.
+    // SET reads the old values of the row, so the ordinals are compared with the position before this update.
     private const string Advance =
         """
         UPDATE cdc.partitions AS held SET

@@ -55,7 +55,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
 
     [Theory]
     [InlineData("CREATE TABLE later (n int)", "nothing identifies its rows")]
-    [InlineData("CREATE TABLE later (n int PRIMARY KEY); ALTER TABLE later OWNER TO somebody", "belongs to another role")]
+    [InlineData("CREATE TABLE later (n int PRIMARY KEY); ALTER TABLE later OWNER TO somebody", "another role owns the table or the publication")]
     public async Task A_table_that_appears_later_and_cannot_be_captured_stops_nothing(string schema, string why)
     {
         await using var owner = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
@@ -106,7 +106,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
         Assert.Contains("does not exist, and slot", dropped.Message);
         Assert.Contains($"pg_drop_replication_slot('{capture.Source.Slot}')", dropped.Message);
 
-        // What was changed meanwhile cannot be had by creating it again.
+        // Creating the publication again does not bring back the changes in between.
         Assert.Equal(dropped.Message, (await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(null, CancellationToken.None))).Message);
         Assert.Equal("0", await capture.Scalar("SELECT count(*) FROM pg_publication"));
     }

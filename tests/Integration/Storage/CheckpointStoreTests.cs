@@ -6,7 +6,7 @@ using CdcOrleans.Model.Storage;
 using CdcOrleans.Storage.Postgres;
 using Npgsql;
 using Xunit;
-using static CdcOrleans.Integration.Storage.Shapes;
+using static CdcOrleans.Integration.Storage.SampleStates;
 
 namespace CdcOrleans.Integration.Storage;
 

@@ -10,7 +10,7 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Unit.Grains;
 
-/// <summary>A log that holds what the test writes.</summary>
+/// <summary>A log with the content that the test writes.</summary>
 internal sealed class FakeLog : IWalStream
 {
     private readonly Channel<WalItem> _items = Channel.CreateUnbounded<WalItem>();
@@ -37,7 +37,7 @@ internal sealed class FakeLog : IWalStream
     public ValueTask DisposeAsync() => default;
 }
 
-/// <summary>A partition that keeps what it gets and answers as it is told.</summary>
+/// <summary>A partition that records what it receives, and answers as the test sets it.</summary>
 internal sealed class FakePartition : IPartitionGrain
 {
     private readonly Lock _gate = new();
