@@ -48,7 +48,7 @@ internal sealed class CaptureFailure(SourceConfiguration source, SourceConnectio
                 + $"If the slot is lost, run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});, start the source again, and backfill.",
                 transient: false, refusal),
             _ when CannotSend(refusal) => new CaptureException(
-                $"sources.{source.Name}: {place.Description} cannot send a row, because its text is longer than the 1 GB that the server can hold at once: "
+                $"sources.{source.Name}: {place.Description} cannot send a row, because its text is longer than the 1 GB that the server can have in memory at once: "
                 + $"{reason}; {refusal.Where ?? "at an unknown position"}. Nothing after this row can be read until the slot is moved past the end of its transaction: "
                 + "see 'Rows that the server cannot send' in docs/configuration.md.",
                 transient: false, refusal),

@@ -64,7 +64,7 @@ internal sealed class SourceConnection
     /// <summary>Application name of our sessions.</summary>
     public string ReaderName { get; }
 
-    /// <summary>Server, user and database in words, without secrets.</summary>
+    /// <summary>Description of server, user and database for messages, without secrets.</summary>
     public string Description { get; }
 
     /// <summary>Connection string of ordinary sessions, which are pooled.</summary>

@@ -52,7 +52,7 @@ internal static class ControlConnection
     public static string Server(NpgsqlConnectionStringBuilder settings) =>
         settings.Host!.Contains(':', StringComparison.Ordinal) ? settings.Host : $"{settings.Host}:{settings.Port}";
 
-    /// <summary>Server, database and user in words.</summary>
+    /// <summary>Describes server, database and user for messages.</summary>
     public static string Describe(NpgsqlConnectionStringBuilder settings) =>
         $"Control database \"{settings.Database}\" on {Server(settings)} (user \"{settings.Username}\")";
 }

@@ -4,7 +4,7 @@ namespace CdcOrleans.Storage.Postgres;
 public sealed class ControlDatabaseException : Exception
 {
     /// <summary>Creates the exception.</summary>
-    /// <param name="message">In words.</param>
+    /// <param name="message">What is wrong, and the remedy.</param>
     /// <param name="innerException">What the driver said; null when there is no more to say.</param>
     public ControlDatabaseException(string message, Exception? innerException = null)
         : base(message, innerException)

@@ -7,8 +7,8 @@ namespace CdcOrleans.Storage.Postgres;
 internal static class DeadLetterSlices
 {
     /// <summary>
-    /// Maximum size of key and value together, in bytes. A larger dead letter is stored without them: the server limits a statement to 1 GB
-    /// and copies its content.
+    /// Maximum size of key and value together, in bytes. A larger dead letter is stored without its value, and without a key that is too
+    /// long as well: the server limits a statement to 1 GB and copies its content.
     /// </summary>
     public const int MostOfOne = 256 << 20;
 

@@ -20,7 +20,7 @@ internal static class KeyText
         return Join(tuple, key);
     }
 
-    /// <summary>Whether the key's columns hold the same values in two tuples.</summary>
+    /// <summary>Whether the key's columns have the same values in two tuples.</summary>
     public static bool Same(ReadOnlySpan<byte> left, ReadOnlySpan<ColumnPlace> leftKey, ReadOnlySpan<byte> right, ReadOnlySpan<ColumnPlace> rightKey)
     {
         for (var i = 0; i < leftKey.Length; i++)

@@ -155,13 +155,13 @@ internal sealed partial class PgOutputDecoder
     {
         (byte)'K' => true,
         (byte)'O' => false,
-        _ => throw new InvalidDataException($"The log holds an old row of the unknown kind 0x{kind:X2}."),
+        _ => throw new InvalidDataException($"The log contains an old row of the unknown kind 0x{kind:X2}."),
     };
 
     private static void Expect(bool newRow)
     {
         if (!newRow)
-            throw new InvalidDataException("The log holds a change without its new row.");
+            throw new InvalidDataException("The log contains a change without its new row.");
     }
 
     private void RequireKey(CapturedRelation relation, ReadOnlySpan<ColumnPlace> key)

@@ -101,7 +101,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
             case (byte)'Y': // Type: the names of types are read from the catalog instead.
                 return Decoded.Nothing;
             default:
-                throw new InvalidDataException($"The log holds a message of the unknown kind 0x{message[0]:X2}.");
+                throw new InvalidDataException($"The log contains a message of the unknown kind 0x{message[0]:X2}.");
         }
     }
 
@@ -166,7 +166,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         if (_transaction is { } transaction)
             return transaction;
         if (!_inTransaction)
-            throw new InvalidDataException("The log holds a change outside a transaction.");
+            throw new InvalidDataException("The log contains a change outside a transaction.");
         return _transaction = new SourceTransaction
         {
             CommitLsn = _begin.CommitLsn,

@@ -22,7 +22,7 @@ internal static class TupleData
     }
 
     /// <summary>
-    /// Finds key columns in one pass. <paramref name="keyOfColumn"/> holds, per column up to the last of the key, its place in
+    /// Finds key columns in one pass. <paramref name="keyOfColumn"/> has, per column up to the last of the key, its place in
     /// the key or −1.
     /// </summary>
     public static void Locate(ReadOnlySpan<byte> tuple, ReadOnlySpan<int> keyOfColumn, Span<ColumnPlace> key)

@@ -59,7 +59,7 @@ internal static class References
         var name = separator < 0 ? reference : reference[..separator];
         if (!IsName(name))
         {
-            problems.Add("'${…}' must hold the name of an environment variable (letters, digits and '_', not starting with a digit), and may go on with ':-' and a default");
+            problems.Add("'${…}' must contain the name of an environment variable (letters, digits and '_', not starting with a digit), optionally followed by ':-' and a default");
             return null;
         }
 
@@ -74,7 +74,7 @@ internal static class References
         var fallback = reference[(separator + 2)..];
         if (fallback.Replace("$$", "", StringComparison.Ordinal).Contains('$', StringComparison.Ordinal))
         {
-            problems.Add($"the default of ${{{name}}} holds a '$'; a default is plain text, with $$ for a literal $");
+            problems.Add($"the default of ${{{name}}} contains a '$'; a default is plain text, with $$ for a literal $");
             return null;
         }
 

@@ -40,7 +40,7 @@ internal sealed class YamlTree
         var root = ReadNode(Advance(), 0);
         Next<DocumentEnd>();
         if (Advance() is DocumentStart second)
-            throw new YamlTreeException(PlaceOf(second.Start), "a second document starts here; the file holds one document, so remove this '---' and what follows");
+            throw new YamlTreeException(PlaceOf(second.Start), "a second document starts here; the file must have one document, so remove this '---' and what follows");
         return root is ScalarNode { IsNull: true } ? null : root;
     }
 

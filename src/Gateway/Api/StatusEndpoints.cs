@@ -8,7 +8,7 @@ internal static class StatusEndpoints
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
-        Describe(endpoints.MapGet("/api/v1/status", Pipeline), "getStatus", "The pipeline at a glance",
+        Describe(endpoints.MapGet("/api/v1/status", Pipeline), "getStatus", "The state of the pipeline",
             "The cluster, the overall state, and every source with its lag, rate, latency and sinks.");
         Describe(endpoints.MapGet("/api/v1/sources", All), "getSources", "All sources",
             "All details of every source: positions, lag, window, counters of each silo and sink.");

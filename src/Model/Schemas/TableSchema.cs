@@ -37,7 +37,7 @@ public sealed class TableSchema
     /// </summary>
     public uint RelationOid { get; init; }
 
-    /// <summary><c>schema.table</c>, unquoted; the name alone where there is no schema (<see cref="SourceStreams"/>).</summary>
+    /// <summary><c>schema.table</c>, unquoted; only the name when there is no schema (<see cref="SourceStreams"/>).</summary>
     public string FullName => field ??= Schema.Length == 0 ? Name : $"{Schema}.{Name}";
 }
 

@@ -169,7 +169,7 @@ internal sealed partial class FileSink : ISink
 #pragma warning disable CA5394 // Jitter needs no secrecy.
         outlet.Wait = Backoff.After(outlet.Failures, FirstWait, LongestWait, Random.Shared.NextDouble());
 #pragma warning restore CA5394
-        if (_health.Down($"Writing to '{_directory}' failed: {failure.Message} Free space or grant access; the sink goes on by itself."))
+        if (_health.Down($"Writing to '{_directory}' failed: {failure.Message} Free space or grant access; the sink then continues by itself."))
             LogDown(Name, _directory, failure.Message);
     }
 

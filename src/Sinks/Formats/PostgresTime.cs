@@ -83,7 +83,7 @@ internal readonly struct PostgresTime(long days, long micros)
         }
     }
 
-    /// <summary>Nanoseconds since 1970-01-01; null where 64 bits do not hold them, before 1677 and after 2262.</summary>
+    /// <summary>Nanoseconds since 1970-01-01; null before 1677 and after 2262, because they do not fit into 64 bits.</summary>
     public long? EpochNanos
     {
         get

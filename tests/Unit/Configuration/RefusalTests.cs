@@ -220,7 +220,7 @@ public sealed class RefusalTests
     [InlineData("a: !x y", "1:4: tags ('!…') have no meaning here; remove it, or quote a value that starts with '!'")]
     [InlineData("a: 1\n<<: { b: 2 }", "2:1: merge keys ('<<') are not supported; repeat the keys, or use an alias for the whole value")]
     [InlineData("? [a]\n: 1", "1:3: a key must be a single value, not a mapping or a list")]
-    [InlineData("a: 1\n---\nb: 2", "2:1: a second document starts here; the file holds one document, so remove this '---' and what follows")]
+    [InlineData("a: 1\n---\nb: 2", "2:1: a second document starts here; the file must have one document, so remove this '---' and what follows")]
     [InlineData("just text", "1:1: expected a mapping (key: value), found a single value")]
     public void What_is_not_usable_YAML_is_refused(string text, string expected) =>
         Assert.StartsWith($"cdc.yaml:{expected}", Assert.Single(Reader.Refused(text)), StringComparison.Ordinal);

@@ -47,7 +47,7 @@ internal static class BinaryValue
         }
     }
 
-    /// <summary>Writes a <c>bit</c> or <c>varbit</c> as little-endian bytes, as many as hold its highest one. Returns false when the text is not such a value.</summary>
+    /// <summary>Writes a <c>bit</c> or <c>varbit</c> as little-endian bytes, as many as its highest set bit needs. Returns false when the text is not such a value.</summary>
     public static bool TryWriteBits(JsonBuffer buffer, ReadOnlySpan<byte> text)
     {
         if (text.ContainsAnyExcept((byte)'0', (byte)'1'))

@@ -123,7 +123,7 @@ internal static class NumberValue
                     return false;
                 return true;
             case DecimalForm.Precise when isNumber && TryUnscaled(text, out var unscaled, out var scale):
-                // The modifier holds precision and scale; without one each value has a scale of its own.
+                // The modifier has precision and scale. Without it, each value has its own scale.
                 if (ScaleOf(column.Modifier) is { } fixedScale)
                     buffer.Base64(Rescaled(unscaled, scale, fixedScale).ToByteArray(isBigEndian: true));
                 else
