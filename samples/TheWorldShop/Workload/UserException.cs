@@ -1,4 +1,4 @@
 namespace CdcOrleans.Samples.TheWorldShop;
 
-/// <summary>Trouble that the user can do something about: shown as one line, without a stack trace.</summary>
-internal sealed class TellUserException(string message) : Exception(message);
+/// <summary>A problem that the user can solve. It is shown as one line, without a stack trace.</summary>
+internal sealed class UserException(string message) : Exception(message);
