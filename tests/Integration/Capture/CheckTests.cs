@@ -147,15 +147,15 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
     [Fact]
     public async Task Tables_of_one_name_in_text_are_refused_and_a_later_one_is_left_out()
     {
-        const string Twin = "CREATE SCHEMA a; CREATE TABLE a.\"b.c\" (id int PRIMARY KEY)";
-        await using var both = await server.Capture("CREATE SCHEMA \"a.b\"; CREATE TABLE \"a.b\".c (id int PRIMARY KEY); " + Twin, "a.*");
+        const string NameClash = "CREATE SCHEMA a; CREATE TABLE a.\"b.c\" (id int PRIMARY KEY)";
+        await using var both = await server.Capture("CREATE SCHEMA \"a.b\"; CREATE TABLE \"a.b\".c (id int PRIMARY KEY); " + NameClash, "a.*");
         await Refused(both, "selects \"a\".\"b.c\" and \"a.b\".\"c\"", "all are a.b.c", "RENAME TO");
 
         await using var capture = await server.Capture("CREATE SCHEMA \"a.b\"; CREATE TABLE \"a.b\".c (id int PRIMARY KEY)", "a.*");
         await capture.Start();
-        await capture.Execute(Twin);
+        await capture.Execute(NameClash);
         Assert.Empty(await capture.Capture.Watch(CancellationToken.None));
-        Assert.Contains("table \"a\".\"b.c\" fits", Assert.Single(capture.Log.Lines, l => l.Contains("both are a.b.c")));
+        Assert.Contains("table \"a\".\"b.c\" matches", Assert.Single(capture.Log.Lines, l => l.Contains("another captured table, a.b.c")));
 
         // Somebody publishes it all the same.
         await capture.Execute("INSERT INTO \"a.b\".c VALUES (1)");
