@@ -12,7 +12,7 @@ usage() {
 Suites: unit         no servers, no files
         integration  each part against real servers
         cluster      real processes that are stopped and killed
-        conformance  the same workload told by a real Debezium, where there is one, or as it told it before
+        conformance  the same workload compared with a real Debezium, or with what one recorded earlier
         shop         ./run.sh for ten seconds, as a user would start it
 Without a name: all of them. E.g.  ./test.sh unit -- -class '*KeyText*'
 

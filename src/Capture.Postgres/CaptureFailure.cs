@@ -6,19 +6,21 @@ using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres;
 
-/// <summary>Says what went wrong between us and the server, where, what helps, and whether time alone may help.</summary>
+/// <summary>
+/// Turns exceptions of the connection into exceptions of capture: what failed, where, the remedy, and whether a retry may succeed.
+/// </summary>
 internal sealed class CaptureFailure(SourceConfiguration source, SourceConnection place)
 {
-    /// <summary>An exception of Npgsql or of the protocol as one of capture.</summary>
-    /// <param name="exception">What was thrown.</param>
+    /// <summary>Converts an exception of Npgsql or of the protocol.</summary>
+    /// <param name="exception">The exception.</param>
     /// <param name="doing">What was being done, such as <c>streaming</c>.</param>
     public CaptureException Of(Exception exception, string doing) => exception switch
     {
         CaptureException capture => capture,
         PostgresException refusal => Of(refusal, doing),
         InvalidDataException broken => new CaptureException(
-            $"sources.{source.Name}: what {place.Description} sent while {doing} was not understood: {broken.Message} "
-            + "Look for a proxy that changes the protocol; otherwise report this as a defect.",
+            $"sources.{source.Name}: {place.Description} sent data that does not follow the protocol, while {doing}: {broken.Message} "
+            + "Check whether a proxy changes the data; if not, report this as a defect.",
             transient: false, broken),
         _ => new CaptureException(
             $"{Connection}: the connection to {place.Description} failed while {doing}: {Words(exception)} "
@@ -30,42 +32,42 @@ internal sealed class CaptureFailure(SourceConfiguration source, SourceConnectio
 
     private CaptureException Of(PostgresException refusal, string doing)
     {
-        var said = $"{refusal.MessageText} ({refusal.SqlState})";
+        var reason = $"{refusal.MessageText} ({refusal.SqlState})";
         return refusal.SqlState switch
         {
             PostgresErrorCodes.ObjectInUse => new CaptureException(
-                $"sources.{source.Name}.postgres.slot: slot {source.Slot} is in use: {said}. Stop the other client, or name another slot.",
+                $"sources.{source.Name}.postgres.slot: slot {source.Slot} is in use: {reason}. Stop the other client, or name another slot.",
                 transient: true, refusal),
             PostgresErrorCodes.UndefinedObject when refusal.MessageText.Contains("publication", StringComparison.Ordinal) => new CaptureException(
-                $"sources.{source.Name}.postgres.publication: {said}. "
+                $"sources.{source.Name}.postgres.publication: {reason}. "
                 + "The log is read as of each change: if the publication was created after the slot, drop the slot and start the source again.",
                 transient: false, refusal),
             PostgresErrorCodes.UndefinedObject => new CaptureException(SlotCheck.Missing(source), transient: false, refusal),
             PostgresErrorCodes.ObjectNotInPrerequisiteState or PostgresErrorCodes.UndefinedFile => new CaptureException(
-                $"sources.{source.Name}.postgres.slot: {place.Description} refused slot {source.Slot}: {said}. "
+                $"sources.{source.Name}.postgres.slot: {place.Description} refused slot {source.Slot}: {reason}. "
                 + $"If the slot is lost, run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});, start the source again, and backfill.",
                 transient: false, refusal),
             _ when CannotSend(refusal) => new CaptureException(
-                $"sources.{source.Name}: {place.Description} cannot send a row, because its text is longer than the 1 GB that the server can hold at once: "
-                + $"{said}; {refusal.Where ?? "at an unknown position"}. Nothing after it can be read until the slot passes the end of its transaction: "
+                $"sources.{source.Name}: {place.Description} cannot send a row, because its text is longer than the 1 GB that the server can have in memory at once: "
+                + $"{reason}; {refusal.Where ?? "at an unknown position"}. Nothing after this row can be read until the slot is moved past the end of its transaction: "
                 + "see 'Rows that the server cannot send' in docs/configuration.md.",
                 transient: false, refusal),
             _ when LikelyPasses(refusal) => new CaptureException(
-                $"{Connection}: {place.Description} ended the session while {doing}: {said}. Check the server's state and log.",
+                $"{Connection}: {place.Description} ended the session while {doing}: {reason}. Check the server's state and log.",
                 transient: true, refusal),
             _ => new CaptureException(
-                $"{Connection}: {place.Description} refused while {doing}: {said}. Check user, password, database and privileges.",
+                $"{Connection}: {place.Description} refused while {doing}: {reason}. Check user, password, database and privileges.",
                 transient: false, refusal),
         };
     }
 
-    // A buffer of the server's would exceed its limit: of one value's text, or of the whole message.
+    // The server would need a buffer larger than its limit, for the text of one value or for the whole message.
     private static bool CannotSend(PostgresException refusal) =>
         refusal.SqlState == PostgresErrorCodes.ProgramLimitExceeded
         || (refusal.SqlState == PostgresErrorCodes.InternalError && refusal.MessageText.Contains("memory alloc request size", StringComparison.Ordinal));
 
-    // Configuration does not mend itself: authorization (28), catalog and schema names (3D, 3F), syntax and privileges (42).
-    // A lock that somebody holds is let go of.
+    // These errors need a person: authorization (28), catalog and schema names (3D, 3F), syntax and privileges (42). The exception is a
+    // lock that another session holds: it will be released.
     private static bool LikelyPasses(PostgresException refusal) =>
         refusal.SqlState == PostgresErrorCodes.LockNotAvailable || refusal.SqlState[..2] is not ("28" or "3D" or "3F" or "42" or "0A" or "22" or "55");
 

@@ -14,7 +14,7 @@ internal static partial class CaptureLog
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Source {Source}: creating slot {Slot}; the server first waits for transactions that are open now to end.")]
+        Message = "Source {Source}: creating slot {Slot}; the server first waits until the transactions that are open now have ended.")]
     public static partial void CreatingSlot(this ILogger logger, string source, string slot);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Source {Source}: created slot {Slot} at {Position}.")]
@@ -31,18 +31,18 @@ internal static partial class CaptureLog
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "Source {Source}: the publication carries table {Table}, which the configuration does not select; its changes are only counted.")]
+        Message = "Source {Source}: the publication has table {Table}, which the configuration does not select; its changes are only counted.")]
     public static partial void RelationNotSelected(this ILogger logger, string source, string table);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Source {Source}: nothing identifies rows of table {Table} in the log, so it carries inserts alone, and no entity of it is held. "
-            + "A primary key, or REPLICA IDENTITY FULL, adds updates and deletes.")]
+        Message = "Source {Source}: nothing identifies rows of table {Table} in the log, so the log has only its inserts, and no rows of it are stored. "
+            + "To capture updates and deletes, add a primary key or set REPLICA IDENTITY FULL.")]
     public static partial void InsertsOnly(this ILogger logger, string source, string table);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Source {Source}: table {Table} has another key, name or mode of entities from {Version} on; what was held of its rows is forgotten.")]
+        Message = "Source {Source}: table {Table} has another key, name or mode of entities from {Version} on; its stored rows are deleted.")]
     public static partial void TablesForgotten(this ILogger logger, string source, string table, ChangeVersion version);
 
     [LoggerMessage(
@@ -52,35 +52,35 @@ internal static partial class CaptureLog
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Source {Source}: {Values} values of the change at {Position} are longer than {Limit} bytes, the limit of large_values, and were left out.")]
+        Message = "Source {Source}: {Values} values of the change at {Position} are longer than {Limit} bytes (large_values.limit) and were left out.")]
     public static partial void ValuesOmitted(this ILogger logger, string source, int values, int limit, Lsn position);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: no table could join publication {Publication} now: {Error}. It is tried again.")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: tables could not be added to publication {Publication} now: {Error}. The next check tries again.")]
     public static partial void NotJoined(this ILogger logger, string source, string publication, string error);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Source {Source}: transaction {Xid} altered table {Table}; it is in the log and not visible yet, so its changes wait. "
-            + "The server probably waits for a standby that synchronous_standby_names asks for; where that names this reader itself, take it out.")]
+        Message = "Source {Source}: transaction {Xid} altered table {Table}; it is in the log but not visible yet, so its changes wait. "
+            + "The server probably waits for a standby in synchronous_standby_names. If that setting names this reader, remove it there.")]
     public static partial void AwaitingCommit(this ILogger logger, string source, string table, uint xid);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Source {Source}: the log lacks some of the columns that identify rows of table {Table} (generated ones, or those of an index that "
-            + "only its partitions are known by), so its events have no key and no entity of it is held. REPLICA IDENTITY FULL on the table "
-            + "and its partitions, or a primary key of ordinary columns, mends that.")]
+        Message = "Source {Source}: the log lacks some of the columns that identify rows of table {Table} (generated columns, or those of an index that "
+            + "only identifies rows of its partitions), so its events have no key and no rows of it are stored. Set REPLICA IDENTITY FULL on the "
+            + "table and its partitions, or use a primary key of ordinary columns.")]
     public static partial void IdentifiedInPart(this ILogger logger, string source, string table);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Source {Source}: partitioned table {Table} has REPLICA IDENTITY FULL and not all of its partitions have, so old rows are taken for their "
-            + "keys alone. Run ALTER TABLE … REPLICA IDENTITY FULL for each partition.")]
+        Message = "Source {Source}: partitioned table {Table} has REPLICA IDENTITY FULL but not all of its partitions have it, so only the keys "
+            + "of old rows are used. Run ALTER TABLE … REPLICA IDENTITY FULL for each partition.")]
     public static partial void PartitionsIdentifiedByKey(this ILogger logger, string source, string table);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: {Words}")]
     public static partial void TableNotCaptured(this ILogger logger, string source, string words);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Source {Source}: the position is reported later, because it could not be noted: {Error}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Source {Source}: the position is reported later, because it could not be stored: {Error}")]
     public static partial void NotReported(this ILogger logger, string source, string error);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Source {Source}: the replication connection did not close in time and was abandoned.")]

@@ -4,7 +4,7 @@ using CdcOrleans.Model;
 
 namespace CdcOrleans.Capture.Postgres;
 
-/// <summary>Counts what one source's log holds and capture does not hand out.</summary>
+/// <summary>Counts what the log of a source has and capture does not return.</summary>
 internal sealed class CaptureObserver(string source) : ICaptureObserver
 {
     private static readonly Counter<long> MessagesIgnored = CdcMeter.Instance.CreateCounter<long>(

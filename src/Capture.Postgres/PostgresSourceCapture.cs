@@ -14,7 +14,7 @@ namespace CdcOrleans.Capture.Postgres;
 /// <summary>Captures one PostgreSQL database through a publication and a logical slot.</summary>
 internal sealed class PostgresSourceCapture : ISourceCapture
 {
-    // Assigning a transaction id makes the statement's commit flush the log: the heartbeat is seen now, not with the next write.
+    // A statement that assigns a transaction id flushes the log when it commits. So the heartbeat is sent at once, not with the next write.
     private const string HeartbeatStatement = "SELECT pg_logical_emit_message(false, $1, $2), pg_current_xact_id()::text";
 
     private const string PositionsQuery = """
@@ -30,7 +30,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly NpgsqlDataSource _database;
-    private readonly ConcurrentDictionary<string, byte> _said = new();
+    private readonly ConcurrentDictionary<string, byte> _logged = new();
 
     public PostgresSourceCapture(SourceConfiguration source, ISchemaStore schemas, TimeProvider time, ILogger logger)
     {
@@ -55,20 +55,20 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         }
     }
 
-    public Task<CaptureFacts> Prepare(Func<CancellationToken, Task<SourceMark?>>? mark, CancellationToken cancellation) =>
+    public Task<CaptureFacts> Prepare(Func<CancellationToken, Task<ConfirmedPosition?>>? lastConfirmed, CancellationToken cancellation) =>
         Ask(
             async (connection, token) =>
             {
                 var checks = await Passed(connection, isStreaming: false, token);
                 foreach (var table in checks.Tables.NotLogged)
-                    SayOnce(PublicationCheck.NotLogged(_source, table));
-                var marked = mark is null ? null : await mark(token);
-                var gap = SlotCheck.Gap(_source, checks.Server, checks.Slot, marked);
-                if (gap is not null && marked is not { GapAccepted: true })
+                    LogOnce(PublicationCheck.NotLogged(_source, table));
+                var last = lastConfirmed is null ? null : await lastConfirmed(token);
+                var gap = SlotCheck.Gap(_source, checks.Server, checks.Slot, last);
+                if (gap is not null && last is not { GapAccepted: true })
                     throw new CaptureException(SlotCheck.Unaccepted(_source, gap), transient: false);
                 await EnsurePublication(connection, checks, token);
-                // The slot comes after the publication: the log is decoded with the catalog as of each change, and a slot that
-                // began before its publication could never be read.
+                // The slot is created after the publication. The server decodes the log with the catalog as it was at each change, so a
+                // slot that is older than its publication cannot be read.
                 var confirmed = checks.Slot?.Confirmed ?? await CreateSlot(connection, token);
                 return new CaptureFacts(
                     checks.Server.Database, checks.Server.SystemIdentifier, checks.Server.Version, checks.Slot is null, confirmed,
@@ -159,7 +159,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
 
     public ValueTask DisposeAsync() => _database.DisposeAsync();
 
-    // Others may drop or add a table between our look and our statement, or hold its lock: then the next look will do.
+    // Another session may drop or add a table between the check and the statement, or hold a lock on it. Then the next check tries again.
     private async Task<IReadOnlyList<string>> Join(NpgsqlConnection connection, SourceChecks checks, CancellationToken cancellation)
     {
         if (checks.Joining.Count == 0)
@@ -182,25 +182,26 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     {
         var checks = await SourceChecks.Run(connection, _source, _place, _schemas, isStreaming, cancellation);
         foreach (var words in checks.Gone.Concat(checks.LeftOut))
-            SayOnce(words);
+            LogOnce(words);
         return checks.Findings.Count == 0
             ? checks
             : throw new CaptureException(string.Join(Environment.NewLine, checks.Findings), transient: false);
     }
 
-    private void SayOnce(string words)
+    private void LogOnce(string words)
     {
-        if (_said.TryAdd(words, 0))
+        if (_logged.TryAdd(words, 0))
             _logger.TableNotCaptured(_source.Name, words);
     }
 
-    // Returns the tables that joined a publication that was there.
+    // Returns the tables that were added to an existing publication.
     private async Task<IReadOnlyList<string>> EnsurePublication(NpgsqlConnection connection, SourceChecks checks, CancellationToken cancellation)
     {
         var isThere = checks.Publication is not null;
         if (isThere && checks.Joining.Count == 0)
             return [];
-        // What joins was not followed before; the reader must know where it begins to be, and nothing else in the log tells it.
+        // The reader must know from which position on a table is captured, and the log itself does not say it. So a message is written in
+        // the same transaction.
         await using var batch = new NpgsqlBatch(connection);
         batch.BatchCommands.Add(new NpgsqlBatchCommand(
             isThere ? PublicationCheck.AddStatement(_source.Publication, checks.Joining) : PublicationCheck.CreateStatement(_source, checks.Joining)));
@@ -246,7 +247,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         return position;
     }
 
-    // The process lets go of the slot a moment after it was told to end.
+    // The process releases the slot a moment after it was ended.
     private async Task Released(NpgsqlConnection connection, int process, CancellationToken cancellation)
     {
         var deadline = _time.GetTimestamp();

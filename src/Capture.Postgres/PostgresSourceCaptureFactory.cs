@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Capture.Postgres;
 
-/// <summary>Opens captures of PostgreSQL databases.</summary>
+/// <summary>Creates captures of PostgreSQL databases.</summary>
 internal sealed class PostgresSourceCaptureFactory(ISchemaStore schemas, TimeProvider time, ILogger<PostgresSourceCapture> logger)
     : ISourceCaptureFactory
 {

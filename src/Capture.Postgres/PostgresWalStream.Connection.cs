@@ -8,7 +8,7 @@ using NpgsqlTypes;
 
 namespace CdcOrleans.Capture.Postgres;
 
-/// <summary>The stream's connection: start, feedback, end.</summary>
+/// <summary>The connection of the stream: start, feedback, end.</summary>
 internal sealed partial class PostgresWalStream
 {
     private static readonly TimeSpan FeedbackInterval = TimeSpan.FromSeconds(1);
@@ -19,16 +19,16 @@ internal sealed partial class PostgresWalStream
     private readonly Task _feedback;
     private int _disposed;
 
-    // A server that decodes a large transaction of which nothing is published may be silent for long, and would be again after every
-    // new start. That it is gone the network tells (keepalive).
+    // A server that decodes a large transaction without any published change may send nothing for a long time, and would do so again after
+    // every restart. TCP keepalive detects a server that is gone.
     private static readonly TimeSpan SilenceTimeout = TimeSpan.FromMinutes(5);
 
     /// <summary>Starts streaming at the slot's confirmed position.</summary>
-    /// <param name="settings">What it works with.</param>
+    /// <param name="settings">What the stream works with.</param>
     /// <param name="server">Version of the server.</param>
-    /// <param name="confirmed">That position.</param>
+    /// <param name="confirmed">The slot's confirmed position.</param>
     /// <param name="cancellation">Cancels the start.</param>
-    /// <exception cref="CaptureException">The server cannot be reached or refuses.</exception>
+    /// <exception cref="CaptureException">The server cannot be reached, or it refuses.</exception>
     public static async Task<PostgresWalStream> Start(WalStreamSettings settings, Version server, Lsn confirmed, CancellationToken cancellation)
     {
         var connection = new LogicalReplicationConnection(settings.Place.Replication(server))
@@ -61,11 +61,11 @@ internal sealed partial class PostgresWalStream
     /// <inheritdoc />
     public async Task SendFeedback(CancellationToken cancellation)
     {
-        // Before the server has sent anything there is nothing of this stream that could be reported.
+        // Before the server has sent anything, this stream has no position to report.
         if (_connection.LastReceivedLsn == NpgsqlLogSequenceNumber.Invalid || _stop.IsCancellationRequested)
             return;
 
-        // One at a time, so that neither the server nor who is told before it hears of a lower position after a higher one.
+        // One report at a time, so that neither the store nor the server gets a lower position after a higher one.
         await _oneReport.WaitAsync(cancellation);
         try
         {
@@ -89,7 +89,7 @@ internal sealed partial class PostgresWalStream
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
-            // A connection that broke, or is closing this very moment, throws what it happens to meet; reading says why.
+            // A connection that is broken or is just closing throws various exceptions. Reading reports the real cause.
             throw _settings.Failure.Of(exception, "reporting progress");
         }
     }
@@ -106,16 +106,16 @@ internal sealed partial class PostgresWalStream
 
     private static IEnumerable<KeyValuePair<string, string?>> Options(WalStreamSettings settings, LogicalReplicationConnection connection)
     {
-        // The connection puts values between single quotes as they are.
+        // Npgsql puts the values between single quotes and does not escape them.
         var publication = Sql.Name(settings.Source.Publication).Replace("'", "''", StringComparison.Ordinal);
         yield return new("proto_version", "1");
         yield return new("publication_names", publication);
-        // Before version 14 the server sends no messages: an idle slot then moves by what the server says it has passed.
+        // Servers before version 14 cannot send logical messages. There an idle slot moves with the positions that the server reports.
         if (connection.PostgreSqlVersion.Major >= 14)
             yield return new("messages", "true");
     }
 
-    // The first message may be long in coming; that the slot is ours tells that the server has taken the command.
+    // The first message may take long to arrive. When the slot is active for our process, the server has accepted the command.
     private static async Task Started(
         WalStreamSettings settings, LogicalReplicationConnection connection, Task<bool> moving, CancellationToken cancellation)
     {
@@ -143,7 +143,7 @@ internal sealed partial class PostgresWalStream
         }
     }
 
-    // Npgsql reports on its own timer too, but only what it was told: positions go to it here.
+    // Npgsql also sends feedback on its own timer, but only the position that was set here.
     private async Task GiveFeedback()
     {
         using var timer = new PeriodicTimer(FeedbackInterval, _settings.Time);
@@ -152,7 +152,7 @@ internal sealed partial class PostgresWalStream
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
-                // A message that arrived and waits to be taken counts as received too.
+                // A message that has arrived but was not taken yet counts as received too. So nothing is confirmed while there is one.
                 if (_moving is not { IsCompleted: true })
                     _acknowledgement.ConfirmIdle(new Lsn((ulong)_connection.LastReceivedLsn));
                 var position = _acknowledgement.Position;
@@ -168,11 +168,11 @@ internal sealed partial class PostgresWalStream
         }
         catch (CaptureException)
         {
-            // The connection broke: whoever reads is told.
+            // The connection broke: the next read throws.
         }
     }
 
-    // Whoever must know first may be out of reach for a while: the server is told later then.
+    // The store may be unreachable for some time. Then the position is reported to the server later.
     private async Task<bool> TryReport(CancellationToken cancellation)
     {
         try
@@ -189,7 +189,7 @@ internal sealed partial class PostgresWalStream
 
     private void StopSoon() => StopSoon(_stop);
 
-    // Cancelling asks the server over a connection of its own: not on the caller's thread.
+    // Cancelling sends a request over another connection, so it does not run on the caller's thread.
     private static void StopSoon(CancellationTokenSource stop) => ThreadPool.QueueUserWorkItem(static s => s.Cancel(), stop, preferLocal: false);
 
     private static async Task Close(
@@ -208,13 +208,13 @@ internal sealed partial class PostgresWalStream
         }
         catch (TimeoutException)
         {
-            // The server may be gone without a word. What is left ends by itself when the network gives up.
+            // The server may be gone without closing the connection. The rest ends when the network times out.
             settings.Logger.ConnectionAbandoned(settings.Source.Name);
             _ = closing.ContinueWith(static c => c.Exception, TaskScheduler.Default);
         }
         catch (Exception exception) when (exception is not TimeoutException)
         {
-            // It is closed one way or the other.
+            // The connection is closed in any case.
         }
     }
 }

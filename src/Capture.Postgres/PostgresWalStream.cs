@@ -7,15 +7,15 @@ using Npgsql.Replication;
 namespace CdcOrleans.Capture.Postgres;
 
 /// <summary>
-/// Committed changes from a slot. While messages are buffered, reading one costs a copy into our buffer and its decoding: no
-/// task, no state machine. Cancelling a read ends the stream.
+/// Reads committed changes from a slot. While messages are buffered, reading one costs a copy into our buffer and its decoding, without a
+/// task or a state machine. Cancelling a read ends the stream.
 /// </summary>
 internal sealed partial class PostgresWalStream : IWalStream
 {
     /// <summary>Largest buffer that is kept for the next message.</summary>
     private const int KeptBuffer = 4 << 20;
 
-    /// <summary>Time between two lines of the log about values that were left out.</summary>
+    /// <summary>Shortest time between two log messages about values that were left out.</summary>
     private static readonly TimeSpan OmittedPause = TimeSpan.FromSeconds(10);
 
     private readonly WalStreamSettings _settings;
@@ -30,13 +30,13 @@ internal sealed partial class PostgresWalStream : IWalStream
     private int _length;
     private int _received;
     private int _omitted;
-    private long? _omittedTold;
+    private long? _omittedLoggedAt;
     private bool _isLarge;
 
-    // The message at hand waits to be decoded again: its relation was announced anew.
+    // The current message must be decoded again, because its relation has another schema from here on.
     private bool _isUndecoded;
 
-    // The step to the next message, while it waits for the server.
+    // The pending move to the next message, while it waits for the server.
     private volatile Task<bool>? _moving;
     private CaptureException? _failed;
 
@@ -69,8 +69,8 @@ internal sealed partial class PostgresWalStream : IWalStream
     /// <inheritdoc />
     public ValueTask<WalItem> Read(CancellationToken cancellation)
     {
-        if (_decoder.TryTakeHeld(out var held))
-            return new ValueTask<WalItem>(held);
+        if (_decoder.TryTakeQueued(out var queued))
+            return new ValueTask<WalItem>(queued);
         if (_moving is not null || _failed is not null || _pace.PauseDue || _isUndecoded)
             return ReadOn(_isUndecoded ? Step.Decode : Step.Move, cancellation);
         if (cancellation.IsCancellationRequested)
@@ -159,7 +159,7 @@ internal sealed partial class PostgresWalStream : IWalStream
                         step = _isUndecoded ? Step.Decode : Step.Move;
                         break;
                     case Step.Join:
-                        var joined = await _settings.Announcer.Known(_decoder.Joined, cancellation);
+                        var joined = await _settings.Announcer.KnownTables(_decoder.Joined, cancellation);
                         if (joined.Count > 0)
                             return Forget(joined);
                         step = Step.Move;
@@ -176,7 +176,7 @@ internal sealed partial class PostgresWalStream : IWalStream
         }
     }
 
-    // What Npgsql has of the message at hand; a message that is not all there yet goes the long way.
+    // Copies the part of the message that Npgsql has buffered. Returns false when the rest must be awaited.
     private bool ReceiveBuffered(bool waited)
     {
         _acknowledgement.Reading();
@@ -200,20 +200,20 @@ internal sealed partial class PostgresWalStream : IWalStream
         var decoded = _decoder.Decode(_buffer.AsSpan(0, _length), Position, _messages.Current.ServerClock, out item);
         _acknowledgement.Read();
         if (_decoder.HasOmitted && decoded == Decoded.Item)
-            TellOmitted();
+            ReportOmitted();
         _omitted = 0;
         return decoded;
     }
 
-    // A statement may change millions of such rows: the metric counts them all, the log names one now and then.
-    private void TellOmitted()
+    // One statement may change millions of such rows. The metric counts all of them; the log mentions one from time to time.
+    private void ReportOmitted()
     {
-        // What the decoder leaves out is the content of a message, and one.
+        // A value that the decoder itself left out is the content of a logical message, so it is one value.
         _omitted = int.Max(_omitted, 1);
         _observer.ValuesOmitted(_omitted);
-        if (_omittedTold is { } told && _settings.Time.GetElapsedTime(told) < OmittedPause)
+        if (_omittedLoggedAt is { } last && _settings.Time.GetElapsedTime(last) < OmittedPause)
             return;
-        _omittedTold = _settings.Time.GetTimestamp();
+        _omittedLoggedAt = _settings.Time.GetTimestamp();
         _settings.Logger.ValuesOmitted(_settings.Source.Name, _omitted, _settings.Source.LargeValues.Limit, Position);
     }
 

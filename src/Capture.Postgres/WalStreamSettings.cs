@@ -6,7 +6,7 @@ using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres;
 
-/// <summary>What a WAL stream works with.</summary>
+/// <summary>What a WAL stream needs.</summary>
 internal sealed record WalStreamSettings(
     SourceConfiguration Source, SourceConnection Place, CaptureFailure Failure, RelationAnnouncer Announcer, NpgsqlDataSource Database,
     Func<Lsn, CancellationToken, Task>? Reporting, TimeProvider Time, ILogger Logger);

@@ -1,9 +1,9 @@
 namespace CdcOrleans.Configuration;
 
-/// <summary>A configuration file is refused. Its message is all findings, one a line, in the order of the file.</summary>
+/// <summary>The configuration file is refused. The message has all findings, one per line, in the order of the file.</summary>
 public sealed class ConfigurationException : Exception
 {
-    /// <summary>Carries findings.</summary>
+    /// <summary>Creates the exception.</summary>
     /// <param name="findings">At least one.</param>
     public ConfigurationException(IReadOnlyList<ConfigurationFinding> findings)
         : base(string.Join('\n', findings))

@@ -12,15 +12,15 @@ public static class ConfigurationFile
     /// <summary>Reads and checks a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="environment">Variables for <c>${NAME}</c>; null takes those of the process.</param>
-    /// <exception cref="ConfigurationException">The file is missing or cannot be used; carries everything found wrong.</exception>
+    /// <exception cref="ConfigurationException">The file is missing or has errors; the exception has all of them.</exception>
     public static PipelineConfiguration Load(string path, IReadOnlyDictionary<string, string>? environment = null) =>
         Load(path, environment, out _);
 
     /// <summary>Reads and checks a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="environment">Variables for <c>${NAME}</c>; null takes those of the process.</param>
-    /// <param name="warnings">What does not keep the file from being used but should be known, such as a sink that no route uses.</param>
-    /// <exception cref="ConfigurationException">The file is missing or cannot be used; carries everything found wrong.</exception>
+    /// <param name="warnings">Takes the warnings, such as a sink that no route uses. The file can be used all the same.</param>
+    /// <exception cref="ConfigurationException">The file is missing or has errors; the exception has all of them.</exception>
     public static PipelineConfiguration Load(
         string path, IReadOnlyDictionary<string, string>? environment, out IReadOnlyList<ConfigurationFinding> warnings)
     {
@@ -48,7 +48,7 @@ public static class ConfigurationFile
         return Read(text, path, environment ?? ProcessEnvironment(), out warnings);
     }
 
-    /// <summary>Host, port, database and user of a connection string, for logs: what it holds besides is left out.</summary>
+    /// <summary>Returns host, port, database and user of a connection string for logs; nothing else of it.</summary>
     /// <param name="connection">An Npgsql connection string.</param>
     public static string Redact(string connection) => ConnectionText.Redact(connection);
 

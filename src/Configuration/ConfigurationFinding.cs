@@ -2,12 +2,14 @@ using System.Globalization;
 
 namespace CdcOrleans.Configuration;
 
-/// <summary>One thing that is wrong, or worth a word, in a configuration file.</summary>
-/// <param name="File">The file as it was named to <see cref="ConfigurationFile"/>.</param>
-/// <param name="Line">Line from 1; 0 where the file as a whole is meant.</param>
-/// <param name="Column">Column from 1; 0 where the file as a whole is meant.</param>
+/// <summary>An error or a warning about a configuration file.</summary>
+/// <param name="File">Path of the file, as it was given to <see cref="ConfigurationFile"/>.</param>
+/// <param name="Line">Line from 1; 0 for the whole file.</param>
+/// <param name="Column">Column from 1; 0 for the whole file.</param>
 /// <param name="Path">Where in the structure, such as <c>sources.shop.postgres.slot</c>; empty for the file as a whole.</param>
-/// <param name="Message">The value, what is wrong with it, and the remedy. Never holds a substituted value or a connection string.</param>
+/// <param name="Message">
+/// The value, what is wrong with it, and the remedy. Never contains a substituted value or a connection string.
+/// </param>
 public sealed record ConfigurationFinding(string File, int Line, int Column, string Path, string Message)
 {
     /// <summary><c>file:line:column: path: message</c>, without the parts that are missing.</summary>

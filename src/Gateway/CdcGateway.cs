@@ -13,14 +13,14 @@ using Microsoft.OpenApi;
 
 namespace CdcOrleans.Gateway;
 
-/// <summary>The gateway for a web host: a silo's or that of a process of its own.</summary>
+/// <summary>Adds the gateway to a web host: that of a silo, or that of the gateway's own process.</summary>
 public static class CdcGateway
 {
     private const string DocumentPath = "/openapi/{documentName}.json";
 
     /// <summary>
-    /// Adds the gateway: its endpoints' parts, metrics, and the limits and address of Kestrel. The host brings
-    /// <see cref="IGrainFactory"/>, as a silo or an Orleans client does, and calls <see cref="MapCdcGateway"/>.
+    /// Adds the services of the gateway: endpoints, metrics, and Kestrel's limits and address. The host provides <see
+    /// cref="IGrainFactory"/>, as a silo or an Orleans client does, and calls <see cref="MapCdcGateway"/>.
     /// </summary>
     /// <exception cref="InvalidOperationException"><c>gateway.listen</c> is not a loopback address.</exception>
     public static IServiceCollection AddCdcGateway(this IServiceCollection services, PipelineConfiguration configuration)
@@ -34,7 +34,7 @@ public static class CdcGateway
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(settings);
         services.AddSingleton<ClusterCalls>();
-        services.AddSingleton<SourceReadings>();
+        services.AddSingleton<SourceStatusReader>();
         services.AddRouting();
         services.AddProblemDetails();
         services.AddExceptionHandler<ErrorAnswer>();
@@ -44,10 +44,11 @@ public static class CdcGateway
         {
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, GatewayJson.Default);
             json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
-            // Readable quotes and letters beyond ASCII. Safe here: answers are application/json with nosniff, never part of a page.
+            // Quotes and letters beyond ASCII are not escaped. This is safe here: answers are application/json with nosniff and never part
+            // of a page.
             json.SerializerOptions.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
         });
-        // ASP.NET Core logs the paths of requests as information, and paths hold keys.
+        // ASP.NET Core logs the paths of requests at the level Information, and paths contain keys.
         services.AddLogging(logging => logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning));
         services.AddOpenApi("v1", Describe);
         MetricsEndpoint.Add(services);
@@ -72,11 +73,11 @@ public static class CdcGateway
         {
             document.Info.Title = "CdcOrleans";
             document.Info.Version = "v1";
-            document.Info.Description = "Where the pipeline stands, and its entities. Errors are problem documents (RFC 9457).";
+            document.Info.Description = "The status of the pipeline, and its entities. Errors are problem documents (RFC 9457).";
             MetricsEndpoint.Describe(document);
             return Task.CompletedTask;
         });
-        // A row: its columns are the table's, not ours to name.
+        // The columns of a row depend on the table, so the document does not list them.
         openApi.AddSchemaTransformer((schema, context, _) =>
         {
             if (context.JsonTypeInfo.Type == typeof(JsonElement))
@@ -85,7 +86,7 @@ public static class CdcGateway
         });
     }
 
-    // No endpoint takes a body, so nobody needs room for a large one.
+    // No endpoint has a request body, so a small limit is enough.
     private static void Limit(KestrelServerOptions kestrel, GatewaySettings settings)
     {
         kestrel.AddServerHeader = false;

@@ -6,27 +6,28 @@ using Orleans.Configuration;
 
 namespace CdcOrleans.Gateway;
 
-/// <summary>The gateway as a process of its own: an Orleans client of the cluster that the configuration names.</summary>
+/// <summary>The gateway in a process of its own: an Orleans client of the cluster in the configuration.</summary>
 internal static class GatewayHost
 {
-    /// <summary>Schema of the control database that holds Orleans' own tables.</summary>
+    /// <summary>Schema in the control database with Orleans' own tables.</summary>
     public const string OrleansSchema = "orleans";
 
     public static WebApplication Build(PipelineConfiguration configuration)
     {
-        // Empty: addresses and limits come from cdc.yaml alone, not from ASPNETCORE_URLS or an appsettings.json lying about.
+        // An empty builder: addresses and limits come only from cdc.yaml, not from ASPNETCORE_URLS or a stray appsettings.json.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = typeof(GatewayHost).Assembly.GetName().Name });
         builder.WebHost.UseKestrelCore();
         builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
-        // Kestrel answers while the client still looks for the cluster: alive, not ready, and saying why.
+        // Kestrel answers while the client is still connecting: the process is live, not ready, and reports why.
         builder.Services.Configure<HostOptions>(host => host.ServicesStartConcurrently = true);
-        // Being stopped while still looking for the cluster is no failure to start.
+        // A stop while the client is still connecting is not a failed start.
         var stopping = CancellationToken.None;
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", 
             level => level >= LogLevel.Information && !stopping.IsCancellationRequested);
-        // It names the grain that did not answer, and an entity's name holds its key. The gateway tells of it without.
+        // This logger would log the id of the grain that did not answer, and the id of an entity grain contains its key. The gateway logs
+        // the failure without it.
         builder.Logging.AddFilter("Orleans.Runtime.CallbackData", LogLevel.None);
-        // Would repeat every 2 s what ConnectionRetry says once a minute.
+        // This logger would repeat every 2 s what ConnectionRetry logs once a minute.
         builder.Logging.AddFilter("Orleans.Messaging.GatewayManager", LogLevel.Error);
         builder.Services.AddCdcGateway(configuration);
         builder.UseOrleansClient(client => Connect(client, configuration));
@@ -48,7 +49,7 @@ internal static class GatewayHost
             clustering.Invariant = "Npgsql";
             clustering.ConnectionString = MembershipConnection(configuration.Control.Connection);
         });
-        // Silos come and go within seconds; a minute, the default, would be a minute of errors.
+        // Silos start and stop within seconds. With the default of one minute, requests would fail for a minute.
         client.Configure<GatewayOptions>(gateways => gateways.GatewayListRefreshPeriod = TimeSpan.FromSeconds(5));
         client.Configure<ClientMessagingOptions>(messaging =>
         {

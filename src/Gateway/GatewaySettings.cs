@@ -2,25 +2,25 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Gateway;
 
-/// <summary>What the gateway needs of the configuration, and its own limits.</summary>
+/// <summary>The part of the configuration that the gateway needs, and its own limits.</summary>
 internal sealed class GatewaySettings(PipelineConfiguration configuration)
 {
-    /// <summary>The cluster it speaks for.</summary>
+    /// <summary>Id of the cluster.</summary>
     public string ClusterId { get; } = configuration.Cluster.Id;
 
-    /// <summary>Where it listens.</summary>
+    /// <summary>Address to listen at.</summary>
     public Uri Listen { get; } = configuration.Gateway.Listen;
 
     /// <summary>The sources, by name.</summary>
     public IReadOnlyList<SourceConfiguration> Sources { get; } =
         [.. configuration.Sources.Values.OrderBy(s => s.Name, StringComparer.Ordinal)];
 
-    /// <summary>Longest wait for an answer of the cluster. Default 5 s.</summary>
+    /// <summary>Time limit for an answer of the cluster. Default 5 s.</summary>
     public TimeSpan CallTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Time between reads of the sources' figures for <c>/metrics</c>. Default 3 s.</summary>
+    /// <summary>Time between two reads of the sources' statuses for <c>/metrics</c>. Default 3 s.</summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(3);
 
-    /// <summary>A source by name; null when there is none.</summary>
+    /// <summary>Finds a source by name; null when there is none.</summary>
     public SourceConfiguration? Source(string name) => Sources.FirstOrDefault(s => s.Name == name);
 }

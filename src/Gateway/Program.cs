@@ -74,7 +74,7 @@ internal static class Program
         }
         catch (Exception) when (stopping.IsCancellationRequested && !started.IsCancellationRequested)
         {
-            return 0; // Asked to stop while it was still looking for the cluster.
+            return 0; // Stopped while it was still connecting to the cluster.
         }
         catch (IOException e)
         {

@@ -1,14 +1,17 @@
 namespace CdcOrleans.Grains.Interfaces;
 
 /// <summary>
-/// How large messages between silos, and between a gateway and a silo, may be: as large as Orleans' framing counts, header and all.
-/// What is on its way is bounded by windows; this bounds one message alone.
+/// Size limits of messages between silos, and between a gateway and a silo, as Orleans counts them, with the header. Windows limit the
+/// total of all messages; these limits apply to a single message.
 /// </summary>
 public static class MessageLimits
 {
-    /// <summary>Bytes of a message's body.</summary>
+    /// <summary>Maximum size of the body of a message, in bytes.</summary>
     public const int MostBytes = int.MaxValue - (64 << 20);
 
-    /// <summary>Bytes of a change (<see cref="Model.Changes.RowChange.Size"/>), which may go in a message alone.</summary>
+    /// <summary>
+    /// Maximum size of a change in bytes (<see cref="Model.Changes.RowChange.Size"/>). A change of this size is sent in a message of its
+    /// own.
+    /// </summary>
     public const int MostOfChange = MostBytes - (64 << 20);
 }

@@ -6,7 +6,7 @@ using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Sinks;
 
-/// <summary>Names and values of the headers that every event carries beside its format's own. Values are UTF-8 text.</summary>
+/// <summary>Names and values of the headers that every event has in addition to those of its format. Values are UTF-8 text.</summary>
 internal static class EventHeaders
 {
     public const string Id = "cdc.id";
@@ -39,7 +39,7 @@ internal static class EventHeaders
         return text[..length].ToArray();
     }
 
-    /// <summary>Where the event comes from, in lower case.</summary>
+    /// <summary>Why the event is sent (<see cref="EventOrigin"/>), in lower case.</summary>
     public static string OriginOf(EventOrigin origin) => origin switch
     {
         EventOrigin.Stream => "stream",

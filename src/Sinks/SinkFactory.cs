@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Sinks;
 
-/// <summary>Makes the sinks of this assembly.</summary>
+/// <summary>Creates the sinks of this assembly.</summary>
 internal sealed class SinkFactory(TimeProvider time, ILoggerFactory logs) : ISinkFactory
 {
     /// <inheritdoc />

@@ -2,7 +2,7 @@ using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Sinks;
 
-/// <summary>What a sink knows of its own state. Cheap on the way of an event, safe for concurrent use.</summary>
+/// <summary>The health and the counters of a sink. It costs little per event, and it is safe for concurrent use.</summary>
 internal sealed class SinkHealth(string name, string type)
 {
     private volatile bool _healthy = true;
@@ -37,10 +37,10 @@ internal sealed class SinkHealth(string name, string type)
             Interlocked.Add(ref _refused, refused);
     }
 
-    /// <summary>Trouble that does not mean that the destination is out of reach.</summary>
+    /// <summary>Records a failure that does not mean that the destination cannot be reached.</summary>
     public void Trouble(string error) => _lastError = error;
 
-    /// <summary>The destination is out of reach. True when it was not known before.</summary>
+    /// <summary>Records that the destination cannot be reached. Returns true when this is new.</summary>
     public bool Down(string error)
     {
         _lastError = error;
@@ -49,7 +49,7 @@ internal sealed class SinkHealth(string name, string type)
         return wasHealthy;
     }
 
-    /// <summary>The destination took something. True when it was out of reach before.</summary>
+    /// <summary>Records that the destination accepted something. Returns true when it could not be reached before.</summary>
     public bool Up()
     {
         if (_healthy)

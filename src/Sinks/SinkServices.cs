@@ -9,9 +9,9 @@ namespace CdcOrleans.Sinks;
 public static class SinkServices
 {
     /// <summary>
-    /// Adds <see cref="ISinkFactory"/>, <see cref="IRowFormatter"/> and the formats: each as <see cref="IEventFormat"/>, found by
-    /// <see cref="IEventFormat.Name"/> among them all or as the service keyed by that name. A <see cref="TimeProvider"/> registered
-    /// before is kept.
+    /// Adds <see cref="ISinkFactory"/>, <see cref="IRowFormatter"/> and the formats. Each format is registered as an <see
+    /// cref="IEventFormat"/>, and as a keyed service with <see cref="IEventFormat.Name"/> as its key. An existing <see
+    /// cref="TimeProvider"/> is kept.
     /// </summary>
     public static IServiceCollection AddSinks(this IServiceCollection services)
     {

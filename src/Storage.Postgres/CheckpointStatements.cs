@@ -6,8 +6,9 @@ using NpgsqlTypes;
 namespace CdcOrleans.Storage.Postgres;
 
 /// <summary>
-/// The statements of a checkpoint. First the fence, which ends the transaction if the owner is stale; then states and dead letters in
-/// slices; progress last. Each is one text with arrays for parameters, whatever the number of rows, so each is prepared once.
+/// Makes the statements of a checkpoint. The first one is the fence, which ends the transaction when the owner is stale. Then follow states
+/// and dead letters in slices, and last the progress. Each statement has one text and arrays as parameters, for any number of rows, so it
+/// is prepared only once.
 /// </summary>
 internal static class CheckpointStatements
 {
@@ -15,12 +16,12 @@ internal static class CheckpointStatements
 
     private const string UpsertStates =
         """
-        INSERT INTO cdc.entity_states AS held (table_id, key, commit_lsn, ordinal, schema_version, deleted, "row")
+        INSERT INTO cdc.entity_states AS stored (table_id, key, commit_lsn, ordinal, schema_version, deleted, "row")
         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (table_id, key) DO UPDATE
         SET commit_lsn = excluded.commit_lsn, ordinal = excluded.ordinal, schema_version = excluded.schema_version,
             deleted = excluded.deleted, "row" = excluded."row"
-        WHERE (held.commit_lsn, held.ordinal) < (excluded.commit_lsn, excluded.ordinal)
+        WHERE (stored.commit_lsn, stored.ordinal) < (excluded.commit_lsn, excluded.ordinal)
         """;
 
     private const string InsertDeadLetters =
@@ -31,23 +32,23 @@ internal static class CheckpointStatements
         ON CONFLICT DO NOTHING
         """;
 
-    // SET reads the row as it was, so the ordinals compare with the position before this update.
+    // SET reads the old values of the row, so the ordinals are compared with the position before this update.
     private const string Advance =
         """
-        UPDATE cdc.partitions AS held SET
+        UPDATE cdc.partitions AS stored SET
             progress_ordinal = CASE
-                WHEN given.progress_lsn > held.progress_lsn THEN given.progress_ordinal
-                WHEN given.progress_lsn = held.progress_lsn THEN greatest(given.progress_ordinal, held.progress_ordinal)
-                ELSE held.progress_ordinal END,
-            progress_lsn = greatest(given.progress_lsn, held.progress_lsn),
+                WHEN given.progress_lsn > stored.progress_lsn THEN given.progress_ordinal
+                WHEN given.progress_lsn = stored.progress_lsn THEN greatest(given.progress_ordinal, stored.progress_ordinal)
+                ELSE stored.progress_ordinal END,
+            progress_lsn = greatest(given.progress_lsn, stored.progress_lsn),
             high_ordinal = CASE
-                WHEN given.high_lsn > held.high_lsn THEN given.high_ordinal
-                WHEN given.high_lsn = held.high_lsn THEN greatest(given.high_ordinal, held.high_ordinal)
-                ELSE held.high_ordinal END,
-            high_lsn = greatest(given.high_lsn, held.high_lsn),
+                WHEN given.high_lsn > stored.high_lsn THEN given.high_ordinal
+                WHEN given.high_lsn = stored.high_lsn THEN greatest(given.high_ordinal, stored.high_ordinal)
+                ELSE stored.high_ordinal END,
+            high_lsn = greatest(given.high_lsn, stored.high_lsn),
             updated_at = now()
         FROM unnest($2, $3, $4, $5, $6) AS given (partition, progress_lsn, progress_ordinal, high_lsn, high_ordinal)
-        WHERE held.source = $1 AND held.partition = given.partition
+        WHERE stored.source = $1 AND stored.partition = given.partition
         """;
 
     public static void AddTo(NpgsqlBatchCommandCollection commands, Checkpoint checkpoint)

@@ -3,11 +3,11 @@ using Npgsql;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>Reads the control database's connection string and speaks of it without its secrets.</summary>
+/// <summary>Parses the connection string of the control database, and describes it without secrets.</summary>
 internal static class ControlConnection
 {
-    /// <summary>Reads a connection string and fills in what it leaves open: the default database and an application name.</summary>
-    /// <exception cref="ControlDatabaseException">It is none, or names no server.</exception>
+    /// <summary>Parses a connection string and adds what is missing: the default database and an application name.</summary>
+    /// <exception cref="ControlDatabaseException">The text is not a connection string, or it names no server.</exception>
     public static NpgsqlConnectionStringBuilder Parse(string connection)
     {
         NpgsqlConnectionStringBuilder settings;
@@ -17,10 +17,10 @@ internal static class ControlConnection
         }
         catch (Exception trouble) when (trouble is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {
-            // The driver's words could repeat a part of the password, so they stay out, and so does its exception.
+            // The driver's message could repeat a part of the password, so neither it nor the exception is passed on.
             throw new ControlDatabaseException(
                 "The control database's connection string cannot be read. Remedy: write key=value pairs separated by ';', such as "
-                + "Host=127.0.0.1;Database=cdc;Username=cdc, and put values that hold ';', '=' or quotes into quotes.");
+                + "Host=127.0.0.1;Database=cdc;Username=cdc, and put quotes around values that contain ';', '=' or quotes.");
         }
 
         if (string.IsNullOrEmpty(settings.Host))
@@ -31,7 +31,10 @@ internal static class ControlConnection
         return settings;
     }
 
-    /// <summary>The connection string for checkpoints and schemas: statements that repeat are prepared unless it says otherwise.</summary>
+    /// <summary>
+    /// Returns the connection string for checkpoints and schemas. Repeated statements are prepared, unless the connection string says
+    /// otherwise.
+    /// </summary>
     public static string ForStore(string connection)
     {
         var settings = Parse(connection);
@@ -49,7 +52,7 @@ internal static class ControlConnection
     public static string Server(NpgsqlConnectionStringBuilder settings) =>
         settings.Host!.Contains(':', StringComparison.Ordinal) ? settings.Host : $"{settings.Host}:{settings.Port}";
 
-    /// <summary>Server, database and user in words.</summary>
+    /// <summary>Describes server, database and user for messages.</summary>
     public static string Describe(NpgsqlConnectionStringBuilder settings) =>
         $"Control database \"{settings.Database}\" on {Server(settings)} (user \"{settings.Username}\")";
 }

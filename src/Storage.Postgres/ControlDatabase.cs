@@ -7,8 +7,8 @@ using Npgsql;
 namespace CdcOrleans.Storage.Postgres;
 
 /// <summary>
-/// The PostgreSQL database that holds what the pipeline must not forget. Ours is in the schema <c>cdc</c>, what Orleans keeps in the
-/// schema <c>orleans</c>.
+/// The control database: the PostgreSQL database in which the pipeline stores its own data. Our tables are in the schema <c>cdc</c>, and
+/// those of Orleans in the schema <c>orleans</c>.
 /// </summary>
 public static partial class ControlDatabase
 {
@@ -21,17 +21,19 @@ public static partial class ControlDatabase
     /// <summary>The provider's name for Orleans' ADO.NET options.</summary>
     public const string OrleansInvariant = "Npgsql";
 
-    // "cdc.migr": the advisory lock of whoever migrates.
+    // Key of the advisory lock for migrations: "cdc.migr" as a number.
     private const long MigrationLock = 0x6364632E6D696772;
 
     /// <summary>
-    /// Brings the control database to this release's form, and creates it where it does not exist and the role may. Any number of
-    /// silos may call it at once: one works, the others wait for it.
+    /// Migrates the control database to this release. Creates it when it does not exist and the role may create it. Several silos may call
+    /// it at once: one migrates, and the others wait for it.
     /// </summary>
     /// <param name="connection">Npgsql connection string.</param>
-    /// <param name="logger">Told what was created and applied.</param>
-    /// <param name="cancellation">Stops waiting; a migration under way is finished.</param>
-    /// <exception cref="ControlDatabaseException">The server, the database or its form is out of reach; the message has the remedy.</exception>
+    /// <param name="logger">Logs what was created and migrated.</param>
+    /// <param name="cancellation">Stops waiting. A migration that has begun is finished.</param>
+    /// <exception cref="ControlDatabaseException">
+    /// The server or the database cannot be used, or a migration failed; the message has the remedy.
+    /// </exception>
     public static async Task Migrate(string connection, ILogger logger, CancellationToken cancellation)
     {
         var settings = ControlConnection.Parse(connection);
@@ -98,7 +100,7 @@ public static partial class ControlDatabase
     }
 
     /// <summary>
-    /// The connection string for Orleans' ADO.NET providers: the same database, with the search path on which they find their queries.
+    /// Returns the connection string for Orleans' ADO.NET providers: the same database, with the search path that their queries need.
     /// </summary>
     /// <exception cref="ControlDatabaseException"><paramref name="connection"/> is not an Npgsql connection string.</exception>
     public static string OrleansConnection(string connection)
@@ -152,7 +154,8 @@ public static partial class ControlDatabase
         }
     }
 
-    // Checkpoints rely on it: what a transaction reads after it took a lock must be what the lock's last holder wrote.
+    // Checkpoints need this isolation level: after a transaction has waited for a lock, it must read what the former holder of the lock
+    // wrote.
     private static async Task RequireReadCommitted(NpgsqlConnection connection, NpgsqlConnectionStringBuilder settings, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand("SHOW default_transaction_isolation", connection);
@@ -165,12 +168,12 @@ public static partial class ControlDatabase
 
     private static async Task Lock(NpgsqlConnection connection, CancellationToken cancellation)
     {
-        // Held until the connection closes.
+        // The lock is released when the connection closes.
         await using var command = new NpgsqlCommand("SELECT pg_advisory_lock($1)", connection) { Parameters = { new() { Value = MigrationLock } }, CommandTimeout = 0 };
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    // IF NOT EXISTS alone would ask for the right to create schemas even where there is nothing to create.
+    // CREATE SCHEMA IF NOT EXISTS would require the right to create schemas even when the schema exists.
     private static async Task EnsureSchema(NpgsqlConnection connection, CancellationToken cancellation)
     {
         await using var find = new NpgsqlCommand($"SELECT to_regnamespace('{Schema}') IS NULL", connection);
@@ -192,7 +195,7 @@ public static partial class ControlDatabase
             .Build()
             .PerformUpgrade();
 
-    // In the journal a script has its file's name alone, so that assemblies and namespaces may change theirs.
+    // The journal of migrations has only the file name of a script, so assemblies and namespaces can be renamed.
     private static SqlScript[] Scripts()
     {
         var assembly = typeof(ControlDatabase).Assembly;

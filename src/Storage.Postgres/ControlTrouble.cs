@@ -3,7 +3,7 @@ using Npgsql;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>Turns the driver's errors into words that name the place and the remedy.</summary>
+/// <summary>Turns errors of the driver into messages that name the place and the remedy.</summary>
 internal static class ControlTrouble
 {
     public static ControlDatabaseException Explain(NpgsqlConnectionStringBuilder settings, Exception trouble, string? doing = null)
@@ -12,9 +12,9 @@ internal static class ControlTrouble
         {
             PostgresException refused => Refused(settings, refused),
             NpgsqlException { InnerException: SocketException or TimeoutException or IOException } =>
-                ("cannot be reached", "check that the server runs, listens at this address and that no firewall is between."),
+                ("cannot be reached", "check that the server runs and listens at this address, and that no firewall blocks the connection."),
             NpgsqlException { Message: var message } when message.Contains("password", StringComparison.OrdinalIgnoreCase) =>
-                ("asks for a password and there is none", "add Password=… to control.connection, or use a passfile."),
+                ("requires a password, but none is given", "add Password=… to control.connection, or use a passfile."),
             _ => ($"failed: {trouble.Message}", "see the cause below; the server's log has more."),
         };
         var place = ControlConnection.Describe(settings);

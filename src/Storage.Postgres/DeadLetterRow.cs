@@ -5,7 +5,9 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>A dead letter and its number among those that differ in nothing by which an event is known again.</summary>
+/// <summary>
+/// A dead letter, and its number among the dead letters with the same identity (entity, version, sink, topic, tombstone or not).
+/// </summary>
 internal readonly record struct DeadLetterRow(DeadLetter Letter, int Occurrence)
 {
     public static IEnumerable<DeadLetterRow> From(Checkpoint checkpoint)

@@ -3,10 +3,13 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>A checkpoint's dead letters in slices that one statement can carry.</summary>
+/// <summary>The dead letters of a checkpoint, in slices for one statement each.</summary>
 internal static class DeadLetterSlices
 {
-    /// <summary>Bytes of a key and a value together beyond which a dead letter is kept without them: the server has a gigabyte for a statement and copies what is in it.</summary>
+    /// <summary>
+    /// Maximum size of key and value together, in bytes. A larger dead letter is stored without its value, and without a key that is too
+    /// long as well: the server limits a statement to 1 GB and copies its content.
+    /// </summary>
     public const int MostOfOne = 256 << 20;
 
     public static IEnumerable<ArraySegment<DeadLetterRow>> Of(Checkpoint checkpoint)
@@ -31,7 +34,7 @@ internal static class DeadLetterSlices
             yield return rows[start..];
     }
 
-    // One that no statement could carry would hold up every later checkpoint of its source.
+    // A dead letter that does not fit into a statement would make every later checkpoint of its source fail.
     private static DeadLetterRow Fitting(DeadLetterRow row)
     {
         var letter = row.Letter;

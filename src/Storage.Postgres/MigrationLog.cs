@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>Passes on what the migration engine reports. Its progress is of interest to few, its trouble to all.</summary>
+/// <summary>Logs what the migration engine reports.</summary>
 internal sealed partial class MigrationLog(ILogger logger) : IUpgradeLog
 {
     public void LogTrace(string format, params object[] args) => Write(LogLevel.Trace, format, args);
@@ -15,7 +15,7 @@ internal sealed partial class MigrationLog(ILogger logger) : IUpgradeLog
 
     public void LogWarning(string format, params object[] args) => Write(LogLevel.Warning, format, args);
 
-    // The caller gets the same trouble as an exception, with its remedy.
+    // The caller gets the same error as an exception with a remedy.
     public void LogError(string format, params object[] args) => Write(LogLevel.Debug, format, args);
 
     public void LogError(Exception ex, string format, params object[] args) => Write(LogLevel.Debug, format, args);

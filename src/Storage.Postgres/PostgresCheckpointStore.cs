@@ -9,15 +9,15 @@ using NpgsqlTypes;
 namespace CdcOrleans.Storage.Postgres;
 
 /// <summary>
-/// Checkpoints in the control database. A checkpoint is one batch of statements in one implicit transaction and one round trip: the
-/// server ends it by itself, so a silo that stops half-way leaves no locks behind that a successor would wait for.
+/// Stores checkpoints in the control database. A checkpoint is one batch of statements, in one implicit transaction and one round trip. The
+/// server ends the transaction by itself, so a silo that dies in the middle leaves no locks that a successor would have to wait for.
 /// </summary>
 /// <param name="control">The control database.</param>
-/// <param name="schemas">The shapes of what it holds.</param>
-/// <param name="truncateSlice">States of a truncated table that one statement looks at.</param>
+/// <param name="schemas">The schemas of the stored rows.</param>
+/// <param name="truncateSlice">Number of states that one statement reads when a table is truncated.</param>
 internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaStore schemas, int truncateSlice = 20_000) : ICheckpointStore
 {
-    // Raised by cdc.fence.
+    // The error code that cdc.fence raises.
     private const string StaleOwner = "CDC01";
 
     public async Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation)
@@ -51,12 +51,12 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
         if (settled != partitions)
             throw new InvalidOperationException(string.Create(
                 CultureInfo.InvariantCulture,
-                $"Source '{source}' runs with {settled} partitions since its first start and cannot change to {partitions}: an entity's partition depends on their number. Remedy: set partitions: {settled}."));
+                $"Source '{source}' has run with {settled} partitions since its first start and cannot change to {partitions}, because the number decides the partition of each entity. Remedy: set partitions: {settled}."));
     }
 
     public async Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation)
     {
-        // Waits for a checkpoint of the former owner that is under way, and then sees what it wrote.
+        // Waits for a running checkpoint of the former owner, and then sees what it wrote.
         await using var command = control.CreateCommand(
             """
             INSERT INTO cdc.partitions AS p (source, partition, generation, owner) VALUES ($1, $2, 1, $3)
@@ -87,9 +87,9 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
 
     public async Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation)
     {
-        // In slices, so that none holds its locks, or the server's attention, for long; each begins at the key where the one before ended,
-        // since what that deleted stands in the way until a vacuum. Statistics are behind a table that changes this fast: without the
-        // settings, which end with the batch, a planner that takes the table for small would read all of it for each slice.
+        // The states are deleted in slices, so that no statement holds its locks for long. Each slice begins at the key where the one
+        // before ended, because deleted rows still cost time until a vacuum. The statistics of a table that changes so fast are out of
+        // date, so the planner could read the whole table for each slice. The settings prevent that; they end with the batch.
         var from = "";
         while (true)
         {
@@ -116,7 +116,7 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
             return states;
         var found = await ReadRows(keys, cancellation);
 
-        // Schemas are looked up after the connection has gone back: one that is not known yet takes a connection of its own.
+        // The schemas are read after the connection was returned to the pool, because reading an unknown schema takes another connection.
         foreach (var (place, version, schema, deleted, row) in found)
         {
             var table = await schemas.Get(keys[place].TableId, schema, cancellation);
@@ -193,7 +193,8 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
         },
     };
 
-    // Epochs and generations only rise: who was stale a moment ago still is. Null if the store says otherwise.
+    // Epochs and generations only rise, so an owner that was stale a moment ago is still stale. Returns null when the store has no stale
+    // owner.
     private async Task<StaleOwnerException?> Refusal(Checkpoint checkpoint, CancellationToken cancellation)
     {
         long? epoch;

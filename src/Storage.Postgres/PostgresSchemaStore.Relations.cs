@@ -5,7 +5,9 @@ using Npgsql;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>The history of relations. Asked when one is announced, which is seldom: always from the database.</summary>
+/// <summary>
+/// The history of relations. It is needed only after a relation message, which is rare, so it is always read from the database.
+/// </summary>
 internal sealed partial class PostgresSchemaStore
 {
     public async Task<IReadOnlyList<RelationRecord>> History(string source, uint oid, CancellationToken cancellation)

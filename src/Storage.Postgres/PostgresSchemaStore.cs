@@ -7,22 +7,22 @@ using NpgsqlTypes;
 namespace CdcOrleans.Storage.Postgres;
 
 /// <summary>
-/// Table schemas in the control database. A number once given never changes its meaning, so what was seen once is answered from memory.
+/// Stores table schemas in the control database. The meaning of a number never changes, so known schemas are answered from memory.
 /// </summary>
 internal sealed partial class PostgresSchemaStore(NpgsqlDataSource control) : ISchemaStore
 {
     private readonly ConcurrentDictionary<(int TableId, int Version), TableSchema> _byNumber = new();
     private readonly ConcurrentDictionary<(string Source, string Table), int> _tables = new();
 
-    // The newest shape known of a table: the one that is asked for again and again.
+    // The newest known schema of each table, which is needed most often.
     private readonly ConcurrentDictionary<(string Source, string Table), TableSchema> _latest = new();
 
-    public async Task<TableSchema> Register(string source, TableSchema shape, CancellationToken cancellation)
+    public async Task<TableSchema> Register(string source, TableSchema schema, CancellationToken cancellation)
     {
-        var table = (source, shape.FullName);
-        if (_latest.TryGetValue(table, out var known) && StoredSchema.SameShape(known, shape))
+        var table = (source, schema.FullName);
+        if (_latest.TryGetValue(table, out var known) && StoredSchema.SameSchema(known, schema))
             return known;
-        var registered = await RegisterInStore(source, shape, cancellation);
+        var registered = await RegisterInStore(source, schema, cancellation);
         _tables[table] = registered.TableId;
         _latest[table] = registered;
         return registered;
@@ -57,35 +57,35 @@ internal sealed partial class PostgresSchemaStore(NpgsqlDataSource control) : IS
         return versions.Count == 0 ? null : _byNumber.GetOrAdd((tableId, versions[^1].Version), versions[^1]);
     }
 
-    private async Task<TableSchema> RegisterInStore(string source, TableSchema shape, CancellationToken cancellation)
+    private async Task<TableSchema> RegisterInStore(string source, TableSchema schema, CancellationToken cancellation)
     {
         await using var connection = await control.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.ReadCommitted, cancellation);
 
-        // The table's row is locked until the end: one registration of a table at a time, over all silos.
+        // The row of the table is locked until the end of the transaction, so only one silo registers a schema of a table at a time.
         int tableId;
         await using (var batch = new NpgsqlBatch(connection, transaction))
         {
             batch.BatchCommands.Add(new NpgsqlBatchCommand("INSERT INTO cdc.tables (source, name) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             {
-                Parameters = { new NpgsqlParameter<string> { TypedValue = source }, new NpgsqlParameter<string> { TypedValue = shape.FullName } },
+                Parameters = { new NpgsqlParameter<string> { TypedValue = source }, new NpgsqlParameter<string> { TypedValue = schema.FullName } },
             });
             batch.BatchCommands.Add(new NpgsqlBatchCommand("SELECT table_id FROM cdc.tables WHERE source = $1 AND name = $2 FOR UPDATE")
             {
-                Parameters = { new NpgsqlParameter<string> { TypedValue = source }, new NpgsqlParameter<string> { TypedValue = shape.FullName } },
+                Parameters = { new NpgsqlParameter<string> { TypedValue = source }, new NpgsqlParameter<string> { TypedValue = schema.FullName } },
             });
             tableId = (int)(await batch.ExecuteScalarAsync(cancellation))!;
         }
 
         var versions = await ReadVersions(connection, tableId, cancellation);
-        var registered = versions.FirstOrDefault(v => StoredSchema.SameShape(v, shape));
+        var registered = versions.FirstOrDefault(v => StoredSchema.SameSchema(v, schema));
         if (registered is null)
         {
-            registered = Numbered(shape, tableId, versions.Count == 0 ? 1 : versions[^1].Version + 1);
+            registered = Numbered(schema, tableId, versions.Count == 0 ? 1 : versions[^1].Version + 1);
             await using var insert = new NpgsqlCommand("INSERT INTO cdc.table_schemas (table_id, version, content) VALUES ($1, $2, $3)", connection, transaction);
             insert.Parameters.Add(new NpgsqlParameter<int> { TypedValue = tableId });
             insert.Parameters.Add(new NpgsqlParameter<int> { TypedValue = registered.Version });
-            insert.Parameters.Add(new NpgsqlParameter<string> { TypedValue = StoredSchema.Write(shape), NpgsqlDbType = NpgsqlDbType.Jsonb });
+            insert.Parameters.Add(new NpgsqlParameter<string> { TypedValue = StoredSchema.Write(schema), NpgsqlDbType = NpgsqlDbType.Jsonb });
             await insert.ExecuteNonQueryAsync(cancellation);
         }
 
@@ -115,15 +115,15 @@ internal sealed partial class PostgresSchemaStore(NpgsqlDataSource control) : IS
         return _byNumber.GetOrAdd((tableId, version), StoredSchema.Read(tableId, version, content));
     }
 
-    private static TableSchema Numbered(TableSchema shape, int tableId, int version) => new()
+    private static TableSchema Numbered(TableSchema schema, int tableId, int version) => new()
     {
         TableId = tableId,
         Version = version,
-        Schema = shape.Schema,
-        Name = shape.Name,
-        Columns = shape.Columns,
-        Key = shape.Key,
-        InsertsOnly = shape.InsertsOnly,
-        RelationOid = shape.RelationOid,
+        Schema = schema.Schema,
+        Name = schema.Name,
+        Columns = schema.Columns,
+        Key = schema.Key,
+        InsertsOnly = schema.InsertsOnly,
+        RelationOid = schema.RelationOid,
     };
 }

@@ -13,7 +13,7 @@ public static class PostgresStorageServices
     public const string DataSourceKey = "cdc.control";
 
     /// <summary>
-    /// Adds <see cref="ICheckpointStore"/>, <see cref="ISchemaStore"/> and <see cref="ISourceMarks"/> on the control database, and its data source under
+    /// Adds <see cref="ICheckpointStore"/>, <see cref="ISchemaStore"/> and <see cref="IConfirmedPositions"/> on the control database, and its data source under
     /// <see cref="DataSourceKey"/>. The database must have been migrated (<see cref="ControlDatabase.Migrate"/>) before they are used.
     /// </summary>
     /// <param name="services">The services.</param>
@@ -29,8 +29,8 @@ public static class PostgresStorageServices
         services.AddSingleton<ICheckpointStore>(provider =>
             new PostgresCheckpointStore(
                 provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey), provider.GetRequiredService<ISchemaStore>()));
-        services.AddSingleton<ISourceMarks>(provider =>
-            new PostgresSourceMarks(
+        services.AddSingleton<IConfirmedPositions>(provider =>
+            new PostgresConfirmedPositions(
                 provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey), provider.GetRequiredService<ICheckpointStore>()));
         return services;
     }

@@ -4,13 +4,13 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>Finds out, and says, who in a refused checkpoint is stale.</summary>
+/// <summary>Finds and describes the stale owners in a refused checkpoint.</summary>
 internal static class StaleOwners
 {
-    /// <summary>The refusal in words; null when everything in the checkpoint is current.</summary>
-    /// <param name="checkpoint">What was refused.</param>
-    /// <param name="epoch">The store's epoch of the source; null where it never had a reader.</param>
-    /// <param name="generations">The store's generations by partition.</param>
+    /// <summary>Returns the description; null when everything in the checkpoint is current.</summary>
+    /// <param name="checkpoint">The refused checkpoint.</param>
+    /// <param name="epoch">Current epoch of the source; null when it never had a reader.</param>
+    /// <param name="generations">Current generations by partition.</param>
     public static StaleOwnerException? Find(Checkpoint checkpoint, long? epoch, IReadOnlyDictionary<int, long> generations)
     {
         var epochIsStale = epoch != checkpoint.Epoch;
@@ -21,13 +21,13 @@ internal static class StaleOwners
         if (!epochIsStale && stale.Count == 0)
             return null;
 
-        var words = new StringBuilder($"A checkpoint of source '{checkpoint.Source}' was refused whole:");
+        var words = new StringBuilder($"A checkpoint of source '{checkpoint.Source}' was refused:");
         if (epochIsStale)
-            words.Append(CultureInfo.InvariantCulture, $" it is of epoch {checkpoint.Epoch} and the store's is {Named(epoch)};");
+            words.Append(CultureInfo.InvariantCulture, $" it has epoch {checkpoint.Epoch}, but the current epoch is {Named(epoch)};");
         foreach (var partition in stale)
         {
             long? current = generations.TryGetValue(partition.Partition, out var found) ? found : null;
-            words.Append(CultureInfo.InvariantCulture, $" partition {partition.Partition} is of generation {partition.Generation} and the store's is {Named(current)};");
+            words.Append(CultureInfo.InvariantCulture, $" partition {partition.Partition} has generation {partition.Generation}, but the current generation is {Named(current)};");
         }
 
         words.Length--;

@@ -3,19 +3,19 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>A state under the key it is stored by.</summary>
+/// <summary>A state and the key under which it is stored.</summary>
 internal readonly record struct StateRow(string Key, EntityState State);
 
 /// <summary>
-/// A checkpoint's states in the order of their keys, each once, in slices that one statement can carry. The order lets transactions
-/// that meet wait for each other instead of deadlocking, and walks the index instead of jumping about in it.
+/// The states of a checkpoint in the order of their keys, each key once, in slices for one statement each. Because of the order, two
+/// transactions that change the same rows wait for each other instead of causing a deadlock, and the index is read in its order.
 /// </summary>
 internal static class StateSlices
 {
-    /// <summary>Rows in one statement.</summary>
+    /// <summary>Maximum number of rows in one statement.</summary>
     public const int MostRows = 2000;
 
-    /// <summary>Bytes in one statement, roughly: far below the gigabyte that a message may have.</summary>
+    /// <summary>Approximate maximum of bytes in one statement, far below the 1 GB limit of a message.</summary>
     public const int MostBytes = 16 << 20;
 
     public static IEnumerable<ArraySegment<StateRow>> Of(Checkpoint checkpoint)
@@ -52,7 +52,7 @@ internal static class StateSlices
 
         rows.AsSpan(0, count).Sort(Compare);
 
-        // One statement may touch a row only once: of an entity that came twice the newest stays.
+        // One statement may change a row only once. Of two states of an entity, the newer one stays.
         var kept = 0;
         for (var i = 0; i < count; i++)
         {

@@ -4,7 +4,7 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>The content of a table schema as it stands in the store, in JSON. Members may be added, never renamed.</summary>
+/// <summary>The JSON form of a table schema in the store. Members may be added, but never renamed.</summary>
 internal sealed record StoredSchema(
     [property: JsonPropertyName("schema")] string Schema,
     [property: JsonPropertyName("name")] string Name,
@@ -13,15 +13,15 @@ internal sealed record StoredSchema(
     [property: JsonPropertyName("inserts_only"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool InsertsOnly = false,
     [property: JsonPropertyName("relation_oid"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] uint RelationOid = 0)
 {
-    public static string Write(TableSchema shape) =>
+    public static string Write(TableSchema schema) =>
         JsonSerializer.Serialize(
             new StoredSchema(
-                shape.Schema,
-                shape.Name,
-                [.. shape.Columns.Select(c => new StoredColumn(c.Name, c.TypeOid, c.TypeModifier, c.TypeName, c.Nullable, StoredElement.Of(c.Element), c.Default, c.Number))],
-                shape.Key,
-                shape.InsertsOnly,
-                shape.RelationOid),
+                schema.Schema,
+                schema.Name,
+                [.. schema.Columns.Select(c => new StoredColumn(c.Name, c.TypeOid, c.TypeModifier, c.TypeName, c.Nullable, StoredElement.Of(c.Element), c.Default, c.Number))],
+                schema.Key,
+                schema.InsertsOnly,
+                schema.RelationOid),
             StoredSchemaJson.Default.StoredSchema);
 
     public static TableSchema Read(int tableId, int version, string content)
@@ -45,8 +45,8 @@ internal sealed record StoredSchema(
         };
     }
 
-    /// <summary>Whether two shapes are the same but for their numbers.</summary>
-    public static bool SameShape(TableSchema left, TableSchema right) =>
+    /// <summary>Whether two schemas are equal apart from their numbers.</summary>
+    public static bool SameSchema(TableSchema left, TableSchema right) =>
         left.Schema == right.Schema
         && left.Name == right.Name
         && left.Columns.AsSpan().SequenceEqual(right.Columns)

@@ -35,7 +35,7 @@ public sealed class BadInputTests(PostgresFixture postgres)
         Assert.Equal(["c 1 __debezium_unavailable_value", "u 2 __debezium_unavailable_value"], Notes(2));
         Assert.Equal(["c 1 after"], Notes(3));
         Assert.Contains("1 values of the change at", silo.Output, StringComparison.Ordinal);
-        Assert.Contains("the limit of large_values", silo.Output, StringComparison.Ordinal);
+        Assert.Contains("large_values.limit", silo.Output, StringComparison.Ordinal);
     }
 
     [Fact]

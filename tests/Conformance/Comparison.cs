@@ -6,12 +6,14 @@ namespace CdcOrleans.Conformance;
 /// <summary>What decides how two peers' events are compared.</summary>
 /// <param name="IsRecorded">Whether theirs is from another run: positions, transaction ids and times differ then.</param>
 /// <param name="IsRestarted">Whether the peers were stopped and started in this run.</param>
-/// <param name="IsHeld">Whether we hold rows, and so may know more than the log; without them our events are exactly theirs.</param>
-/// <param name="SkipsUpdates">Whether updates are not told, so that events do not show how a row was before.</param>
+/// <param name="HasEntities">
+/// Whether we store rows, so that our events may have more than the log; without them our events are exactly those of the peer.
+/// </param>
+/// <param name="SkipsUpdates">Whether updates make no events, so that events do not show the row before.</param>
 /// <param name="Whole">Topics of tables with REPLICA IDENTITY FULL.</param>
 /// <param name="Allowed">Values that may differ under the options of this run.</param>
 internal sealed record Terms(
-    bool IsRecorded, bool IsRestarted, bool IsHeld, bool SkipsUpdates, IReadOnlySet<string> Whole, IReadOnlyList<Allowance> Allowed);
+    bool IsRecorded, bool IsRestarted, bool HasEntities, bool SkipsUpdates, IReadOnlySet<string> Whole, IReadOnlyList<Allowance> Allowed);
 
 /// <summary>
 /// Compares what two peers wrote, key by key and event by event. What differs by its nature (who wrote, when) is left out; what is
@@ -19,27 +21,27 @@ internal sealed record Terms(
 /// </summary>
 internal sealed class Comparison(Terms terms)
 {
-    // Types that Debezium leaves out of its events unless told otherwise, or gets wrong; columns of them are named after them.
+    // Types that Debezium leaves out of its events by default, or writes wrongly. Columns of these types have their names.
     private static readonly HashSet<string> OnlyOurs =
         ["c_pg_lsn", "c_txid_snapshot", "c_tsquery", "c_composite", "c_name"];
 
     private readonly List<string> _found = [];
-    private HeldRows _held = null!;
+    private KnownRows _known = null!;
 
     /// <summary>Differences that are not allowed, each with its place.</summary>
     public static IReadOnlyList<string> Of(IReadOnlyList<TopicRecord> theirs, IReadOnlyList<TopicRecord> ours, Terms terms)
     {
         var comparison = new Comparison(terms);
         var (there, here) = (Grouped(theirs), Grouped(ours));
-        comparison._held = new HeldRows(here);
-        if (terms is { IsHeld: true, SkipsUpdates: false })
-            comparison._found.AddRange(comparison._held.Wrong);
+        comparison._known = new KnownRows(here);
+        if (terms is { HasEntities: true, SkipsUpdates: false })
+            comparison._found.AddRange(comparison._known.Wrong);
         comparison.CompareTransactions(theirs, ours);
         comparison.Compare(there, here);
         return comparison._found;
     }
 
-    // In the order of their ids, whatever their keys: those are of one run alone.
+    // In the order of their ids, whatever their keys, because the keys are different in each run.
     private void CompareTransactions(IReadOnlyList<TopicRecord> theirs, IReadOnlyList<TopicRecord> ours)
     {
         var (there, here) = (Transactions(theirs), Transactions(ours));
@@ -47,7 +49,7 @@ internal sealed class Comparison(Terms terms)
             _found.Add($"transaction: {there.Count} events there, {here.Count} here");
         foreach (var (their, our) in there.Zip(here))
         {
-            // A key is the transaction's id alone.
+            // The key has only the id of the transaction.
             foreach (var record in new[] { their, our })
             {
                 if (record.Key != new JsonObject { ["id"] = record.Value!["id"]!.DeepClone() }.ToJsonString())
@@ -146,11 +148,11 @@ internal sealed class Comparison(Terms terms)
                 case "transaction" when theirs[field] is JsonObject && ours[field] is JsonObject:
                     Place($"{at}.transaction", theirs, ours);
                     break;
-                case "before" when terms.IsHeld && theirs[field] is null && ours["op"]?.GetValue<string>() == "u":
-                    // We tell the row before where we know it; HeldRows says whether it is right.
+                case "before" when terms.HasEntities && theirs[field] is null && ours["op"]?.GetValue<string>() == "u":
+                    // Our events have the row before when it is stored; KnownRows checks whether it is right.
                     break;
-                case "before" when terms.IsHeld && _held.Knows(our) && !terms.Whole.Contains(our.Topic):
-                    // Theirs may have the key alone, and defaults, zeros or nulls elsewhere; ours has the row as it was.
+                case "before" when terms.HasEntities && _known.Knows(our) && !terms.Whole.Contains(our.Topic):
+                    // Theirs may have only the key, and defaults, zeros or nulls elsewhere; ours has the row as it was.
                     var key = our.Key is null ? [] : JsonNode.Parse(our.Key)!.AsObject().Select(p => p.Key).ToHashSet();
                     Row($"{at}.before", our, theirs[field], ours[field], name => !key.Contains(name));
                     break;
@@ -201,7 +203,7 @@ internal sealed class Comparison(Terms terms)
 
         foreach (var name in Names(theirs, ours))
         {
-            // What they cannot tell, we tell.
+            // Our events have values that theirs lack.
             if (OnlyOurs.Contains(name) && theirs[name] is null)
                 continue;
             var isNamed = theirs.AsObject().ContainsKey(name) == ours.AsObject().ContainsKey(name);
@@ -209,16 +211,16 @@ internal sealed class Comparison(Terms terms)
                 continue;
             if (isNamed && JsonText.Equal(theirs[name], ours[name]))
                 continue;
-            if (isNamed && IsUnavailable(our, theirs[name]) && (terms.IsHeld ? _held.IsLastKnown(our, name, ours[name]) : JsonText.IsPlaceholder(ours[name])))
+            if (isNamed && IsUnavailable(our, theirs[name]) && (terms.HasEntities ? _known.IsLastKnown(our, name, ours[name]) : JsonText.IsPlaceholder(ours[name])))
                 continue;
             if (!isNamed || !terms.Allowed.Any(a => a(new Difference(name, theirs[name], ours[name], ours))))
                 _found.Add($"{at}.{name}: {Shown(theirs[name])} there, {Shown(ours[name])} here");
         }
     }
 
-    // Unheld, placeholders are the same. For some types they have none: a table of such has this name.
+    // Without entities, placeholders are the same. For some types Debezium has no placeholder; the table with these types has this name.
     private bool IsUnavailable(TopicRecord our, JsonNode? theirs) =>
-        (terms.IsHeld && JsonText.IsPlaceholder(theirs)) || (our.Topic == "public.formless" && theirs is null);
+        (terms.HasEntities && JsonText.IsPlaceholder(theirs)) || (our.Topic == "public.formless" && theirs is null);
 
     private static bool AreNamed(string field, JsonNode theirs, JsonNode ours) => theirs.AsObject().ContainsKey(field) && ours.AsObject().ContainsKey(field);
 

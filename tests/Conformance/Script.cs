@@ -1,14 +1,15 @@
 namespace CdcOrleans.Conformance;
 
 /// <summary>
-/// A workload in SQL: blocks between blank lines, each sent by itself. The blocks before the line <c>-- run</c> prepare; those after
-/// it are what the peers must tell alike, with marks of their own among them (see <see cref="StepKind"/>). A line <c>-- differs: …</c>
-/// names a difference that must be found, word by word; docs/compatibility.md says why ours is better. One that is found only where no
-/// rows are held begins with <c>-- differs (unheld): </c>, one that is found under one variant alone with its name there.
+/// A workload in SQL. Blank lines separate its blocks, and each block is sent by itself. The blocks before the line <c>-- run</c> prepare.
+/// For the blocks after it, both peers must send the same events; there may be commands among them (see <see cref="StepKind"/>). A line
+/// <c>-- differs: …</c> is a difference that must be found, word for word; docs/compatibility.md says why. A line <c>-- differs
+/// (entities-off): …</c> is a difference that is found only with <c>entities: off</c>, and a line with the name of a variant one that is
+/// found only under that variant.
 /// </summary>
 internal sealed class Script
 {
-    private const string Mark = "-- run";
+    private const string RunLine = "-- run";
     private const string Difference = "-- differs";
 
     private readonly IReadOnlyList<string> _differences;
@@ -38,18 +39,18 @@ internal sealed class Script
     public static Script Read(string name)
     {
         var blocks = File.ReadAllText(Path.Combine(Folder, $"{name}.sql")).Split("\n\n", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        var mark = Array.IndexOf(blocks, Mark);
-        if (mark < 0)
-            throw new InvalidDataException($"The script {name} has no block '{Mark}'.");
-        var known = blocks[..mark].SelectMany(b => b.Split('\n')).Where(IsDifference).Select(l => l[Difference.Length..]);
-        return new Script(name, [.. blocks[..mark].Where(b => !IsDifference(b))], [.. blocks[(mark + 1)..].Select(Step.Parse)], [.. known]);
+        var run = Array.IndexOf(blocks, RunLine);
+        if (run < 0)
+            throw new InvalidDataException($"The script {name} has no block '{RunLine}'.");
+        var known = blocks[..run].SelectMany(b => b.Split('\n')).Where(IsDifference).Select(l => l[Difference.Length..]);
+        return new Script(name, [.. blocks[..run].Where(b => !IsDifference(b))], [.. blocks[(run + 1)..].Select(Step.Parse)], [.. known]);
     }
 
     /// <summary>Differences that are known under a variant.</summary>
     public IEnumerable<string> DifferencesUnder(Variant variant) =>
         from line in _differences
         let colon = line.IndexOf(": ", StringComparison.Ordinal)
-        where line[..colon] is var when && (when.Length == 0 || when == $" ({variant.Name})" || (when == " (unheld)" && !variant.IsHeld))
+        where line[..colon] is var when && (when.Length == 0 || when == $" ({variant.Name})" || (when == " (entities-off)" && !variant.HasEntities))
         select line[(colon + 2)..];
 
     /// <summary>The same script with both peers stopped in its middle, while one block goes on.</summary>

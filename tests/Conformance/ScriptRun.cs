@@ -62,7 +62,7 @@ internal sealed class ScriptRun : IAsyncDisposable
                 await Settle();
                 break;
             case StepKind.Stop:
-                // Who is stopped while busy may tell again what it told; how often is not what is compared here.
+                // A peer that is stopped while it works may send events again. How often it does is not compared here.
                 await Settle();
                 await Task.WhenAll(StopOurs(), _servers.Peer?.Stop(Theirs) ?? Task.CompletedTask);
                 break;
@@ -78,7 +78,7 @@ internal sealed class ScriptRun : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until both peers have told all that was committed.</summary>
+    /// <summary>Waits until both peers have sent the events of everything that was committed.</summary>
     public async Task Settle()
     {
         var committed = Lsn.Parse((await PostgresServer.Scalar(_connection, "SELECT pg_current_wal_insert_lsn()::text"))!);
@@ -110,7 +110,7 @@ internal sealed class ScriptRun : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    // What nobody reads any more must not hold the log for the runs that follow; who read it lets go a moment after it was told to end.
+    // Slots that nobody reads any more must not keep the log for later runs. A reader releases its slot a moment after it was ended.
     private async Task DropSlots()
     {
         var slots = $"pg_replication_slots WHERE database = '{_database}'";
@@ -161,7 +161,7 @@ internal sealed class ScriptRun : IAsyncDisposable
         sources:
           {{Ours}}:
             postgres: { connection: "{{_connection}}", slot: our_{{_database}}, publication: ours, publish_via_partition_root: {{(_variant.ViaPartitionRoot ? "true" : "false")}} }
-            tables: [{ table: "*.*", entities: {{(_variant.IsHeld ? "row" : "off")}} }]
+            tables: [{ table: "*.*", entities: {{(_variant.HasEntities ? "row" : "off")}} }]
             heartbeat: {{_variant.Heartbeat}}
             values: {{_variant.Values}}
             events: {{_variant.Events}}

@@ -1,15 +1,15 @@
 namespace CdcOrleans.Conformance;
 
-/// <summary>What a block of a script asks for.</summary>
+/// <summary>What a block of a script does.</summary>
 internal enum StepKind
 {
     /// <summary>SQL is sent.</summary>
     Sql,
 
-    /// <summary><c>-- settle</c>: wait until both peers have told all that was committed.</summary>
+    /// <summary><c>-- settle</c>: wait until both peers have sent the events of everything that was committed.</summary>
     Settle,
 
-    /// <summary><c>-- stop</c>: both peers have told all that was committed, are told to end, and have ended.</summary>
+    /// <summary><c>-- stop</c>: wait as for <c>-- settle</c>, then stop both peers.</summary>
     Stop,
 
     /// <summary><c>-- start</c>: both peers run again.</summary>
@@ -17,7 +17,7 @@ internal enum StepKind
 }
 
 /// <summary>A block of a script.</summary>
-/// <param name="Kind">What it asks for.</param>
+/// <param name="Kind">What it does.</param>
 /// <param name="Sql">What is sent, where it is SQL.</param>
 /// <param name="Session">Name of the connection that stays open for it (<c>-- session name</c> above the SQL); null: one of its own.</param>
 internal sealed record Step(StepKind Kind, string Sql = "", string? Session = null)

@@ -8,7 +8,8 @@ namespace CdcOrleans.Conformance;
 /// <summary>Reads what was written under a prefix.</summary>
 internal static class Topics
 {
-    // The table of marks: the event of one says that what was committed before is there, or almost.
+    // Rows of this table mark a point in the script: when the event of one has arrived, almost everything that was committed before has
+    // arrived too.
     private const string Marks = "public.finish";
 
     // Topic of heartbeats, before the prefix.
@@ -18,7 +19,7 @@ internal static class Topics
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Waits for so many marks.</summary>
+    /// <summary>Waits until this number of marks has arrived.</summary>
     public static async Task Marked(string bootstrap, string prefix, int marks)
     {
         for (var deadline = DateTime.UtcNow + Patience; ; await Task.Delay(Pause))

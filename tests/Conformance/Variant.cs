@@ -17,18 +17,18 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
         new("microseconds", Option.Times("microseconds")),
         new("structured", Option.Times("structured")),
         new("time-microseconds", Option.Times("adaptive_time_microseconds")),
-        new("told")
+        new("transactions")
         {
             Events = "{ skip: none, transactions: true }",
             OfEvents = new Dictionary<string, string> { ["skipped.operations"] = "none", ["provide.transaction.metadata"] = "true" },
         },
-        new("told-interrupted")
+        new("transactions-interrupted")
         {
             Events = "{ skip: none, transactions: true }",
             OfEvents = new Dictionary<string, string> { ["skipped.operations"] = "none", ["provide.transaction.metadata"] = "true" },
             IsInterrupted = true,
         },
-        new("told-in-part")
+        new("transactions-without-updates")
         {
             Events = "{ skip: [t, u], transactions: true }",
             OfEvents = new Dictionary<string, string> { ["skipped.operations"] = "t,u", ["provide.transaction.metadata"] = "true" },
@@ -42,10 +42,10 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
             },
         },
         new("interrupted") { IsInterrupted = true },
-        new("unheld") { IsHeld = false },
-        new("unheld-exact", Exact) { IsHeld = false },
-        new("unheld-text", Text) { IsHeld = false },
-        new("unheld-structured", Option.Times("structured")) { IsHeld = false },
+        new("entities-off") { HasEntities = false },
+        new("entities-off-exact", Exact) { HasEntities = false },
+        new("entities-off-text", Text) { HasEntities = false },
+        new("entities-off-structured", Option.Times("structured")) { HasEntities = false },
         new("by-partition") { ViaPartitionRoot = false },
         new("beating")
         {
@@ -55,21 +55,21 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
         },
     ];
 
-    // Scripts in which the log does not have it all.
-    private static readonly string[] Unheld =
+    // Scripts in which the log does not have all values.
+    private static readonly string[] WithoutEntities =
         ["types", "odd-types", "keys", "operations", "large-values", "ddl", "schema-changes", "key-changes", "partitions"];
 
     /// <summary>The scripts and the variants they are run under: every script by default, and that of types under all options.</summary>
     public static readonly IReadOnlyList<(string Script, string Variant)> Runs =
     [
         .. Script.All.Select(s => (s, "default")),
-        .. All.Where(v => v.Options.Count > 0 && v.IsHeld).SelectMany(v => new[] { ("types", v.Name), ("arrays", v.Name) }),
-        ("streams", "told"), ("streams", "told-in-part"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "told"), ("keyless", "told"), ("truncated", "told"), ("streams", "told-interrupted"),
+        .. All.Where(v => v.Options.Count > 0 && v.HasEntities).SelectMany(v => new[] { ("types", v.Name), ("arrays", v.Name) }),
+        ("streams", "transactions"), ("streams", "transactions-without-updates"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "transactions"), ("keyless", "transactions"), ("truncated", "transactions"), ("streams", "transactions-interrupted"),
         ("operations", "interrupted"), ("keys", "interrupted"), ("schema-changes", "interrupted"), ("large-values", "interrupted"), ("partitions", "interrupted"),
         ("partitions", "by-partition"), ("inherited", "beating"),
-        .. Unheld.Select(s => (s, "unheld")),
-        ("odd-types", "unheld-structured"),
-        .. new[] { "unheld-exact", "unheld-text" }.SelectMany(v => new[] { ("odd-types", v), ("large-values", v) }),
+        .. WithoutEntities.Select(s => (s, "entities-off")),
+        ("odd-types", "entities-off-structured"),
+        .. new[] { "entities-off-exact", "entities-off-text" }.SelectMany(v => new[] { ("odd-types", v), ("large-values", v) }),
     ];
 
     /// <summary>Ours, as the mapping <c>events</c> of <c>cdc.yaml</c>.</summary>
@@ -81,16 +81,18 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
     /// <summary>Ours, as <c>heartbeat</c> in <c>cdc.yaml</c>.</summary>
     public string Heartbeat { get; private init; } = "0";
 
-    /// <summary>Whether changes of partitions are told as those of their partitioned table.</summary>
+    /// <summary>Whether changes of partitions are published under the name of their partitioned table.</summary>
     public bool ViaPartitionRoot { get; private init; } = true;
 
     /// <summary>Whether both peers are stopped in the middle and started again.</summary>
     public bool IsInterrupted { get; private init; }
 
-    /// <summary>Whether we hold rows; else events carry what the log does, as theirs do.</summary>
-    public bool IsHeld { get; private init; } = true;
+    /// <summary>
+    /// Whether we store rows. If not (<c>entities: off</c>), our events have only what the log has, as those of the peer.
+    /// </summary>
+    public bool HasEntities { get; private init; } = true;
 
-    /// <summary>Whether updates are not told.</summary>
+    /// <summary>Whether updates make no events.</summary>
     public bool SkipsUpdates => OfEvents.TryGetValue("skipped.operations", out var skipped) && skipped.Contains('u', StringComparison.Ordinal);
 
     public static Variant Named(string name) => All.First(v => v.Name == name);

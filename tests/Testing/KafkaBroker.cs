@@ -51,7 +51,7 @@ public sealed class KafkaBroker : IAsyncDisposable
     /// <summary>Stops our broker, with a signal to its process: TERM, or KILL for a crash.</summary>
     public async Task Stop(string signal = "TERM") => await TestServers.Run(Script, ["stop", "--data", _data!, "--signal", signal]);
 
-    /// <summary>Starts our broker again, on what it held and at the same address.</summary>
+    /// <summary>Starts our broker again, with the same data and at the same address.</summary>
     public async Task StartAgain() => await TestServers.Run(Script, ["start", "--data", _data!]);
 
     /// <summary>Sends our broker's process a signal: STOP freezes it, CONT lets it go on.</summary>

@@ -6,7 +6,7 @@ using System.Text.Json;
 
 namespace CdcOrleans.Testing;
 
-/// <summary>The product as a user runs it: a process of its own, told to stop or killed by signal.</summary>
+/// <summary>The product as a user runs it: a process of its own that is stopped or killed by a signal.</summary>
 public sealed class SiloProcess : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);

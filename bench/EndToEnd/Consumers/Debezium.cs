@@ -52,7 +52,7 @@ internal sealed class Debezium(DatabaseServer server, Broker broker, KafkaHome k
         await Worker.Resume(Connector, cancel);
     }
 
-    /// <summary>It holds nothing of rows.</summary>
+    /// <summary>It stores no rows.</summary>
     public override Task Forget(CancellationToken cancel) => Task.CompletedTask;
 
     public override void EnsureAlive() => Worker.EnsureAlive();

@@ -25,10 +25,10 @@ internal interface IConsumer : IAsyncDisposable
     /// </summary>
     Task Pause(CancellationToken cancel);
 
-    /// <summary>Reads what the log holds and returns when all of the goal is delivered. Leaves the consumer reading.</summary>
+    /// <summary>Reads the log and returns when all of the goal is delivered. Leaves the consumer reading.</summary>
     Task<DrainTimes> Drain(Goal goal, CancellationToken cancel);
 
-    /// <summary>Loses what it holds in memory of rows seen before, if it holds any. Called and left paused.</summary>
+    /// <summary>Removes the rows that it has in memory, if it has any. It is paused before and after.</summary>
     Task Forget(CancellationToken cancel);
 
     /// <summary>Checks, after a drain has settled, that exactly the goal was delivered; throws otherwise. Returns the number of events.</summary>

@@ -43,7 +43,7 @@ try
     // A shopper ends the transaction at hand before the program ends.
     return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(10) });
 }
-catch (TellUserException error)
+catch (UserException error)
 {
     await Console.Error.WriteLineAsync(error.Message);
     return 1;

@@ -44,7 +44,7 @@ internal sealed class Readiness
             else
                 Missing("shop", "is not seeded: run samples/TheWorldShop/setup.sh");
         }
-        catch (TellUserException error)
+        catch (UserException error)
         {
             Missing("PostgreSQL", error.Message);
         }

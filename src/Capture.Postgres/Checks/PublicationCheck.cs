@@ -2,16 +2,16 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
 
-/// <summary>Whether the publication can be created, or adopted as it is.</summary>
+/// <summary>Checks whether the publication can be created, or used as it is.</summary>
 internal static class PublicationCheck
 {
-    /// <summary>What is wrong.</summary>
+    /// <summary>Returns what is wrong.</summary>
     /// <param name="source">The source.</param>
     /// <param name="server">The server and our role.</param>
     /// <param name="publication">The publication, if it exists.</param>
     /// <param name="slot">The slot, if it exists.</param>
-    /// <param name="tables">What is selected.</param>
-    /// <param name="joining">Tables that it has to name and does not.</param>
+    /// <param name="tables">The selected tables.</param>
+    /// <param name="joining">Tables that must be added to the publication.</param>
     public static IEnumerable<string> Findings(
         SourceConfiguration source, ServerFacts server, PublicationFacts? publication, SlotFacts? slot, SelectedTables tables,
         IReadOnlyList<TableFacts> joining)
@@ -34,28 +34,28 @@ internal static class PublicationCheck
     }
 
     /// <summary>
-    /// Whether the table can be added without harm: where nothing identifies its rows, the server would refuse the application's
-    /// updates and deletes from then on.
+    /// Whether the table can be published without harm. When nothing identifies its rows, the server would refuse every update and delete
+    /// of it from then on.
     /// </summary>
     public static bool MayPublish(TableFacts table) => table.IsIdentified || table.IsPartitioned;
 
-    /// <summary>Whether our role can add the table.</summary>
+    /// <summary>Whether our role can add the table to the publication.</summary>
     public static bool CanAdd(PublicationFacts? publication, TableFacts table) => table.IsOurs && publication is not { IsOurs: false };
 
-    /// <summary>Tables that the publication has to name for the selected ones to be in it, and does not.</summary>
+    /// <summary>Tables that must be added to the publication so that it carries all selected tables.</summary>
     public static List<TableFacts> Missing(PublicationFacts publication, SelectedTables tables) =>
         [.. tables.Members.Where(t => !publication.Tables.Contains((t.Schema, t.Name)))];
 
-    /// <summary>What is said of a table that the log does not carry.</summary>
+    /// <summary>The message for a selected table that is not in the log.</summary>
     public static string NotLogged(SourceConfiguration source, TableFacts table) =>
-        $"table {table.FullName} fits sources.{source.Name}.tables and is not captured: it is unlogged or temporary, so the log does not carry it.";
+        $"table {table.FullName} matches sources.{source.Name}.tables but is not captured: it is unlogged or temporary, so its changes are not in the log.";
 
-    /// <summary>What is said of a new table that cannot be captured.</summary>
+    /// <summary>The message for a new table that cannot be captured.</summary>
     public static string LeftOut(SourceConfiguration source, TableFacts table) => MayPublish(table)
-        ? $"table {table.FullName} fits sources.{source.Name}.tables and is not captured, because it, or the publication, belongs to another role. "
+        ? $"table {table.FullName} matches sources.{source.Name}.tables but is not captured, because another role owns the table or the publication. "
             + $"As owner of both, run {AddStatement(source.Publication, [table])};"
-        : $"table {table.FullName} fits sources.{source.Name}.tables and is not captured: nothing identifies its rows in the log, and once it is "
-            + "published the server refuses to update or delete them. Give it a primary key or REPLICA IDENTITY FULL, or, if rows are only ever "
+        : $"table {table.FullName} matches sources.{source.Name}.tables but is not captured: nothing identifies its rows in the log. Once it is "
+            + "published, the server refuses to update or delete them. Give it a primary key or REPLICA IDENTITY FULL, or, if rows are only ever "
             + $"inserted, run {AddStatement(source.Publication, [table])};";
 
     /// <summary>The statement that creates the publication.</summary>
@@ -67,11 +67,11 @@ internal static class PublicationCheck
     public static string AddStatement(string publication, IEnumerable<TableFacts> tables) =>
         $"ALTER PUBLICATION {Sql.Name(publication)} ADD TABLE {List(tables)}";
 
-    // The log is decoded with the catalog as of each change: what was changed while there was no publication is refused by servers up
-    // to 17, and passed over without a word by later ones.
+    // The server decodes the log with the catalog as it was at each change. For changes that were made while the publication did not exist,
+    // servers up to version 17 report an error, and later ones skip them silently.
     private static string Gone(string place, SourceConfiguration source) =>
-        $"{place}: publication {source.Publication} does not exist, and slot {source.Slot} does. What was changed without the publication "
-        + "cannot be had from that slot, nor what follows, and creating the publication again does not help. "
+        $"{place}: publication {source.Publication} does not exist, and slot {source.Slot} does. Changes that were made while the publication "
+        + "did not exist, and all changes after them, cannot be read from that slot. Creating the publication again does not help. "
         + $"Run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});, start the source again to create both, and backfill its tables.";
 
     private static IEnumerable<string> Creating(string place, SourceConfiguration source, ServerFacts server, IReadOnlyList<TableFacts> joining)

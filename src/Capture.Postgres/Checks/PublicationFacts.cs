@@ -2,7 +2,7 @@ using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
 
-/// <summary>A publication that exists.</summary>
+/// <summary>An existing publication.</summary>
 internal sealed record PublicationFacts
 {
     private const string Query = """
@@ -10,8 +10,8 @@ internal sealed record PublicationFacts
         FROM pg_publication WHERE pubname = $1
         """;
 
-    // Named ones, and those that follow from them, from schemas or from FOR ALL TABLES. Not from pg_publication_tables: newer servers
-    // lock every published table for it.
+    // The tables that are named, and those that follow from schemas or from FOR ALL TABLES. The view pg_publication_tables is not used,
+    // because newer servers lock every published table for it.
     private static string Members(Version server) => $"""
         WITH RECURSIVE publication AS (SELECT oid, puballtables, pubviaroot FROM pg_publication WHERE pubname = $1),
         members AS (
@@ -32,7 +32,7 @@ internal sealed record PublicationFacts
     /// <summary>Whether it publishes inserts, updates, deletes and truncations.</summary>
     public required bool PublishesAll { get; init; }
 
-    /// <summary>Whether changes of partitions appear as their partitioned table's.</summary>
+    /// <summary>Whether changes of partitions are published under the name of their partitioned table.</summary>
     public required bool ViaRoot { get; init; }
 
     /// <summary>Whether our role owns it, itself or through membership.</summary>
@@ -43,7 +43,7 @@ internal sealed record PublicationFacts
     /// <summary>Tables that it publishes.</summary>
     public required IReadOnlySet<(string Schema, string Name)> Tables { get; init; }
 
-    /// <summary>The publication of a name; null when there is none.</summary>
+    /// <summary>Reads a publication by name; null when there is none.</summary>
     public static async Task<PublicationFacts?> Read(NpgsqlConnection connection, string name, CancellationToken cancellation)
     {
         bool publishesAll, viaRoot, isOurs;

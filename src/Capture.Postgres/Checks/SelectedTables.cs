@@ -3,28 +3,31 @@ using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
 
-/// <summary>The tables that a source's configuration selects, as they are now.</summary>
+/// <summary>The tables that the configuration of a source selects now.</summary>
 internal sealed class SelectedTables
 {
     /// <summary>
-    /// Tables whose changes are captured under their own names. Where a publication tells partitions' changes as those of their
-    /// partitioned table, a partition of a selected table is not among them; where it does not, the partitioned tables are not.
+    /// Tables whose changes are captured under their own names. With <c>publish_via_partition_root</c>, partitions of a selected table are
+    /// not among them; without it, partitioned tables are not.
     /// </summary>
     public required IReadOnlyList<TableFacts> All { get; init; }
 
-    /// <summary>What a publication names to carry <see cref="All"/>: partitioned tables instead of their partitions, so that new ones are in.</summary>
+    /// <summary>
+    /// The tables that the publication must name to carry <see cref="All"/>: partitioned tables instead of their partitions, so that new
+    /// partitions are included.
+    /// </summary>
     public required IReadOnlyList<TableFacts> Members { get; init; }
 
-    /// <summary>Partitions of a selected table that are told under their own names, which are not selected.</summary>
+    /// <summary>Partitions of a selected table that are published under their own names and are not selected.</summary>
     public required IReadOnlyList<TableFacts> PartitionsLeftOut { get; init; }
 
-    /// <summary>Selected tables that the log does not carry: unlogged and temporary ones.</summary>
+    /// <summary>Selected tables that are not in the log: unlogged and temporary ones.</summary>
     public required IReadOnlyList<TableFacts> NotLogged { get; init; }
 
-    /// <summary>Selects.</summary>
-    /// <param name="connection">A session at the source.</param>
-    /// <param name="source">What selects.</param>
-    /// <param name="viaRoot">Whether the publication tells partitions' changes as those of their partitioned table.</param>
+    /// <summary>Reads the tables.</summary>
+    /// <param name="connection">A connection to the source.</param>
+    /// <param name="source">The configuration of the source.</param>
+    /// <param name="viaRoot">Whether the publication publishes changes of partitions under the name of their partitioned table.</param>
     /// <param name="cancellation">Cancels.</param>
     public static async Task<SelectedTables> Read(NpgsqlConnection connection, SourceConfiguration source, bool viaRoot, CancellationToken cancellation)
     {

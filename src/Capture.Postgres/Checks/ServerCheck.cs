@@ -2,7 +2,7 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
 
-/// <summary>Whether the server and our role can stream at all.</summary>
+/// <summary>Checks whether the server and our role allow streaming.</summary>
 internal static class ServerCheck
 {
     private const int Oldest = 13;
@@ -26,7 +26,7 @@ internal static class ServerCheck
 
         if (facts.Encoding == "SQL_ASCII")
         {
-            yield return $"{place}: database {facts.Database} has the encoding SQL_ASCII, so its text cannot be told to be UTF-8. "
+            yield return $"{place}: database {facts.Database} has the encoding SQL_ASCII, so the encoding of its text is not known. "
                 + "Move the data into a database created with ENCODING 'UTF8'.";
         }
 

@@ -3,7 +3,7 @@ using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
 
-/// <summary>What the server says of itself and of our role.</summary>
+/// <summary>What the server reports about itself and about our role.</summary>
 internal sealed record ServerFacts
 {
     private const string Query = """
@@ -49,7 +49,7 @@ internal sealed record ServerFacts
 
     public required string SystemIdentifier { get; init; }
 
-    /// <summary>Up to where its log is written.</summary>
+    /// <summary>The end of its written log.</summary>
     public required Lsn Written { get; init; }
 
     public static async Task<ServerFacts> Read(NpgsqlConnection connection, CancellationToken cancellation)

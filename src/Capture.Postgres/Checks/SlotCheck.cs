@@ -3,7 +3,7 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
 
-/// <summary>Whether the slot can be created, or adopted as it is.</summary>
+/// <summary>Checks whether the slot can be created, or used as it is.</summary>
 internal static class SlotCheck
 {
     public static IEnumerable<string> Findings(SourceConfiguration source, string readerName, ServerFacts server, SlotFacts? slot)
@@ -36,43 +36,45 @@ internal static class SlotCheck
             yield return InUse(source, slot);
     }
 
-    /// <summary>What is wrong with the slot's name; null when nothing is.</summary>
+    /// <summary>Returns what is wrong with the name of the slot; null when nothing is.</summary>
     public static string? NameFinding(SourceConfiguration source) =>
         source.Slot.Length is > 0 and <= 63 && source.Slot.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '_')
             ? null
             : $"{Place(source)}: '{source.Slot}' is not a slot name. Use up to 63 lower-case letters, digits and underscores.";
 
     public static string Missing(SourceConfiguration source) =>
-        $"{Place(source)}: slot {source.Slot} does not exist (any more), so changes since it was dropped cannot be had from the log. "
-        + $"To go on without them: {Accept(source)}";
+        $"{Place(source)}: slot {source.Slot} does not exist (any more), so the changes since it was dropped cannot be read. "
+        + $"To continue without them: {Accept(source)}";
 
-    /// <summary>Why changes are missing between what was read last and what the slot gives; null when none are.</summary>
-    public static string? Gap(SourceConfiguration source, ServerFacts server, SlotFacts? slot, SourceMark? mark)
+    /// <summary>
+    /// Returns why changes are missing between the confirmed position and the start of the slot; null when none are missing.
+    /// </summary>
+    public static string? Gap(SourceConfiguration source, ServerFacts server, SlotFacts? slot, ConfirmedPosition? last)
     {
-        if (mark is null)
+        if (last is null)
             return null;
-        if (server.SystemIdentifier != mark.SystemIdentifier)
-            return $"this is another server than the one that was read before (its system identifier was {mark.SystemIdentifier}, and is {server.SystemIdentifier})";
-        if (server.Written < mark.Confirmed)
-            return $"the server's log ends at {server.Written}, and was read up to {mark.Confirmed} before: it was restored from a backup, or is a copy";
+        if (server.SystemIdentifier != last.SystemIdentifier)
+            return $"this is not the server that was read before (the system identifier was {last.SystemIdentifier}, and is now {server.SystemIdentifier})";
+        if (server.Written < last.Confirmed)
+            return $"the server's log ends at {server.Written}, but it was read up to {last.Confirmed} before: the server was restored from a backup, or is a copy";
         if (slot is null)
-            return $"slot {source.Slot}, which was read up to {mark.Confirmed}, is gone";
-        return slot.Confirmed > mark.Confirmed
-            ? $"slot {source.Slot} begins at {slot.Confirmed}, and was read up to {mark.Confirmed} only: it was made anew, or somebody moved it"
+            return $"slot {source.Slot}, which was read up to {last.Confirmed}, is gone";
+        return slot.Confirmed > last.Confirmed
+            ? $"slot {source.Slot} begins at {slot.Confirmed}, but it was read only up to {last.Confirmed}: the slot was created again, or somebody moved it"
             : null;
     }
 
-    /// <summary>The same, where nobody has accepted it.</summary>
+    /// <summary>The message for missing changes that nobody has accepted.</summary>
     public static string Unaccepted(SourceConfiguration source, string gap) =>
-        $"{Place(source)}: {gap}. Changes that were made in between are not in its log any more, so nothing is read. "
-        + $"To go on without them: {Accept(source)}";
+        $"{Place(source)}: {gap}. The changes in between cannot be read any more, so nothing is read. "
+        + $"To continue without them: {Accept(source)}";
 
     private static string Accept(SourceConfiguration source) =>
-        $"run SELECT cdc.accept_gap({Sql.Text(source.Name)}); in the control database; within a minute the source forgets what it holds of rows and goes on from now.";
+        $"run SELECT cdc.accept_gap({Sql.Text(source.Name)}); in the control database; within a minute the source deletes its stored rows and continues from the current position.";
 
     public static string Lost(SourceConfiguration source) =>
-        $"{Place(source)}: slot {source.Slot} is lost: the server has removed log that it needs (max_slot_wal_keep_size). "
-        + $"Run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});, and then, to go on without what was in it, {Accept(source)}";
+        $"{Place(source)}: slot {source.Slot} is lost: the server has removed a part of the log that the slot needs (max_slot_wal_keep_size). "
+        + $"Run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});. Then, to continue without the changes in it, {Accept(source)}";
 
     public static string InUse(SourceConfiguration source, SlotFacts slot) =>
         $"{Place(source)}: slot {source.Slot} is in use by server process {slot.ActiveProcess}"

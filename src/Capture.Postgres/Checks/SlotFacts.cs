@@ -3,7 +3,7 @@ using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
 
-/// <summary>A replication slot that exists.</summary>
+/// <summary>An existing replication slot.</summary>
 internal sealed record SlotFacts
 {
     private const string Query = """
@@ -19,21 +19,21 @@ internal sealed record SlotFacts
 
     public required string? Database { get; init; }
 
-    /// <summary>Whether the server has removed log that the slot needs.</summary>
+    /// <summary>Whether the server has removed a part of the log that the slot needs.</summary>
     public required bool IsLost { get; init; }
 
     public required Lsn Confirmed { get; init; }
 
-    /// <summary>The server process that streams from it; null when none does.</summary>
+    /// <summary>Id of the server process that streams from the slot; null when none does.</summary>
     public required int? ActiveProcess { get; init; }
 
-    /// <summary>Name that the streaming session gave itself; null when unknown to us.</summary>
+    /// <summary>Application name of the streaming session; null when it is not known.</summary>
     public required string? ActiveName { get; init; }
 
-    /// <summary>Address of the streaming client; null when unknown to us.</summary>
+    /// <summary>Address of the streaming client; null when it is not known.</summary>
     public required string? ActiveClient { get; init; }
 
-    /// <summary>The slot of a name; null when there is none.</summary>
+    /// <summary>Reads a slot by name; null when there is none.</summary>
     public static async Task<SlotFacts?> Read(NpgsqlConnection connection, string slot, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand(Query, connection) { Parameters = { new() { Value = slot } } };

@@ -3,7 +3,7 @@ using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres.Checks;
 
-/// <summary>A table that the configuration selects.</summary>
+/// <summary>A table in the catalog of the source.</summary>
 internal sealed record TableFacts
 {
     public required uint Oid { get; init; }
@@ -18,22 +18,22 @@ internal sealed record TableFacts
     public required bool IsOurs { get; init; }
 
     /// <summary>
-    /// Whether the log can identify its old rows. Where it cannot, the server refuses updates and deletes of the table as soon as a
-    /// publication of such carries it.
+    /// Whether the log can identify its old rows. If not, the server refuses updates and deletes of the table as soon as a publication of
+    /// updates or deletes has it.
     /// </summary>
     public required bool IsIdentified { get; init; }
 
-    /// <summary>Whether its changes are written to the log: not so for unlogged and temporary tables.</summary>
+    /// <summary>Whether its changes are written to the log. Those of unlogged and temporary tables are not.</summary>
     public required bool IsLogged { get; init; }
 
-    /// <summary>The partitioned table that it is a part of, if any.</summary>
+    /// <summary>OID of the topmost partitioned table that it is a partition of; null when it is none.</summary>
     public required uint? Root { get; init; }
 
     public string FullName => $"{Schema}.{Name}";
 
     public string SqlName => Sql.Name(Schema, Name);
 
-    // A deferrable primary key is no replica identity.
+    // A deferrable primary key cannot be a replica identity.
     public const string Query = """
         SELECT c.oid, n.nspname, c.relname, c.relkind = 'p', c.relreplident::text, pg_has_role(c.relowner, 'USAGE'),
                CASE WHEN c.relispartition THEN pg_partition_root(c.oid)::oid END,

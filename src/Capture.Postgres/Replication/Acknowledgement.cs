@@ -3,11 +3,11 @@ using CdcOrleans.Model.Changes;
 namespace CdcOrleans.Capture.Postgres.Replication;
 
 /// <summary>
-/// The position that the server may be told. It follows what the reader's owner confirms, and, while nothing that was read is
-/// unconfirmed, what the server says it has passed: so a database that changes nothing captured pins no log, and a server that
-/// shuts down and waits for its readers to catch up is not kept waiting.
+/// The position that may be reported to the server. It follows the confirmations of the caller. While everything that was read is
+/// confirmed, it also follows the server's own position. So a database without captured changes does not keep its log, and a server that
+/// shuts down does not wait for this reader.
 /// </summary>
-/// <param name="confirmed">Where the slot stands at the start: nothing lower is ever told.</param>
+/// <param name="confirmed">The slot's confirmed position at the start. No lower position is ever reported.</param>
 internal sealed class Acknowledgement(Lsn confirmed = default)
 {
     private ulong _position = confirmed.Value;
@@ -16,10 +16,10 @@ internal sealed class Acknowledgement(Lsn confirmed = default)
     private bool _isReading;
     private ulong _receivedBefore;
 
-    /// <summary>What the server may be told.</summary>
+    /// <summary>The position that may be reported.</summary>
     public Lsn Position => new(Volatile.Read(ref _position));
 
-    /// <summary>Moves the position forward; never back. From any thread.</summary>
+    /// <summary>Moves the position forward, never back. May be called from any thread.</summary>
     public void Confirm(Lsn position)
     {
         var current = Volatile.Read(ref _position);
@@ -32,10 +32,10 @@ internal sealed class Acknowledgement(Lsn confirmed = default)
         }
     }
 
-    /// <summary>The reader goes into a transaction.</summary>
+    /// <summary>The reader begins a transaction.</summary>
     public void Begin() => Volatile.Write(ref _inTransaction, true);
 
-    /// <summary>The reader has read everything up to here, and hands out an item that must be confirmed.</summary>
+    /// <summary>The reader has read everything up to here and returns an item that must be confirmed.</summary>
     public void End(Lsn end)
     {
         Volatile.Write(ref _readEnd, end.Value);
@@ -45,16 +45,17 @@ internal sealed class Acknowledgement(Lsn confirmed = default)
     /// <summary>A message has begun to arrive.</summary>
     public void Reading() => Volatile.Write(ref _isReading, true);
 
-    /// <summary>The message is decoded: what it means for the position was told.</summary>
+    /// <summary>The message is decoded, and its effect on the position was recorded.</summary>
     public void Read() => Volatile.Write(ref _isReading, false);
 
     /// <summary>
-    /// Confirms what the connection had received at the call before this one, if nothing that was read is unconfirmed. Called now and
-    /// then, by one thread; <paramref name="received"/> must have been taken before.
+    /// If everything that was read is confirmed: confirms the position that the connection had received at the previous call of this
+    /// method. Called regularly by one thread. <paramref name="received"/> must be read from the connection before the call.
     /// </summary>
     /// <remarks>
-    /// The connection counts a message as received a moment before the reader sees it, and a message outside transactions is received
-    /// at the very position that confirms it. What was received a call ago, the reader has seen since: it is being read, or it is read.
+    /// The connection counts a message as received a moment before the reader sees it, and the position of a non-transactional message is
+    /// the one that confirms it. So the position of this call could be too high. That of the previous call is safe: the reader has seen it
+    /// in the meantime.
     /// </remarks>
     public void ConfirmIdle(Lsn received)
     {

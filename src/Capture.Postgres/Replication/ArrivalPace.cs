@@ -1,13 +1,13 @@
 namespace CdcOrleans.Capture.Postgres.Replication;
 
 /// <summary>
-/// Decides when to let messages pile up. The server sends every message by itself, so a reader that keeps up pays a system call,
-/// often a wake-up too, for each. While messages come fast and the reader is at their head, a short pause takes many at once;
-/// when they come slowly, each is taken as it comes, and while the reader is behind there is nothing to wait for.
+/// Decides when to pause so that several messages arrive. The server sends every message by itself, so a reader that keeps up pays a system
+/// call, and often a wake-up, for each. When messages come fast and the reader keeps up, a short pause makes one read take many. When
+/// messages come slowly, each is read at once. When the reader is behind, a pause is of no use.
 /// </summary>
 internal sealed class ArrivalPace(TimeProvider time)
 {
-    /// <summary>How long to pause: what it may add to a change's latency while messages come fast.</summary>
+    /// <summary>Length of the pause: the latency that it may add to a change while messages come fast.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
 
     private const int Sample = 32;
@@ -24,15 +24,15 @@ internal sealed class ArrivalPace(TimeProvider time)
     private DateTime _sampled;
     private DateTime _previous;
 
-    // Age of a message that has just arrived: the network, and the difference between the two clocks.
+    // Age of a message when it arrives: the delay of the network plus the difference between the two clocks.
     private TimeSpan _youngest = TimeSpan.MaxValue;
 
     /// <summary>Whether to pause before the next message.</summary>
     public bool PauseDue { get; private set; }
 
-    /// <summary>A message was taken.</summary>
-    /// <param name="sent">When the server sent it, by its clock.</param>
-    /// <param name="waited">Whether the reader had to wait for it, so that nothing was buffered anywhere.</param>
+    /// <summary>Records that a message was read.</summary>
+    /// <param name="sent">When the server sent it, by the server's clock.</param>
+    /// <param name="waited">Whether the reader had to wait for it. Then nothing was buffered.</param>
     public void Taken(DateTime sent, bool waited)
     {
         if (++_messages < Sample && !waited)
@@ -56,7 +56,7 @@ internal sealed class ArrivalPace(TimeProvider time)
         if (!waited && !_fast)
             return;
         var age = time.GetUtcNow().UtcDateTime - sent;
-        // What was waited for is fresh by nature, whatever the clocks say: it corrects the measure upwards too.
+        // A message that the reader waited for has just arrived, whatever the clocks say. So it can also raise the measured age.
         if (age < _youngest)
             _youngest = age;
         else if (waited)
@@ -64,6 +64,6 @@ internal sealed class ArrivalPace(TimeProvider time)
         PauseDue = _fast && (waited || age - _youngest < Fresh);
     }
 
-    /// <summary>The pause was made.</summary>
+    /// <summary>Records that the pause was made.</summary>
     public void Paused() => PauseDue = false;
 }

@@ -4,10 +4,10 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 
-/// <summary>A relation that the stream has announced, ready for its changes.</summary>
+/// <summary>A relation of the stream, with what is needed to decode its changes.</summary>
 internal sealed class CapturedRelation
 {
-    /// <summary>A table whose changes are captured.</summary>
+    /// <summary>Creates the relation of a captured table.</summary>
     public CapturedRelation(byte[] announcement, TableSchema table, EventOptions events)
     {
         Announcement = announcement;
@@ -21,7 +21,7 @@ internal sealed class CapturedRelation
             KeyOfColumn[table.Key[i]] = i;
     }
 
-    /// <summary>A table that the publication carries and the configuration does not select.</summary>
+    /// <summary>Creates the relation of a table that the publication has and the configuration does not select.</summary>
     public CapturedRelation(byte[] announcement, string name)
     {
         Announcement = announcement;
@@ -31,15 +31,15 @@ internal sealed class CapturedRelation
     }
 
     /// <summary>
-    /// The version after which it stands for something else, though the log announces nothing there; null while that is not known. Only
-    /// a stretch of the log that is read again has one.
+    /// The version after which another schema is valid although the log has no relation message there; null when it is not known. Only set
+    /// while a part of the log is read again.
     /// </summary>
     public ChangeVersion? Until { get; init; }
 
-    /// <summary>Tables whose held rows are not true from its announcement on.</summary>
+    /// <summary>Numbers of the tables whose stored rows are not valid from the relation message on.</summary>
     public IReadOnlyList<int> Forgotten { get; init; } = [];
 
-    /// <summary>The relation message that it was made from.</summary>
+    /// <summary>The bytes of the relation message.</summary>
     public byte[] Announcement { get; }
 
     /// <summary><c>schema.table</c>.</summary>
@@ -51,12 +51,12 @@ internal sealed class CapturedRelation
     /// <summary>Which of its changes make events.</summary>
     public EventOptions Events { get; }
 
-    /// <summary>Whether old rows hold the key alone even where the log says that they are whole.</summary>
+    /// <summary>Whether old rows have only the key, even when the log says that they are complete.</summary>
     public bool OldRowsAreKeyOnly { get; init; }
 
-    /// <summary>Number of the key's columns; 0 where it has none.</summary>
+    /// <summary>Number of key columns; 0 without a key.</summary>
     public int KeyColumns { get; }
 
-    /// <summary>Per column up to the last of the key: its place in the key, or −1.</summary>
+    /// <summary>For each column up to the last one of the key: its index in the key, or −1.</summary>
     public int[] KeyOfColumn { get; }
 }

@@ -4,10 +4,10 @@ using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 
-/// <summary>Canonical key text (<see cref="Model.Entities.EntityKeyText"/>) straight from the bytes of a tuple.</summary>
+/// <summary>Makes canonical key text (<see cref="Model.Entities.EntityKeyText"/>) directly from the bytes of a tuple.</summary>
 internal static class KeyText
 {
-    /// <summary>The key text of located columns.</summary>
+    /// <summary>Returns the key text of columns that were located.</summary>
     public static string Of(ReadOnlySpan<byte> tuple, ReadOnlySpan<ColumnPlace> key)
     {
         if (key.Length == 1 && key[0].Kind == ColumnKind.Text)
@@ -20,7 +20,7 @@ internal static class KeyText
         return Join(tuple, key);
     }
 
-    /// <summary>Whether the key's columns hold the same values in two tuples.</summary>
+    /// <summary>Whether the key's columns have the same values in two tuples.</summary>
     public static bool Same(ReadOnlySpan<byte> left, ReadOnlySpan<ColumnPlace> leftKey, ReadOnlySpan<byte> right, ReadOnlySpan<ColumnPlace> rightKey)
     {
         for (var i = 0; i < leftKey.Length; i++)
@@ -33,7 +33,8 @@ internal static class KeyText
         return true;
     }
 
-    // Backslash and comma are single bytes that occur in no other character's UTF-8 form, so escaping bytes is escaping text.
+    // Backslash and comma are single bytes that are not part of any other character in UTF-8. So escaping the bytes is the same as escaping
+    // the text.
     private static string Join(ReadOnlySpan<byte> tuple, ReadOnlySpan<ColumnPlace> key)
     {
         var most = 0;

@@ -5,8 +5,8 @@ using CdcOrleans.Model.Changes;
 namespace CdcOrleans.Capture.Postgres.Replication;
 
 /// <summary>
-/// Reads a message that may hold values longer than a limit, without ever holding such a value: in its place stands
-/// <see cref="ColumnKind.Omitted"/>. Everything else is copied, so the decoder reads the result like any message.
+/// Reads a message that may contain values longer than a limit. Such a value is never in memory: <see cref="ColumnKind.Omitted"/> is
+/// written in its place. Everything else is copied, so the decoder reads the result like any message.
 /// </summary>
 internal sealed class LargeMessage
 {

@@ -13,17 +13,19 @@ internal readonly ref struct LogicalMessage
         Content = content;
     }
 
-    /// <summary>Whether it belongs to a transaction; others come as soon as the server reads them, outside transactions.</summary>
+    /// <summary>
+    /// Whether it belongs to a transaction. The server sends a non-transactional message as soon as it reads it, outside transactions.
+    /// </summary>
     public bool Transactional { get; }
 
-    /// <summary>Where its record ends.</summary>
+    /// <summary>Position of the end of its record.</summary>
     public Lsn Lsn { get; }
 
     public ReadOnlySpan<byte> Prefix { get; }
 
     public ReadOnlySpan<byte> Content { get; }
 
-    /// <summary>Bytes that a content of so many has in PostgreSQL's text form: <c>\x</c> and two digits each.</summary>
+    /// <summary>Length of a content in PostgreSQL's text form: <c>\x</c> and two digits per byte.</summary>
     public static long TextLength(int content) => 2 + (2L * content);
 
     public static LogicalMessage Read(ref WireReader reader) =>

@@ -32,7 +32,7 @@ internal sealed partial class PgOutputDecoder
         if (HasExpired(relation))
             return Decoded.Expired;
 
-        // Two, whatever the key is taken for now: the second is that of a row under its new key.
+        // An update always counts as two, even when its key does not seem to change: the second ordinal is for the create under a new key.
         _ordinal += 2;
         if (NotSelected(relation))
             return Decoded.Nothing;
@@ -62,8 +62,8 @@ internal sealed partial class PgOutputDecoder
         TupleData.Locate(before, relation.KeyOfColumn, oldKey);
         RequireKey(relation, oldKey);
 
-        // What is stored out of line and was not changed stands in the old row alone, as far as the old row is there: all of it
-        // under REPLICA IDENTITY FULL, else the key's columns, if there is one.
+        // The new row lacks out-of-line values that were not changed. They are in the old row, if the log has it: all of them with REPLICA
+        // IDENTITY FULL, otherwise only those of key columns.
         var completed = TupleData.HasUnchanged(after) && (!keyOnly || relation.KeyColumns > 0)
             ? TupleData.Complete(after, before, keyOnly ? relation.KeyOfColumn : default)
             : after.ToArray();
@@ -72,10 +72,10 @@ internal sealed partial class PgOutputDecoder
         if (KeyText.Same(before, oldKey, completed, newKey))
             return First(Change(ChangeOperation.Update, relation, KeyText.Of(completed, newKey), position, before.ToArray(), keyOnly, completed, ordinal: _ordinal - 1));
 
-        // Each side names the other's key.
+        // The delete and the create each have the row of the other.
         var oldRow = before.ToArray();
         var delete = First(Change(ChangeOperation.Delete, relation, KeyText.Of(before, oldKey), position, oldRow, keyOnly, null, completed, _ordinal - 1));
-        _held.Enqueue(Item(Change(ChangeOperation.Create, relation, KeyText.Of(completed, newKey), position, default, false, completed, oldRow)));
+        _queued.Enqueue(Item(Change(ChangeOperation.Create, relation, KeyText.Of(completed, newKey), position, default, false, completed, oldRow)));
         return delete;
     }
 
@@ -121,24 +121,24 @@ internal sealed partial class PgOutputDecoder
         };
     }
 
-    // The first change of a transaction comes after the event of its begin.
+    // Before the first change of a transaction comes its begin event.
     private WalItem First(RowChange change)
     {
-        if (_tally is null || _hasBegun)
+        if (_tally is null || _beginEmitted)
             return Item(change);
-        Hold(change);
-        return _held.Dequeue();
+        Enqueue(change);
+        return _queued.Dequeue();
     }
 
-    private void Hold(RowChange change)
+    private void Enqueue(RowChange change)
     {
-        if (_tally is not null && !_hasBegun)
+        if (_tally is not null && !_beginEmitted)
         {
-            _hasBegun = true;
-            _held.Enqueue(Item(Begun(change)));
+            _beginEmitted = true;
+            _queued.Enqueue(Item(BeginEvent(change)));
         }
 
-        _held.Enqueue(Item(change));
+        _queued.Enqueue(Item(change));
     }
 
     private static WalItem Item(RowChange change) => new(WalItemKind.Change, change, null, Lsn.None);
@@ -155,13 +155,13 @@ internal sealed partial class PgOutputDecoder
     {
         (byte)'K' => true,
         (byte)'O' => false,
-        _ => throw new InvalidDataException($"The log holds an old row of the unknown kind 0x{kind:X2}."),
+        _ => throw new InvalidDataException($"The log contains an old row of the unknown kind 0x{kind:X2}."),
     };
 
     private static void Expect(bool newRow)
     {
         if (!newRow)
-            throw new InvalidDataException("The log holds a change without its new row.");
+            throw new InvalidDataException("The log contains a change without its new row.");
     }
 
     private void RequireKey(CapturedRelation relation, ReadOnlySpan<ColumnPlace> key)

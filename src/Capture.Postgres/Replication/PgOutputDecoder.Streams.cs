@@ -9,13 +9,13 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 
-/// <summary>What is not a row: truncations, logical messages, heartbeats, begins and ends of transactions.</summary>
+/// <summary>Everything that is not a change of a row: truncations, logical messages, heartbeats, begins and ends of transactions.</summary>
 internal sealed partial class PgOutputDecoder
 {
-    /// <summary>Prefix of the messages that are heartbeats of ours, or of another source of the database.</summary>
+    /// <summary>Prefix of heartbeats: ours, or those of another source on the same database.</summary>
     public const string HeartbeatPrefix = "cdc.heartbeat";
 
-    /// <summary>Prefix of the messages in which we note that tables joined the publication.</summary>
+    /// <summary>Prefix of the messages that record which tables were added to the publication.</summary>
     public const string JoinPrefix = "cdc.joined";
 
     private readonly byte[] _ownHeartbeat = Encoding.UTF8.GetBytes($"{source.Name} ");
@@ -26,7 +26,7 @@ internal sealed partial class PgOutputDecoder
 
     private static ReadOnlySpan<byte> JoinPrefixBytes => "cdc.joined"u8;
 
-    /// <summary>Content of a heartbeat.</summary>
+    /// <summary>Formats the content of a heartbeat.</summary>
     public static string HeartbeatOf(string source, DateTimeOffset time) => $"{source} {time:O}";
 
     private Decoded Truncate(ref WireReader reader, Lsn position, out WalItem item)
@@ -48,15 +48,15 @@ internal sealed partial class PgOutputDecoder
             if (relation.Table is null)
                 observer.ChangeNotSelected();
             else
-                Hold(Change(ChangeOperation.Truncate, relation, "", position, null, false, null));
+                Enqueue(Change(ChangeOperation.Truncate, relation, "", position, null, false, null));
         }
 
-        return _held.TryDequeue(out item) ? Decoded.Item : Decoded.Nothing;
+        return _queued.TryDequeue(out item) ? Decoded.Item : Decoded.Nothing;
     }
 
     private Decoded Message(LogicalMessage message, DateTime clock, out WalItem item)
     {
-        // As in Debezium, what follows counts it as the end of what came before, captured or not.
+        // As in Debezium, a non-transactional message counts as the end of the previous commit, captured or not.
         if (!message.Transactional)
             _previousEnd = message.Lsn;
         var isHeartbeat = message.Prefix.SequenceEqual(HeartbeatPrefixBytes);
@@ -81,17 +81,17 @@ internal sealed partial class PgOutputDecoder
         HasOmitted |= LogicalMessage.TextLength(message.Content.Length) > source.LargeValues.Limit;
         if (message.Transactional)
         {
-            item = First(Told(prefix, message, Transaction(), _ordinal, _tally?.Count(SourceStreams.Messages.Name) ?? default));
+            item = First(StreamChange(prefix, message, Transaction(), _ordinal, _tally?.Count(SourceStreams.Messages.Name) ?? default));
             return Decoded.Item;
         }
 
-        item = Item(Told(prefix, message, Alone(message.Lsn, clock), 1, default));
+        item = Item(StreamChange(prefix, message, NonTransactional(message.Lsn, clock), 1, default));
         acknowledgement.End(message.Lsn);
-        _held.Enqueue(new WalItem(WalItemKind.Position, null, null, message.Lsn));
+        _queued.Enqueue(new WalItem(WalItemKind.Position, null, null, message.Lsn));
         return Decoded.Item;
     }
 
-    // Written by ourselves in the transaction that added tables to the publication: the first line names the source.
+    // We write this message in the transaction that adds the tables to the publication. Its first line is the name of the source.
     private bool Join(LogicalMessage message)
     {
         var lines = Encoding.UTF8.GetString(message.Content).Split('\n');
@@ -99,11 +99,12 @@ internal sealed partial class PgOutputDecoder
         return Joined.Count > 0;
     }
 
-    private RowChange Told(string prefix, LogicalMessage message, SourceTransaction transaction, long ordinal, (int Total, int OfTable) place) => Told(
+    private RowChange StreamChange(string prefix, LogicalMessage message, SourceTransaction transaction, long ordinal, (int Total, int OfTable) place) => StreamChange(
         ChangeOperation.Message, SourceStreams.Messages, prefix, message.Lsn, transaction, ordinal, place,
         HasOmitted ? TupleData.Of(prefix, TupleData.LeftOut) : TupleData.OfMessage(message.Prefix, message.Content));
 
-    // Everything that committed before this record has been read. Told this position, the server repeats the heartbeat at most.
+    // Everything that was committed before this record has been read. If this position is confirmed, the server sends at most the heartbeat
+    // again.
     private WalItem Heartbeat(LogicalMessage message)
     {
         acknowledgement.End(message.Lsn);
@@ -111,18 +112,19 @@ internal sealed partial class PgOutputDecoder
         if (!source.HeartbeatEvents
             || !DateTimeOffset.TryParse(Encoding.UTF8.GetString(message.Content[_ownHeartbeat.Length..]), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var written))
             return reached;
-        _held.Enqueue(reached);
-        return Item(Told(
-            ChangeOperation.Heartbeat, SourceStreams.Heartbeats, "", message.Lsn, Alone(message.Lsn, written.UtcDateTime), 1, default,
+        _queued.Enqueue(reached);
+        return Item(StreamChange(
+            ChangeOperation.Heartbeat, SourceStreams.Heartbeats, "", message.Lsn, NonTransactional(message.Lsn, written.UtcDateTime), 1, default,
             source.Name, written.ToUnixTimeMilliseconds().ToString(CultureInfo.InvariantCulture)));
     }
 
-    // Before the transaction's first change, whether that makes an event or not: nothing may stand before it in any partition.
-    private RowChange Begun(RowChange first) => Told(
+    // The begin event is emitted before the first change of the transaction, even when that change makes no event. So it comes first in
+    // every partition.
+    private RowChange BeginEvent(RowChange first) => StreamChange(
         ChangeOperation.Transaction, SourceStreams.Transactions, "", first.Lsn, first.Transaction, 0, default,
         "BEGIN", IdOf(first.Transaction, _beginPosition.IsNone ? first.Lsn : _beginPosition), null, null, Millis(first.Transaction));
 
-    private RowChange Ended(SourceTransaction transaction, TransactionTally tally, CommitMessage commit) => Told(
+    private RowChange EndEvent(SourceTransaction transaction, TransactionTally tally, CommitMessage commit) => StreamChange(
         ChangeOperation.Transaction, SourceStreams.Transactions, "", commit.EndLsn, transaction, ++_ordinal, default,
         "END", IdOf(transaction, commit.EndLsn), tally.Total.ToString(CultureInfo.InvariantCulture),
         JsonSerializer.Serialize(
@@ -145,9 +147,9 @@ internal sealed partial class PgOutputDecoder
         return false;
     }
 
-    // What stands by itself in the log counts as a transaction of its own, at its record's last byte: the position it comes with is
-    // the record's end, where the commit record of a transaction may begin.
-    private SourceTransaction Alone(Lsn position, DateTime time) => new()
+    // A non-transactional message counts as a transaction of its own. Its position is the last byte of its record. The position in the
+    // message is the end of the record, where the commit record of another transaction may begin.
+    private SourceTransaction NonTransactional(Lsn position, DateTime time) => new()
     {
         CommitLsn = new Lsn(position.Value - 1),
         PreviousCommitEnd = _previousEnd,
@@ -155,12 +157,12 @@ internal sealed partial class PgOutputDecoder
         CommitMicros = (time - DateTime.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
     };
 
-    private RowChange Told(
+    private RowChange StreamChange(
         ChangeOperation operation, TableSchema stream, string key, Lsn position, SourceTransaction transaction, long ordinal,
         (int Total, int OfTable) place, params ReadOnlySpan<string?> values) =>
-        Told(operation, stream, key, position, transaction, ordinal, place, TupleData.Of(values));
+        StreamChange(operation, stream, key, position, transaction, ordinal, place, TupleData.Of(values));
 
-    private RowChange Told(
+    private RowChange StreamChange(
         ChangeOperation operation, TableSchema stream, string key, Lsn position, SourceTransaction transaction, long ordinal,
         (int Total, int OfTable) place, byte[] tuple) =>
         new()

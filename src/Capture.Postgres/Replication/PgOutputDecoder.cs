@@ -4,28 +4,36 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 
-/// <summary>What a message of the log came to.</summary>
+/// <summary>The result of decoding a message.</summary>
 internal enum Decoded
 {
-    /// <summary>Nothing to hand out.</summary>
+    /// <summary>No item.</summary>
     Nothing,
 
     /// <summary>An item.</summary>
     Item,
 
-    /// <summary>A relation is new or may have changed: it must be announced (<see cref="PgOutputDecoder.Announce"/>) before reading on.</summary>
+    /// <summary>
+    /// A relation message: the relation is new or may have changed. It must be announced (<see cref="PgOutputDecoder.Announce"/>) before
+    /// the next message.
+    /// </summary>
     Relation,
 
-    /// <summary>The relation of the change (<see cref="PgOutputDecoder.Expired"/>) stands for something else from here on: it must be announced, and the message decoded again.</summary>
+    /// <summary>
+    /// From here on, another schema is valid for the relation of the change (<see cref="PgOutputDecoder.Expired"/>). It must be announced,
+    /// and the message decoded again.
+    /// </summary>
     Expired,
 
-    /// <summary>Tables (<see cref="PgOutputDecoder.Joined"/>) joined the publication here: what was held of them may be behind.</summary>
+    /// <summary>
+    /// Tables (<see cref="PgOutputDecoder.Joined"/>) were added to the publication here. Their stored rows may be outdated.
+    /// </summary>
     Joined,
 }
 
 /// <summary>
-/// Turns pgoutput messages (protocol 1, text) into items. It does no I/O and keeps the state that the protocol spreads over
-/// messages: the transaction and the announced relations. One message may come to several items.
+/// Decodes pgoutput messages (protocol 1, text) into items. It does no I/O. It keeps the state that the protocol spreads over several
+/// messages: the transaction and the relations. One message may give several items.
 /// </summary>
 internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknowledgement acknowledgement, ICaptureObserver observer)
 {
@@ -38,28 +46,28 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
     private Lsn _previousEnd;
     private Lsn _originLsn;
 
-    // Of the last change of the transaction. It counts everything that the log has of it, whatever of it is captured or has a key: read
-    // again, under another configuration too, a change has the same version.
+    // Ordinal of the last change of the transaction. It counts all changes in the log, captured or not, with or without a key. So a change
+    // that is read again, even with another configuration, has the same version.
     private long _ordinal;
 
-    // Whether the transaction's begin was told.
-    private bool _hasBegun;
+    // Whether the begin event of the transaction was emitted.
+    private bool _beginEmitted;
 
-    // Further items of the message at hand.
-    private readonly Queue<WalItem> _held = new();
+    // Further items of the current message.
+    private readonly Queue<WalItem> _queued = new();
 
-    /// <summary>Whether values were left out of the message that is decoded next, because they are too long.</summary>
+    /// <summary>Whether values that are too long were left out of the message that is decoded next.</summary>
     public bool HasOmitted { get; set; }
 
-    /// <summary>A further item of the last message: to be taken, until there is none, before the next message.</summary>
-    public bool TryTakeHeld(out WalItem item) => _held.TryDequeue(out item);
+    /// <summary>Takes a further item of the last message. All of them must be taken before the next message is decoded.</summary>
+    public bool TryTakeQueued(out WalItem item) => _queued.TryDequeue(out item);
 
     /// <summary>Decodes one message.</summary>
     /// <param name="message">The message, valid during the call only.</param>
-    /// <param name="position">Position that the server gave with it.</param>
-    /// <param name="clock">The server's time when it sent it, UTC.</param>
-    /// <param name="item">The item, where there is one; the first where there are several.</param>
-    /// <exception cref="InvalidDataException">The message is not of the protocol asked for.</exception>
+    /// <param name="position">Position that the server sent with the message.</param>
+    /// <param name="clock">Time of the server when it sent the message, UTC.</param>
+    /// <param name="item">The item, if there is one; the first one if there are several.</param>
+    /// <exception cref="InvalidDataException">The message does not follow the protocol.</exception>
     public Decoded Decode(ReadOnlySpan<byte> message, Lsn position, DateTime clock, out WalItem item)
     {
         item = default;
@@ -79,7 +87,8 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
             case (byte)'D':
                 return Delete(ref reader, position, out item);
             case (byte)'R':
-                // The same message comes again when anything about the relation may have changed, such as a key that the log does not tell.
+                // The server repeats the message when anything about the relation may have changed, also something that the message does
+                // not contain, such as the key.
                 return Decoded.Relation;
             case (byte)'M':
                 return Message(LogicalMessage.Read(ref reader), clock, out item);
@@ -89,26 +98,26 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
                 return Decoded.Nothing;
             case (byte)'T':
                 return Truncate(ref reader, position, out item);
-            case (byte)'Y': // Names of types come from the catalog.
+            case (byte)'Y': // Type: the names of types are read from the catalog instead.
                 return Decoded.Nothing;
             default:
-                throw new InvalidDataException($"The log holds a message of the unknown kind 0x{message[0]:X2}.");
+                throw new InvalidDataException($"The log contains a message of the unknown kind 0x{message[0]:X2}.");
         }
     }
 
-    /// <summary>Takes up a relation whose message was decoded as <see cref="Decoded.Relation"/>, or that expired.</summary>
+    /// <summary>Sets the relation after <see cref="Decoded.Relation"/> or <see cref="Decoded.Expired"/>.</summary>
     public void Announce(uint oid, CapturedRelation relation) => _relations[oid] = relation;
 
-    /// <summary>The version of the last change of the transaction under way, or of its begin.</summary>
+    /// <summary>Version of the last change of the current transaction, or of its begin.</summary>
     public ChangeVersion At => new(_begin.CommitLsn, _ordinal);
 
-    /// <summary>The place that decoding has reached.</summary>
+    /// <summary>The place in the log that decoding has reached.</summary>
     public LogPlace Here => new(At, _begin.Xid);
 
-    /// <summary>The relation that expired, after <see cref="Decoded.Expired"/>.</summary>
+    /// <summary>The relation for which another schema is valid now; set after <see cref="Decoded.Expired"/>.</summary>
     public CapturedRelation? Expired { get; private set; }
 
-    /// <summary>The tables that joined as <c>schema.table</c>, after <see cref="Decoded.Joined"/>.</summary>
+    /// <summary>The tables that were added to the publication, as <c>schema.table</c>; set after <see cref="Decoded.Joined"/>.</summary>
     public IReadOnlyList<string> Joined { get; private set; } = [];
 
     private bool HasExpired(CapturedRelation relation)
@@ -131,7 +140,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         _originLsn = Lsn.None;
         _transaction = null;
         _ordinal = 0;
-        _hasBegun = false;
+        _beginEmitted = false;
         _tally?.Clear();
     }
 
@@ -139,25 +148,25 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
     {
         var transaction = Transaction();
         if (commit.CommitLsn != transaction.CommitLsn)
-            throw new InvalidDataException($"The log ends transaction {_begin.Xid} at {commit.CommitLsn} and began it for {transaction.CommitLsn}.");
+            throw new InvalidDataException($"Transaction {_begin.Xid} ends at {commit.CommitLsn}, but its begin names {transaction.CommitLsn}.");
         _previousEnd = commit.EndLsn;
         _transaction = null;
         _inTransaction = false;
         acknowledgement.End(commit.EndLsn);
         var end = new WalItem(WalItemKind.Commit, null, transaction, commit.EndLsn);
-        if (_tally is not { } tally || !_hasBegun)
+        if (_tally is not { } tally || !_beginEmitted)
             return end;
-        _held.Enqueue(end);
-        return Item(Ended(transaction, tally, commit));
+        _queued.Enqueue(end);
+        return Item(EndEvent(transaction, tally, commit));
     }
 
-    // Made with the first change, because the origin's message follows the begin.
+    // Created with the first change, because the message of the origin follows the begin.
     private SourceTransaction Transaction()
     {
         if (_transaction is { } transaction)
             return transaction;
         if (!_inTransaction)
-            throw new InvalidDataException("The log holds a change outside a transaction.");
+            throw new InvalidDataException("The log contains a change outside a transaction.");
         return _transaction = new SourceTransaction
         {
             CommitLsn = _begin.CommitLsn,

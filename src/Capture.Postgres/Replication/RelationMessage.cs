@@ -1,6 +1,6 @@
 namespace CdcOrleans.Capture.Postgres.Replication;
 
-/// <summary>Relation: a table's columns as they were when the changes that follow were made.</summary>
+/// <summary>Relation: the columns of a table as they were for the changes that follow.</summary>
 internal sealed record RelationMessage
 {
     public required uint Oid { get; init; }
@@ -25,7 +25,7 @@ internal sealed record RelationMessage
         return new RelationMessage
         {
             Oid = oid,
-            // The server leaves the name of pg_catalog out.
+            // The server sends an empty name for the schema pg_catalog.
             Schema = schema.Length == 0 ? "pg_catalog" : schema,
             Name = name,
             Identity = identity,
@@ -37,11 +37,11 @@ internal sealed record RelationMessage
 /// <summary>A column of a relation message.</summary>
 /// <param name="InIdentity">Whether it is part of the replica identity.</param>
 /// <param name="Name">Its name.</param>
-/// <param name="TypeOid">Oid of its type, the domain's where it is one.</param>
+/// <param name="TypeOid">OID of its type, or of the domain.</param>
 /// <param name="TypeModifier">Its type modifier.</param>
 internal readonly record struct RelationColumn(bool InIdentity, string Name, uint TypeOid, int TypeModifier);
 
-/// <summary>What a table's old rows are known by in the log.</summary>
+/// <summary>The replica identity of a table: which columns of old rows the log has.</summary>
 internal enum ReplicaIdentity : byte
 {
     /// <summary>The primary key.</summary>

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace CdcOrleans.Capture.Postgres.Replication;
 
-/// <summary>How many events of a transaction are one table's, as the transaction's end tells it.</summary>
+/// <summary>Number of a table's events in a transaction, as in the end event.</summary>
 internal sealed record TableEvents(
     [property: JsonPropertyName("data_collection")] string Table, [property: JsonPropertyName("event_count")] int Events);
 

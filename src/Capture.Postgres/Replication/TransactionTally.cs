@@ -1,6 +1,6 @@
 namespace CdcOrleans.Capture.Postgres.Replication;
 
-/// <summary>Counts the events of the transaction being read: in all, and per table in the order of their first.</summary>
+/// <summary>Counts the events of the current transaction: the total, and per table in the order of their first events.</summary>
 internal sealed class TransactionTally
 {
     private readonly Dictionary<string, int> _places = [];
@@ -12,8 +12,8 @@ internal sealed class TransactionTally
     /// <summary>Events so far of each table that has any.</summary>
     public IReadOnlyList<(string Table, int Events)> Tables => _tables;
 
-    /// <summary>Another event of a table.</summary>
-    /// <returns>Its place among all, and among those of its table, from 1.</returns>
+    /// <summary>Counts an event of a table.</summary>
+    /// <returns>Its number among all events and among those of its table, from 1.</returns>
     public (int Total, int OfTable) Count(string table)
     {
         if (!_places.TryGetValue(table, out var place))
@@ -27,7 +27,7 @@ internal sealed class TransactionTally
         return (++Total, events);
     }
 
-    /// <summary>Another transaction begins.</summary>
+    /// <summary>Resets the counts for another transaction.</summary>
     public void Clear()
     {
         Total = 0;

@@ -22,7 +22,7 @@ internal static class TupleData
     }
 
     /// <summary>
-    /// Finds key columns in one pass. <paramref name="keyOfColumn"/> holds, per column up to the last of the key, its place in
+    /// Finds key columns in one pass. <paramref name="keyOfColumn"/> has, per column up to the last of the key, its place in
     /// the key or −1.
     /// </summary>
     public static void Locate(ReadOnlySpan<byte> tuple, ReadOnlySpan<int> keyOfColumn, Span<ColumnPlace> key)
@@ -54,8 +54,8 @@ internal static class TupleData
     }
 
     /// <summary>
-    /// The newer tuple, with values that it leaves unchanged taken from the older one of the same shape: from all its columns, or
-    /// from those of <paramref name="keyOfColumn"/> where the older one holds the key only.
+    /// The newer tuple, completed from the older tuple of the same schema: each unchanged value is copied, from any column, or only from
+    /// the columns of <paramref name="keyOfColumn"/> when the older one has only the key.
     /// </summary>
     public static byte[] Complete(ReadOnlySpan<byte> newer, ReadOnlySpan<byte> older, ReadOnlySpan<int> keyOfColumn)
     {

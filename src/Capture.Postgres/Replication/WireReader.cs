@@ -6,7 +6,7 @@ namespace CdcOrleans.Capture.Postgres.Replication;
 /// <summary>A forward reader over one message of the replication protocol: big-endian numbers, zero-terminated UTF-8 text.</summary>
 internal ref struct WireReader(ReadOnlySpan<byte> message)
 {
-    /// <summary>What has not been read yet.</summary>
+    /// <summary>The bytes that were not read yet.</summary>
     public ReadOnlySpan<byte> Rest { get; private set; } = message;
 
     public byte Byte() => Take(1)[0];

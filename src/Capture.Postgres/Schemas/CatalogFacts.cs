@@ -3,41 +3,49 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
-/// <summary>What the catalog knows of a relation and the log does not say. The catalog may be ahead of the log.</summary>
+/// <summary>
+/// What the catalog has of a relation and the log does not. The catalog may be newer than the part of the log that is read.
+/// </summary>
 internal sealed record CatalogFacts
 {
-    /// <summary>The relation's columns in the order of their creation, with those dropped since; empty when it does not exist any more.</summary>
+    /// <summary>
+    /// The attributes of the relation in the order of their creation, dropped ones included; empty when the relation does not exist any
+    /// more.
+    /// </summary>
     public required IReadOnlyList<CatalogAttribute> Attributes { get; init; }
 
-    /// <summary>The primary key's columns in its declared order, as indexes into <see cref="Attributes"/>; empty without one.</summary>
+    /// <summary>
+    /// The columns of the primary key in its declared order, as indexes into <see cref="Attributes"/>; empty without one.
+    /// </summary>
     public required IReadOnlyList<int> PrimaryKey { get; init; }
 
     /// <summary>
-    /// The same of the first unique index, by name, that can stand for a key: whole, on columns that are NOT NULL. Empty without one.
+    /// The columns of the first unique index, by name, that can serve as a key: not partial, and on columns that are NOT NULL. Empty
+    /// without one.
     /// </summary>
     public required IReadOnlyList<int> UniqueIndex { get; init; }
 
     /// <summary>
-    /// Generated columns among those that identify the relation's old rows, as indexes into <see cref="Attributes"/>. Where the log
-    /// lacks one, what it has of the identity is only a part.
+    /// Generated columns in the replica identity, as indexes into <see cref="Attributes"/>. When the log lacks one of them, it has only a
+    /// part of the identity.
     /// </summary>
     public IReadOnlyList<int> GeneratedIdentity { get; init; } = [];
 
-    /// <summary>How the log identifies old rows of the partitions that have rows, each way once; empty for a table that has no partitions.</summary>
+    /// <summary>The different replica identities of the partitions that store rows; empty for a table without partitions.</summary>
     public IReadOnlyList<ReplicaIdentity> PartitionIdentities { get; init; } = [];
 
-    /// <summary>Types of the relation message's columns, in its order.</summary>
+    /// <summary>Types of the columns in the relation message, in its order.</summary>
     public required IReadOnlyList<CatalogType> Types { get; init; }
 }
 
 /// <summary>A column as the catalog has it now.</summary>
-/// <param name="Number">Its number, which is never given again.</param>
-/// <param name="Name">Its name; meaningless when dropped.</param>
-/// <param name="TypeOid">Oid of its type, the domain's where it is one; 0 when dropped.</param>
+/// <param name="Number">Its attribute number, which is never used again.</param>
+/// <param name="Name">Its name; without meaning when it was dropped.</param>
+/// <param name="TypeOid">OID of its type, or of the domain; 0 when it was dropped.</param>
 /// <param name="NotNull">Whether it is declared NOT NULL.</param>
-/// <param name="Default">Its default in text form, where it is a constant.</param>
-/// <param name="IsGenerated">Whether its values are computed from others: the log need not have it.</param>
-/// <param name="IsSettled">Whether it is in this state, dropped or not, since before everything that the slot may still send.</param>
+/// <param name="Default">Its default in text form, if it is a constant.</param>
+/// <param name="IsGenerated">Whether it is a generated column. The log may lack it.</param>
+/// <param name="IsSettled">Whether it has been in this state, dropped or not, since before everything that the slot can still send.</param>
 internal sealed record CatalogAttribute(
     int Number, string Name, uint TypeOid, bool NotNull, string? Default, bool IsGenerated = false, bool IsSettled = false)
 {

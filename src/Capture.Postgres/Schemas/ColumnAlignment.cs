@@ -3,15 +3,15 @@ using CdcOrleans.Capture.Postgres.Replication;
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
 /// <summary>
-/// Which column of the catalog a column of the log is. The log has names only, as they were; since then columns may have been renamed,
-/// dropped, added or given another type. Both are in the order of creation, and what exists now existed then unless all that follows it
-/// is newer too.
+/// Matches the columns of a relation message with the attributes of the catalog. The log has only the names of that time. Since then,
+/// columns may have been renamed, dropped, added, or changed to another type. Both lists are in the order of creation. An attribute that
+/// exists now existed then too, unless it and all attributes after it are newer.
 /// </summary>
 internal static class ColumnAlignment
 {
     private const int Impossible = -1_000_000;
 
-    /// <summary>Per column of the catalog its place in the relation, −1 where it has none.</summary>
+    /// <summary>Returns for each attribute of the catalog the index of its column in the relation; −1 where it has none.</summary>
     public static int[] Of(IReadOnlyList<RelationColumn> columns, IReadOnlyList<CatalogAttribute> attributes)
     {
         var best = Scores(columns, attributes);

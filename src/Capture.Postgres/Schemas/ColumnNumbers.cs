@@ -4,16 +4,17 @@ using CdcOrleans.Model.Schemas;
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
 /// <summary>
-/// Numbers of a relation's columns, as far as they are certain: from what was known of it before, from the catalog, and from the columns
-/// around. Columns are in the order of their numbers.
+/// Finds the attribute numbers (<c>attnum</c>) of a relation's columns. The log has only names, and a column may have been renamed or
+/// dropped since. So a number is given only where it is certain; it follows from the schema version before, from the catalog, or from the
+/// neighbouring columns. The columns of a relation are in the order of their attribute numbers.
 /// </summary>
 internal static class ColumnNumbers
 {
-    /// <summary>Per column its number, 0 where it is not certain.</summary>
-    /// <param name="relation">What the log announces.</param>
-    /// <param name="catalog">What the catalog says of it by now.</param>
-    /// <param name="places">Where the catalog's columns stand in the relation.</param>
-    /// <param name="known">The shape that it had before in the log.</param>
+    /// <summary>Returns the attribute number of each column; 0 where it is not certain.</summary>
+    /// <param name="relation">The relation message.</param>
+    /// <param name="catalog">What the catalog has now.</param>
+    /// <param name="places">For each attribute of the catalog, the index of its column in the relation; −1 where it has none.</param>
+    /// <param name="known">The schema version that was valid before this relation message; null when there was none.</param>
     public static int[] Of(RelationMessage relation, CatalogFacts catalog, int[] places, TableSchema? known)
     {
         var numbers = known is null ? new int[relation.Columns.Count] : Kept(relation, catalog, known);
@@ -22,8 +23,9 @@ internal static class ColumnNumbers
         return numbers;
     }
 
-    // Between two announcements some columns were dropped, some renamed, and new ones stand behind all others. One that was there then
-    // and is in the catalog now was there all the time.
+    // Numbers that columns keep from the schema version before. Between two relation messages some columns may be dropped, some renamed,
+    // and new ones are only added at the end. A column that was in the schema before and is in the catalog now also existed in between. Two
+    // kinds of doubt give up all numbers: a column without a number, or one that still exists but was not found at its place.
     private static int[] Kept(RelationMessage relation, CatalogFacts catalog, TableSchema known)
     {
         var live = catalog.Attributes.Where(a => !a.IsDropped).ToDictionary(a => a.Number);
@@ -41,9 +43,12 @@ internal static class ColumnNumbers
         return numbers;
     }
 
-    // A column of the catalog that the log does not have, and may have had, makes doubtful which are those behind it: it was left out by
-    // a column list, or dropped since, under any name. So do not those that are settled, which are as they were for the log, nor those
-    // that the table lacked when it was announced before. Behind a column that is certain again, there is no doubt.
+    // Numbers of columns whose name is the same in the catalog. A name in the catalog may belong to another column than it did when the log
+    // was written. That is possible after an attribute that the relation message lacks but may have had at that time: the publication's
+    // column list left it out, or it was dropped later and may have had any name. Such an attribute makes the following columns doubtful.
+    // These attributes do not make them doubtful: a settled one (it has not changed since the log was written), a generated one (the log
+    // need not have it), and one that the schema version before did not have and that is not newer than its columns. After a column whose
+    // number is certain, the doubt ends.
     private static void FromCatalog(int[] numbers, RelationMessage relation, CatalogFacts catalog, int[] places, TableSchema? known)
     {
         HashSet<int> before = [.. known is null ? [] : known.Columns.Select(c => c.Number)];
@@ -63,7 +68,8 @@ internal static class ColumnNumbers
         }
     }
 
-    // As many columns as there are numbers between their neighbours' have these, whatever they are called now or whether they still exist.
+    // Between two certain numbers, there may be exactly as many columns as free numbers. Then each column has the next number, whatever its
+    // name is now and whether it still exists or not.
     private static void FillGaps(int[] numbers)
     {
         var before = 0;

@@ -2,10 +2,10 @@ using System.Text.RegularExpressions;
 
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
-/// <summary>Expressions, as <c>pg_get_expr</c> writes them, that are a constant.</summary>
+/// <summary>Recognises default expressions, as <c>pg_get_expr</c> writes them, that are a constant.</summary>
 internal static partial class ConstantExpression
 {
-    /// <summary>The constant's value in text form; null where the expression is not one, or is NULL.</summary>
+    /// <summary>Returns the value of the constant in text form; null when the expression is not a constant, or is NULL.</summary>
     public static string? TextOf(string expression)
     {
         if (Number().Match(expression) is { Success: true } number)
@@ -19,7 +19,7 @@ internal static partial class ConstantExpression
     [GeneratedRegex(@"^\(?(?<value>-?\d+(\.\d+)?)\)?(::[^()']+(\([\d,]+\))?)?$", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
     private static partial Regex Number();
 
-    // 'it''s'::text, 'low'::mood; not E'…', whose escapes are others, nor anything that is computed.
+    // 'it''s'::text, 'low'::mood. Not E'…', which has other escapes, and not an expression that is computed.
     [GeneratedRegex(@"^'(?<value>([^'\\]|'')*)'::[^()']+(\([\d,]+\))?( with(out)? time zone)?(\[\])*$", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
     private static partial Regex Literal();
 }

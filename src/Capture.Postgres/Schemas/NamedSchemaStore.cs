@@ -4,11 +4,13 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
-/// <summary>A schema store whose troubles are told as those of the control database, not of the source that is asked beside it.</summary>
+/// <summary>
+/// A schema store that reports its failures as failures of the control database, so that nobody looks for them at the source.
+/// </summary>
 internal sealed class NamedSchemaStore(SourceConfiguration source, ISchemaStore store) : ISchemaStore
 {
-    public Task<TableSchema> Register(string source, TableSchema shape, CancellationToken cancellation) =>
-        Named(() => store.Register(source, shape, cancellation));
+    public Task<TableSchema> Register(string source, TableSchema schema, CancellationToken cancellation) =>
+        Named(() => store.Register(source, schema, cancellation));
 
     public async ValueTask<TableSchema> Get(int tableId, int version, CancellationToken cancellation) =>
         await Named(() => store.Get(tableId, version, cancellation).AsTask());

@@ -7,18 +7,21 @@ using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
-/// <summary>Makes announced relations ready for their changes: selects, completes, numbers them, and keeps what they stood for when.</summary>
+/// <summary>
+/// Handles relation messages: decides whether the table is captured, completes its schema from the catalog, gives it a number, and keeps
+/// the history of the relation.
+/// </summary>
 internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCatalog catalog, ISchemaStore schemas, ILogger logger)
 {
-    private readonly HashSet<string> _said = [];
+    private readonly HashSet<string> _logged = [];
 
-    // Which table each name in text stands for: schemas and tables may have dots in theirs.
+    // The table that each name schema.table stands for. Dots in names are allowed, so two tables can have the same text.
     private readonly Dictionary<string, (string Schema, string Table)> _names = [];
 
-    /// <summary>What a relation stands for from a place in the log on.</summary>
-    /// <param name="relation">What the log announces.</param>
-    /// <param name="announcement">The message itself.</param>
-    /// <param name="here">The place in the log before its next change.</param>
+    /// <summary>Finds the table schema that is valid for the changes after a relation message.</summary>
+    /// <param name="relation">The decoded relation message.</param>
+    /// <param name="announcement">The bytes of the message.</param>
+    /// <param name="here">The place in the log: before the next change.</param>
     /// <param name="cancellation">Cancels.</param>
     public async Task<CapturedRelation> Announce(RelationMessage relation, byte[] announcement, LogPlace here, CancellationToken cancellation)
     {
@@ -32,8 +35,8 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
 
         if (_names.TryGetValue(name, out var first) && first != (relation.Schema, relation.Name))
         {
-            SayOnce(Sql.Name(relation.Schema, relation.Name), () => logger.TableNotCaptured(
-                source.Name, TableCheck.TwinLeftOut(source, Sql.Name(relation.Schema, relation.Name), name)));
+            LogOnce(Sql.Name(relation.Schema, relation.Name), () => logger.TableNotCaptured(
+                source.Name, TableCheck.NameClashLeftOut(source, Sql.Name(relation.Schema, relation.Name), name)));
             return new CapturedRelation(announcement, name);
         }
 
@@ -43,14 +46,14 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         var known = history.LastOrDefault(r => r.From <= at);
         var next = history.FirstOrDefault(r => r.From > at);
         var record = next is null && known?.From != at
-            ? await Now(relation, facts, selection.Entities, known, at, cancellation)
-            : await Then(relation, facts, selection.Entities, known, at, cancellation);
-        SayOnce($"{name} {record.Table.Version}", () => Tell(record.Table));
+            ? await FromCatalog(relation, facts, selection.Entities, known, at, cancellation)
+            : await FromHistory(relation, facts, selection.Entities, known, at, cancellation);
+        LogOnce($"{name} {record.Table.Version}", () => LogSchema(record.Table));
         if (RelationShape.IdentifiesInPart(relation, facts))
-            SayOnce($"{name} in part", () => logger.IdentifiedInPart(source.Name, name));
+            LogOnce($"{name} in part", () => logger.IdentifiedInPart(source.Name, name));
         var keyOnly = RelationShape.OldRowsAreKeyOnly(relation, facts);
         if (keyOnly)
-            SayOnce($"{name} by key", () => logger.PartitionsIdentifiedByKey(source.Name, name));
+            LogOnce($"{name} by key", () => logger.PartitionsIdentifiedByKey(source.Name, name));
         return new CapturedRelation(announcement, record.Table, selection.Events ?? source.Events)
         {
             OldRowsAreKeyOnly = keyOnly,
@@ -59,10 +62,10 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         };
     }
 
-    /// <summary>Numbers of those tables of which anything was ever captured.</summary>
+    /// <summary>Returns the numbers of the tables that were ever captured; other tables are left out.</summary>
     /// <param name="tables">The tables as <c>schema.table</c>.</param>
     /// <param name="cancellation">Cancels.</param>
-    public async Task<IReadOnlyList<int>> Known(IReadOnlyList<string> tables, CancellationToken cancellation)
+    public async Task<IReadOnlyList<int>> KnownTables(IReadOnlyList<string> tables, CancellationToken cancellation)
     {
         var known = new List<int>();
         foreach (var table in tables)
@@ -74,36 +77,37 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         return known;
     }
 
-    // This stretch of the log was read before: what was so then is so now, whatever the catalog says by this time.
-    private async Task<RelationRecord> Then(
+    // This part of the log was read before. The record of that time is still right, whatever the catalog has now.
+    private async Task<RelationRecord> FromHistory(
         RelationMessage relation, CatalogFacts facts, EntityMode entities, RelationRecord? known, ChangeVersion at, CancellationToken cancellation)
     {
         if (known is null || !RelationShape.Fits(known.Table, relation))
-            return new RelationRecord(at, await Shape(relation, facts, known, cancellation), entities, []);
+            return new RelationRecord(at, await Schema(relation, facts, known, cancellation), entities, []);
         if (known.Entities == entities)
             return known;
 
-        // What is held is the configuration's choice, and that is another since.
+        // The mode of entities comes from the configuration, which was changed since.
         var record = known with { From = at, Entities = entities, Forgotten = [.. (known.From == at ? known.Forgotten : []).Union([known.Table.TableId])] };
         await schemas.Record(source.Name, relation.Oid, record, cancellation);
         return record;
     }
 
-    private async Task<RelationRecord> Now(
+    private async Task<RelationRecord> FromCatalog(
         RelationMessage relation, CatalogFacts facts, EntityMode entities, RelationRecord? known, ChangeVersion at, CancellationToken cancellation)
     {
-        var table = await Shape(relation, facts, known, cancellation);
+        var table = await Schema(relation, facts, known, cancellation);
         if (known is not null && known.Table.TableId == table.TableId && known.Table.Version == table.Version && known.Entities == entities)
             return known;
-        var record = new RelationRecord(at, table, entities, await Forgotten(relation.Oid, known, table, entities, cancellation));
+        var record = new RelationRecord(at, table, entities, await TablesToForget(relation.Oid, known, table, entities, cancellation));
         await schemas.Record(source.Name, relation.Oid, record, cancellation);
         if (record.Forgotten.Count > 0)
             logger.TablesForgotten(source.Name, table.FullName, at);
         return record;
     }
 
-    // What is held goes by the table's name and the row's key: under others it would be taken for what it is not.
-    private async Task<IReadOnlyList<int>> Forgotten(uint oid, RelationRecord? known, TableSchema table, EntityMode entities, CancellationToken cancellation)
+    // A stored row is found by the name of its table and the text of its key. When one of these gets another meaning, the stored row would
+    // belong to a wrong entity. So it must be forgotten.
+    private async Task<IReadOnlyList<int>> TablesToForget(uint oid, RelationRecord? known, TableSchema table, EntityMode entities, CancellationToken cancellation)
     {
         if (known is not null && known.Table.TableId == table.TableId)
             return known.Entities == entities && known.Table.InsertsOnly == table.InsertsOnly && RelationShape.SameKey(known.Table, table) ? [] : [table.TableId];
@@ -111,12 +115,12 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         if (known is null)
             return before is null || before == oid ? [] : [table.TableId];
 
-        // It had another name. Of what went by that, nothing is left, unless another relation has it by now.
+        // The relation was renamed. The rows under its former name are gone as well, unless another relation has that name now.
         return await schemas.LatestRelation(source.Name, known.Table.TableId, cancellation) == oid ? [table.TableId, known.Table.TableId] : [table.TableId];
     }
 
-    // A table that was dropped since has left nothing in the catalog: its last shape is that of the history, or of the store.
-    private async Task<TableSchema> Shape(RelationMessage relation, CatalogFacts facts, RelationRecord? known, CancellationToken cancellation)
+    // A dropped table has nothing left in the catalog. Its last schema is in the history, or in the schema store.
+    private async Task<TableSchema> Schema(RelationMessage relation, CatalogFacts facts, RelationRecord? known, CancellationToken cancellation)
     {
         TableSchema? last = null;
         if (facts.Attributes.Count == 0)
@@ -131,17 +135,17 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         return await schemas.Register(source.Name, RelationShape.Of(relation, facts, last, known?.Table), cancellation);
     }
 
-    // The log announces a table again whenever anything about it may have changed.
-    private void Tell(TableSchema table)
+    // Called once per schema version, because the server repeats relation messages.
+    private void LogSchema(TableSchema table)
     {
         logger.RelationAnnounced(source.Name, table.FullName, table.Version, table.Columns.Length);
         if (table.InsertsOnly)
             logger.InsertsOnly(source.Name, table.FullName);
     }
 
-    private void SayOnce(string what, Action say)
+    private void LogOnce(string what, Action log)
     {
-        if (_said.Add(what))
-            say();
+        if (_logged.Add(what))
+            log();
     }
 }

@@ -6,11 +6,12 @@ using NpgsqlTypes;
 
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
-/// <summary>Asks the source's catalog for what relation messages lack.</summary>
+/// <summary>Reads from the catalog of the source what relation messages lack.</summary>
 internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapshot snapshot)
 {
-    // What ended before the slot's horizon did so before the commit of everything that it may still send; and who changes a table's
-    // columns waits for those who change its rows. So such a row of the catalog was as it is when the log was written.
+    // The last value of a row: true when the attribute is settled. A transaction before the slot's catalog horizon (catalog_xmin) ended
+    // before the commit of everything that the slot can still send. A statement that alters a table waits for the transactions that change
+    // its rows. So such an attribute was the same when the log was written.
     private const string Columns = """
         SELECT a.attnum, a.attname, a.atttypid, a.attnotnull, a.attgenerated <> '', COALESCE(age(a.xmin) > age(s.catalog_xmin), false)
         FROM pg_attribute a LEFT JOIN pg_replication_slots s ON s.slot_name = $2
@@ -34,14 +35,14 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         SELECT DISTINCT c.relreplident FROM parts p JOIN pg_class c ON c.oid = p.inhrelid WHERE c.relkind = 'r'
         """;
 
-    // Newer servers lock the table for this.
+    // Newer servers lock the table for this query.
     private const string Defaults = """
         SELECT d.adnum, pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d WHERE d.adrelid = $1
         """;
 
     private const string LockPatience = "SET LOCAL lock_timeout TO '200ms'";
 
-    // The primary key, or what can stand for it: a whole unique index on columns that are NOT NULL, the first by name.
+    // The primary key, or else a unique index that can serve as a key: not partial, on columns that are NOT NULL, the first by name.
     private const string Key = """
         SELECT u.attnum, i.indisprimary
         FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, place)
@@ -56,8 +57,9 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         ORDER BY u.place
         """;
 
-    // The modifier of a domain is that of the innermost declaration, as the server itself resolves it. An array's modifier is that of
-    // its elements, whose type may be a domain in its turn. int2vector and oidvector are of the category, and not written as arrays.
+    // The modifier of a domain is that of the innermost declaration, as the server itself resolves it. The modifier of an array is that of
+    // its elements. Their type may be a domain too. int2vector and oidvector have the category of arrays, but the server does not write
+    // them as arrays.
     private const string Types = """
         WITH RECURSIVE resolved AS (
             SELECT w.place, w.type, w.modifier, 0 AS depth
@@ -80,9 +82,9 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         ORDER BY b.place
         """;
 
-    /// <summary>The catalog's facts of a relation.</summary>
-    /// <param name="relation">The relation, as a transaction has it.</param>
-    /// <param name="xid">That transaction, as the log numbers it.</param>
+    /// <summary>Reads what the catalog has of a relation.</summary>
+    /// <param name="relation">The relation message.</param>
+    /// <param name="xid">The transaction that the message belongs to, as in the log (32 bits).</param>
     /// <param name="cancellation">Cancels.</param>
     public Task<CatalogFacts> Describe(RelationMessage relation, uint xid, CancellationToken cancellation) =>
         snapshot.Read(relation, xid, connection => Facts(connection, relation, cancellation), cancellation);
@@ -146,7 +148,8 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         };
     }
 
-    // Comes last: where somebody has the table locked, the transaction is spent, and the shape does without defaults.
+    // Must be the last query. When another session has locked the table, this query fails and ends the transaction. The schema then has no
+    // defaults.
     private static async Task ReadDefaults(
         NpgsqlConnection connection, List<CatalogAttribute> attributes, uint relation, CancellationToken cancellation)
     {
@@ -164,7 +167,7 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         }
         catch (PostgresException locked) when (locked.SqlState == PostgresErrorCodes.LockNotAvailable)
         {
-            // They are only of use where a key-only row is completed; waiting would hold up every table.
+            // Defaults are needed only to complete a key-only row. Waiting for the lock would delay every table.
         }
     }
 

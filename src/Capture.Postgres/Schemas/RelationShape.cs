@@ -3,14 +3,14 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
-/// <summary>The shape of a table: columns as the log announces them, completed from the catalog.</summary>
+/// <summary>Makes the schema of a table from a relation message and the catalog.</summary>
 internal static class RelationShape
 {
-    /// <summary>The shape, not numbered yet. Its key is empty when nothing can stand for one.</summary>
-    /// <param name="relation">What the log announces.</param>
-    /// <param name="catalog">What the catalog says of it.</param>
-    /// <param name="last">The shape that the table had when it was last seen, where the catalog has it no more.</param>
-    /// <param name="known">The shape that it had before in the log.</param>
+    /// <summary>Makes the schema, without its numbers. Its key is empty when nothing can serve as a key.</summary>
+    /// <param name="relation">The relation message.</param>
+    /// <param name="catalog">What the catalog has of the relation.</param>
+    /// <param name="last">The last known schema of the table, when the catalog does not have the table any more.</param>
+    /// <param name="known">The schema version that was valid before this message.</param>
     public static TableSchema Of(RelationMessage relation, CatalogFacts catalog, TableSchema? last = null, TableSchema? known = null)
     {
         var places = ColumnAlignment.Of(relation.Columns, catalog.Attributes);
@@ -45,43 +45,43 @@ internal static class RelationShape
     }
 
     /// <summary>
-    /// Whether old rows hold the key alone though the log says that they are whole: it speaks of a partitioned table, and each of its
-    /// partitions has an identity of its own.
+    /// Whether old rows have only the key, although the message says REPLICA IDENTITY FULL. The message describes the partitioned table,
+    /// but each partition has a replica identity of its own.
     /// </summary>
     public static bool OldRowsAreKeyOnly(RelationMessage relation, CatalogFacts catalog) =>
         relation.Identity == ReplicaIdentity.Full && catalog.PartitionIdentities.Any(i => i != ReplicaIdentity.Full);
 
-    /// <summary>Whether what the log has of the columns that identify a row is not all of them, so that rows would share a key.</summary>
+    /// <summary>Whether the log has only some of the columns that identify a row, so that different rows would have the same key.</summary>
     public static bool IdentifiesInPart(RelationMessage relation, CatalogFacts catalog) =>
         IdentifiesInPart(relation, catalog, ColumnAlignment.Of(relation.Columns, catalog.Attributes));
 
-    /// <summary>Whether a shape that is known has the columns and the identity of a relation that the catalog has no more.</summary>
+    /// <summary>Whether a known schema has the columns and the identity of a relation that the catalog does not have any more.</summary>
     public static bool Fits(TableSchema known, RelationMessage relation, CatalogFacts catalog) =>
         Fits(known, relation)
         && known.Columns.Zip(catalog.Types).All(c => (c.First.TypeOid, c.First.TypeModifier) == (c.Second.Oid, c.Second.Modifier));
 
-    /// <summary>Whether a shape that is known has the name, the columns' names and the identity of a relation.</summary>
+    /// <summary>Whether a known schema has the table name, the column names and the identity of a relation.</summary>
     public static bool Fits(TableSchema known, RelationMessage relation) =>
         known.Schema == relation.Schema && known.Name == relation.Name
         && known.Columns.Select(c => c.Name).SequenceEqual(relation.Columns.Select(c => c.Name))
         && (relation.Identity == ReplicaIdentity.Full || known.InsertsOnly || known.Key.Length == 0 || known.Key.Order().SequenceEqual(Identity(relation)));
 
-    /// <summary>Whether two shapes of one relation have the same columns as their key: what is one row's in one is the same row's in the other.</summary>
+    /// <summary>Whether two schemas of a relation have the same key columns. Then a row has the same key text under both.</summary>
     public static bool SameKey(TableSchema left, TableSchema right) =>
         left.Key.Length == right.Key.Length
         && left.Key.Zip(right.Key).All(k => SameColumn(left.Columns[k.First], right.Columns[k.Second]));
 
-    // By number, which stays when a column is renamed; by name where it has none.
+    // By attribute number, which does not change when a column is renamed; by name when there is no number.
     private static bool SameColumn(ColumnSchema left, ColumnSchema right) =>
         left.TypeOid == right.TypeOid && (left.Number != 0 && right.Number != 0 ? left.Number == right.Number : left.Name == right.Name);
 
-    // Computed columns that the log lacks; or partitions of a table that are known by an index of their own.
+    // Either a generated column of the identity is not in the log, or a partition is identified by an index of its own.
     private static bool IdentifiesInPart(RelationMessage relation, CatalogFacts catalog, int[] places) =>
         (relation.Identity is ReplicaIdentity.Default or ReplicaIdentity.Index && catalog.GeneratedIdentity.Any(a => places[a] < 0))
         || (relation.Identity is ReplicaIdentity.Default or ReplicaIdentity.Full && catalog.PartitionIdentities.Contains(ReplicaIdentity.Index));
 
-    // The log says which columns identify a row, unless all do; their declared order stands in the catalog, which may be ahead, or is
-    // still that which was known.
+    // The log has the columns of the replica identity, but not their order in the key. The order is in the catalog, which may be newer than
+    // the log, or it is that of the schema version before.
     private static int[] Key(RelationMessage relation, int[] primaryKey, int[] known, int[] uniqueIndex)
     {
         var identity = Identity(relation);
@@ -104,7 +104,7 @@ internal static class RelationShape
         return placed.Contains(-1) ? [] : placed;
     }
 
-    // Empty unless the relation has all of them.
+    // Empty unless the relation has all of these columns.
     private static int[] Placed(IReadOnlyList<int> attributes, int[] places)
     {
         int[] placed = [.. attributes.Select(a => a < 0 ? -1 : places[a])];

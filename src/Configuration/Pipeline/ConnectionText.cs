@@ -4,13 +4,13 @@ using CdcOrleans.Configuration.Reading;
 
 namespace CdcOrleans.Configuration.Pipeline;
 
-/// <summary>Connection strings: checked for form, and shown without their secrets.</summary>
+/// <summary>Checks connection strings and describes them without secrets.</summary>
 internal static class ConnectionText
 {
-    /// <summary>One to learn from.</summary>
+    /// <summary>An example for messages.</summary>
     public const string Example = "Host=127.0.0.1;Database=shop;Username=cdc";
 
-    // Npgsql's keywords and their synonyms, as far as they are looked at here.
+    // The Npgsql keywords and synonyms that are checked here.
     private static readonly string[] Host = ["Host", "Server"];
     private static readonly string[] Port = ["Port"];
     private static readonly string[] Database = ["Database", "DB"];
@@ -32,10 +32,10 @@ internal static class ConnectionText
         if (Find(parts, Database) is null)
             connection.Refuse($"names no Database; write for example {Example}");
         if (Find(parts, Port) is { } port && !(ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0))
-            connection.Refuse("has a Port that is no number from 1 to 65535");
+            connection.Refuse("has a Port that is not a number from 1 to 65535");
     }
 
-    /// <summary>Host, port, database and user; a text without any of it when the string cannot be read.</summary>
+    /// <summary>Returns host, port, database and user; a fixed text when the string cannot be read.</summary>
     public static string Redact(string connection)
     {
         ArgumentNullException.ThrowIfNull(connection);
@@ -45,7 +45,7 @@ internal static class ConnectionText
         return string.Join(';', shown.Select(k => (Keyword: k[0], Value: Find(parts, k))).Where(p => p.Value is not null).Select(p => $"{p.Keyword}={p.Value}"));
     }
 
-    /// <summary>The server a connection string leads to, comparable; null when it names none.</summary>
+    /// <summary>Returns the server of a connection string in a comparable form; null when it names none.</summary>
     public static string? ServerOf(string connection) =>
         Parse(connection) is { } parts && Find(parts, Host) is { } host ? $"{host.ToUpperInvariant()}:{Find(parts, Port) ?? "5432"}" : null;
 

@@ -3,7 +3,7 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration.Pipeline;
 
-/// <summary>Which events there are: the section <c>events</c> of a source or of a table.</summary>
+/// <summary>Reads the section <c>events</c> of a source or a table.</summary>
 internal static class EventReading
 {
     private const string None = "none";
@@ -13,14 +13,16 @@ internal static class EventReading
         ("c", SkippedOperations.Create), ("u", SkippedOperations.Update), ("d", SkippedOperations.Delete), ("t", SkippedOperations.Truncate),
     ];
 
-    /// <summary>Keys that a table has too.</summary>
+    /// <summary>Keys that the section of a table may have.</summary>
     private static readonly string[] OfTables = ["skip", "tombstones"];
 
-    /// <summary>Reads a table's section; what it leaves out is as in <paramref name="defaults"/>. Null where there is no section.</summary>
+    /// <summary>
+    /// Reads the section of a table. Keys that are missing have the value of <paramref name="defaults"/>. Null when there is no section.
+    /// </summary>
     public static EventOptions? OfTable(Value? value, EventOptions defaults) =>
         value?.AsSection(OfTables) is { } section ? Options(section, defaults) : null;
 
-    /// <summary>Reads the rest of a source's section into its configuration.</summary>
+    /// <summary>Reads the keys that only a source may have.</summary>
     public static SourceConfiguration OfSource(Section? section, EventOptions options, SourceConfiguration source) => section is null
         ? source
         : source with
@@ -34,10 +36,10 @@ internal static class EventReading
     /// <summary>The section of a source.</summary>
     public static Section? Section(Value? value) => value?.AsSection([.. OfTables, "messages", "transactions", "heartbeats"]);
 
-    /// <summary>The choices of a source's section that tables have too.</summary>
+    /// <summary>Reads the keys that a table may have as well.</summary>
     public static EventOptions Options(Section? section) => section is null ? EventOptions.Default : Options(section, EventOptions.Default);
 
-    /// <summary>A yes or no.</summary>
+    /// <summary>Reads <c>true</c> or <c>false</c>.</summary>
     public static bool? Flag(Value? value) => value?.AsWord("true", "false") switch { "true" => true, "false" => false, _ => null };
 
     private static EventOptions Options(Section section, EventOptions defaults) => new()
@@ -55,7 +57,7 @@ internal static class EventReading
         {
             var letter = item.AsWord([.. Operations.Select(o => o.Letter), None]);
             if (letter == None && items.Count > 1)
-                item.Refuse($"'{None}' stands alone; write the operations to skip, or {None}");
+                item.Refuse($"'{None}' cannot be combined with operations; write the operations to skip, or only {None}");
             skipped |= Operations.FirstOrDefault(o => o.Letter == letter).Operation;
         }
 

@@ -7,13 +7,13 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration.Pipeline;
 
-/// <summary>The whole file, and its parts that belong to no source, sink or route.</summary>
+/// <summary>Reads the whole file, and the parts that belong to no source, sink or route.</summary>
 internal static class PipelineReading
 {
-    /// <summary>Reads everything; the answer is of use only when nothing was refused.</summary>
-    /// <param name="findings">Takes what is wrong.</param>
+    /// <summary>Reads everything. The result can be used only when there are no errors.</summary>
+    /// <param name="findings">Takes errors and warnings.</param>
     /// <param name="root">Root of the file.</param>
-    /// <param name="folder">Folder that relative paths start from.</param>
+    /// <param name="folder">Folder for relative paths.</param>
     public static PipelineConfiguration? Read(Findings findings, Node root, string folder)
     {
         if (new Value(findings, root, "", root.Place).AsSection("cluster", "control", "sources", "sinks", "routes", "gateway") is not { } file)
@@ -71,7 +71,7 @@ internal static class PipelineReading
     {
         if (value?.AsText() is not { } text)
             return null;
-        // "1" and "127.1" are addresses to the parser, but nobody means them.
+        // The parser accepts "1" and "127.1" as addresses, but they are almost certainly mistakes.
         if (!IPAddress.TryParse(text, out var address) || (address.AddressFamily == AddressFamily.InterNetwork && text.Count(c => c == '.') != 3))
             value.Refuse($"{value.Shown} is not an IP address; write the address the other silos reach this one at, such as 10.0.0.5");
         else if (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any))
@@ -104,7 +104,7 @@ internal static class PipelineReading
         if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")
             || uri.UserInfo.Length > 0 || uri.PathAndQuery != "/" || uri.Fragment.Length > 0)
         {
-            // Not shown: a person may have put a password into it.
+            // The value is not shown: it may contain a password.
             listen.Refuse("is not an address to listen at; write http or https, a host and a port, such as http://127.0.0.1:8080");
             return defaults;
         }

@@ -4,7 +4,7 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration.Pipeline;
 
-/// <summary>The routes of the file, and whether they fit its sources and sinks.</summary>
+/// <summary>Reads the routes, and checks whether they match the sources and sinks.</summary>
 internal sealed class RouteReading
 {
     private static readonly string[] Formats = ["debezium", "flat", "cloudevents"];
@@ -21,7 +21,7 @@ internal sealed class RouteReading
         _sinks = sinks;
     }
 
-    /// <summary>Reads all routes. Null sources or sinks could not be read at all and are not checked against.</summary>
+    /// <summary>Reads all routes. Sources or sinks that are null could not be read, so routes are not checked against them.</summary>
     public static IReadOnlyList<RouteConfiguration>? All(
         Value? list, IReadOnlyList<SourceReading>? sources, IReadOnlyList<SinkReading>? sinks, Findings findings)
     {
@@ -37,7 +37,7 @@ internal sealed class RouteReading
         foreach (var item in list.AsList() ?? [])
             reading.One(item);
         reading.RefuseOverlaps();
-        // What a route that could not be read would have used is not known.
+        // When a route could not be read, it is not known what it uses, so these checks are left out.
         if (reading._allRead)
         {
             reading.RefuseSourcesWithoutRoute();
@@ -110,7 +110,7 @@ internal sealed class RouteReading
             {
                 var names = _sinks.Select(s => s.Name).ToList();
                 var hint = Spelling.Hint(name, names);
-                item.Refuse($"{item.Shown} is no sink{hint} the sinks are {string.Join(", ", names)}");
+                item.Refuse($"{item.Shown} is not a sink{hint} the sinks are {string.Join(", ", names)}");
                 complete = false;
             }
             else if (sinks.Contains(name))
@@ -128,7 +128,7 @@ internal sealed class RouteReading
         return complete ? sinks : null;
     }
 
-    // Null where it cannot be read.
+    // Null when it cannot be read.
     private static string? Format(Value? format)
     {
         if (format is null)
@@ -161,14 +161,14 @@ internal sealed class RouteReading
         foreach (var (source, stream, value) in _sources.SelectMany(s => s.Asked.Select(a => (s.Name, a.Stream, a.Value))))
         {
             if (!_routes.Exists(r => NamePattern.Matches(r.Route.From, $"{source}.{stream}")))
-                value.Refuse($"no route takes these events; add one such as - {{ from: \"{source}.{stream}\", to: … }}, or leave this out");
+                value.Refuse($"no route selects these events; add one such as - {{ from: \"{source}.{stream}\", to: … }}, or leave this out");
         }
     }
 
     private void RefuseSourcesWithoutRoute()
     {
         foreach (var source in _sources.Where(s => !_routes.Exists(r => Selects(r.Route.From, s))))
-            source.Value.RefuseKey($"no route takes from this source; add a route such as - {{ from: \"{source.Name}.*\", to: … }}, or remove the source");
+            source.Value.RefuseKey($"no route selects this source; add a route such as - {{ from: \"{source.Name}.*\", to: … }}, or remove the source");
     }
 
     private static bool Selects(string pattern, SourceReading source) =>

@@ -4,9 +4,9 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration.Pipeline;
 
-/// <summary>A sink of the file.</summary>
+/// <summary>A sink in the file, and how it is read.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Value">Where it stands.</param>
+/// <param name="Value">Its value in the file.</param>
 /// <param name="Configuration">The sink; null when it could not be read.</param>
 internal sealed record SinkReading(string Name, Value Value, SinkConfiguration? Configuration)
 {
@@ -14,8 +14,8 @@ internal sealed record SinkReading(string Name, Value Value, SinkConfiguration? 
     private static readonly string[] LaterTypes = ["webhook", "postgres", "redis", "opensearch"];
 
     /// <summary>Reads all sinks.</summary>
-    /// <param name="sinks">The mapping of the sinks.</param>
-    /// <param name="folder">Folder that relative directories start from.</param>
+    /// <param name="sinks">The mapping <c>sinks</c>.</param>
+    /// <param name="folder">Folder for relative directories.</param>
     public static IReadOnlyList<SinkReading>? All(Section? sinks, string folder)
     {
         if (sinks is null)

@@ -6,19 +6,19 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Configuration.Pipeline;
 
-/// <summary>A source of the file.</summary>
+/// <summary>A source in the file, and how it is read.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Value">Where it stands.</param>
-/// <param name="Tables">What it captures; null when that could not be read.</param>
+/// <param name="Value">Its value in the file.</param>
+/// <param name="Tables">Its tables; null when they could not be read.</param>
 /// <param name="Configuration">The source; null when it could not be read.</param>
 internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<TableSelection>? Tables, SourceConfiguration? Configuration)
 {
     private const int LongestIdentifier = 63;
 
-    /// <summary>Names of what it tells besides its tables, which routes select as <c>source.name</c>.</summary>
+    /// <summary>Names of its events that are not changes of rows. Routes select them as <c>source.name</c>.</summary>
     public IReadOnlyList<string> Streams { get; private init; } = [];
 
-    /// <summary>Those that the file asks for, and where: they must have a route.</summary>
+    /// <summary>Those of these events that the file switches on, with their place. They must have a route.</summary>
     public IReadOnlyList<(string Stream, Value Value)> Asked { get; private init; } = [];
 
     /// <summary>Reads all sources.</summary>
@@ -84,7 +84,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
             HeartbeatInterval = heartbeat ?? defaults.HeartbeatInterval,
         };
         if (read.HeartbeatEvents && read.HeartbeatInterval == TimeSpan.Zero)
-            events!.Refuse("heartbeats", "there are none: 'heartbeat' is 0; give it an interval, or leave this out");
+            events!.Refuse("heartbeats", "there are no heartbeats, because 'heartbeat' is 0; set an interval there, or leave this out");
         return new SourceReading(name, value, tables, read)
         {
             Streams = [.. StreamsOf(read)],
@@ -92,7 +92,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         };
     }
 
-    // What the source tells besides its tables.
+    // The events that are not changes of rows.
     private static IEnumerable<string> StreamsOf(SourceConfiguration source)
     {
         if (source.Messages.Count > 0)
@@ -218,7 +218,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
     private static void CheckBackfill(Value? backfill)
     {
         if (backfill?.AsWord("never", "initial", "when_needed") is "initial" or "when_needed")
-            backfill.Refuse($"{backfill.Shown} is not in this version, which captures changes from its first start on and does not read rows that exist already; write 'never'");
+            backfill.Refuse($"{backfill.Shown} is not in this version, which captures only changes from its first start on and does not read existing rows; write 'never'");
     }
 
     private static bool IsSlot(string name) =>

@@ -3,7 +3,7 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration.Pipeline;
 
-/// <summary>How values are written: the section <c>values</c> of a source or of a table.</summary>
+/// <summary>Reads the section <c>values</c> of a source or a table.</summary>
 internal static class ValueReading
 {
     private const int MostMoneyDigits = 18;
@@ -25,7 +25,9 @@ internal static class ValueReading
 
     private static readonly (string Word, HstoreForm Form)[] Hstores = [("json", HstoreForm.Json), ("map", HstoreForm.Map)];
 
-    /// <summary>Reads the section; what it leaves out is as in <paramref name="defaults"/>. Null where there is no section.</summary>
+    /// <summary>
+    /// Reads the section. Keys that are missing have the value of <paramref name="defaults"/>. Null when there is no section.
+    /// </summary>
     public static ValueOptions? Read(Value? value, ValueOptions defaults)
     {
         if (value?.AsSection("decimals", "times", "binary", "intervals", "hstore", "money_digits", "unavailable") is not { } section)

@@ -3,15 +3,15 @@ using System.Text;
 namespace CdcOrleans.Configuration.Reading;
 
 /// <summary>
-/// Puts environment variables into a text: <c>${NAME}</c>, <c>${NAME:-default}</c> (also when the variable is empty), and
-/// <c>$$</c> for a literal <c>$</c>. Any other <c>$</c> is refused rather than guessed at.
+/// Replaces references to environment variables in a text: <c>${NAME}</c>, <c>${NAME:-default}</c> (the default also applies when the
+/// variable is empty), and <c>$$</c> for a literal <c>$</c>. Any other <c>$</c> is an error.
 /// </summary>
 internal static class References
 {
-    /// <summary>The text with its references replaced, or what is wrong with them.</summary>
-    /// <param name="text">The text as it stands in the file.</param>
+    /// <summary>Replaces the references of a text.</summary>
+    /// <param name="text">The text from the file.</param>
     /// <param name="environment">Variables by name.</param>
-    /// <param name="problems">Takes what is wrong; names variables, never their values.</param>
+    /// <param name="problems">Takes errors. They contain names of variables, never values.</param>
     /// <returns>The replaced text; null when there were problems.</returns>
     public static string? Replace(string text, IReadOnlyDictionary<string, string> environment, ICollection<string> problems)
     {
@@ -50,7 +50,7 @@ internal static class References
         return problems.Count == before ? result.ToString() : null;
     }
 
-    /// <summary>Whether a text holds anything to replace.</summary>
+    /// <summary>Whether a text has references.</summary>
     public static bool Has(string text) => text.Contains('$', StringComparison.Ordinal);
 
     private static string? Value(string reference, IReadOnlyDictionary<string, string> environment, ICollection<string> problems)
@@ -59,7 +59,7 @@ internal static class References
         var name = separator < 0 ? reference : reference[..separator];
         if (!IsName(name))
         {
-            problems.Add("'${…}' must hold the name of an environment variable (letters, digits and '_', not starting with a digit), and may go on with ':-' and a default");
+            problems.Add("'${…}' must contain the name of an environment variable (letters, digits and '_', not starting with a digit), optionally followed by ':-' and a default");
             return null;
         }
 
@@ -74,7 +74,7 @@ internal static class References
         var fallback = reference[(separator + 2)..];
         if (fallback.Replace("$$", "", StringComparison.Ordinal).Contains('$', StringComparison.Ordinal))
         {
-            problems.Add($"the default of ${{{name}}} holds a '$'; a default is plain text, with $$ for a literal $");
+            problems.Add($"the default of ${{{name}}} contains a '$'; a default is plain text, with $$ for a literal $");
             return null;
         }
 

@@ -3,14 +3,14 @@ using CdcOrleans.Configuration.Yaml;
 
 namespace CdcOrleans.Configuration.Reading;
 
-/// <summary>A mapping of the file at its path.</summary>
+/// <summary>A mapping in the file, with its path.</summary>
 internal sealed class Section
 {
     private readonly Findings _findings;
     private readonly Value _self;
     private readonly Dictionary<string, Value> _values = [];
 
-    /// <summary>Takes a mapping and reports keys that stand twice or, unless <paramref name="known"/> is null, are unknown.</summary>
+    /// <summary>Reports keys that occur twice and, unless <paramref name="known"/> is null, unknown keys.</summary>
     public Section(Findings findings, MappingNode mapping, Value self, string[]? known)
     {
         _findings = findings;
@@ -30,10 +30,10 @@ internal sealed class Section
     /// <summary>The keys and their values, in the order of the file.</summary>
     public IReadOnlyDictionary<string, Value> Values => _values;
 
-    /// <summary>The value of a key; null when the file leaves it out.</summary>
+    /// <summary>Returns the value of a key; null when the key is missing.</summary>
     public Value? Find(string key) => _values.GetValueOrDefault(key);
 
-    /// <summary>The value of a key; reports it when the file leaves it out.</summary>
+    /// <summary>Returns the value of a key; reports an error when the key is missing.</summary>
     /// <param name="key">The key.</param>
     /// <param name="remedy">What to write, such as an example.</param>
     public Value? Require(string key, string remedy)
@@ -44,10 +44,10 @@ internal sealed class Section
         return null;
     }
 
-    /// <summary>Reports something about a key that the file leaves out.</summary>
+    /// <summary>Reports an error for a key that is missing.</summary>
     public void Refuse(string key, string message) => _findings.Refuse(_self.KeyPlace, PathOf(key), message);
 
-    /// <summary>Reports something about the whole.</summary>
+    /// <summary>Reports an error for the whole mapping.</summary>
     public void Refuse(string message) => _findings.Refuse(_self.KeyPlace, _self.Path, message);
 
     private void RefuseUnknown(Place place, string key, string[] known)

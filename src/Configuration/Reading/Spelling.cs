@@ -1,6 +1,6 @@
 namespace CdcOrleans.Configuration.Reading;
 
-/// <summary>Finds what a misspelt word was probably meant to be.</summary>
+/// <summary>Finds the word that a misspelt word was probably meant to be.</summary>
 internal static class Spelling
 {
     /// <summary>The nearest known word within two edits (one for words of up to three letters), ignoring case; null when none is near.</summary>
@@ -11,7 +11,7 @@ internal static class Spelling
         foreach (var candidate in known)
         {
             var distance = Distance(word.ToUpperInvariant(), candidate.ToUpperInvariant());
-            // A word of which nothing is left is no misspelling.
+            // When every character would have to be replaced, it is not a misspelling.
             if (distance < least && distance < Math.Max(word.Length, candidate.Length) && distance <= (Math.Min(word.Length, candidate.Length) <= 3 ? 1 : 2))
             {
                 least = distance;
@@ -22,7 +22,7 @@ internal static class Spelling
         return nearest;
     }
 
-    /// <summary><c>; did you mean 'x'?</c>, or only <c>;</c>: more must follow.</summary>
+    /// <summary><c>; did you mean 'x'?</c>, or only <c>;</c>. The caller must add more text.</summary>
     public static string Hint(string word, IEnumerable<string> known) => Nearest(word, known) is { } nearest ? $"; did you mean '{nearest}'?" : ";";
 
     /// <summary>Levenshtein distance: insertions, deletions and replacements of one character.</summary>

@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace CdcOrleans.Configuration.Reading;
 
-/// <summary>Durations and sizes with their units, as texts.</summary>
+/// <summary>Parses and formats durations and sizes with their units.</summary>
 internal static class Units
 {
-    // Largest first, so that a figure prints in the largest unit that divides it.
+    // Largest unit first: a number is printed in the largest unit that divides it.
     private static readonly (string Unit, long Factor)[] Durations = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     private static readonly (string Unit, long Factor)[] Sizes = [("GB", 1L << 30), ("MB", 1L << 20), ("KB", 1L << 10), ("", 1)];
 
@@ -27,7 +27,7 @@ internal static class Units
     /// <summary>A size as it is written in the file.</summary>
     public static string Show(long bytes) => Show(bytes, Sizes);
 
-    // A figure too large for a long reads as the largest there is, so that the range check can name the range.
+    // A number that is too large for a long becomes the largest long, so that the range check can report the range.
     private static bool TryRead(string text, (string Unit, long Factor)[] units, out long figure)
     {
         figure = 0;

@@ -5,8 +5,8 @@ using CdcOrleans.Configuration.Yaml;
 namespace CdcOrleans.Configuration.Reading;
 
 /// <summary>
-/// A value of the file at its path. Every <c>As…</c> reports what is wrong and then answers null, so that reading goes on and
-/// one start shows all mistakes.
+/// A value in the file, with its path. When a value has an error, every <c>As…</c> reports it and returns null. So reading continues, and
+/// all errors are reported at once.
 /// </summary>
 internal sealed class Value(Findings findings, Node node, string path, Place keyPlace)
 {
@@ -18,10 +18,10 @@ internal sealed class Value(Findings findings, Node node, string path, Place key
     /// <summary>Path in the structure.</summary>
     public string Path { get; } = path;
 
-    /// <summary>Where its key stands, or itself where it is an item of a list.</summary>
+    /// <summary>Place of its key; its own place when it is an item of a list.</summary>
     public Place KeyPlace { get; } = keyPlace;
 
-    /// <summary>Where it stands.</summary>
+    /// <summary>Place in the file.</summary>
     public Place Place => node.Place;
 
     /// <summary>Whether it is a mapping.</summary>
@@ -30,13 +30,13 @@ internal sealed class Value(Findings findings, Node node, string path, Place key
     /// <summary>Whether it is a list.</summary>
     public bool IsList => node is SequenceNode;
 
-    /// <summary>What it is, in words.</summary>
+    /// <summary>Kind of the value, for messages.</summary>
     public string Kind => node.Kind;
 
-    /// <summary>The value as the file has it, quoted: references stay references, so that what they hold never prints.</summary>
+    /// <summary>The value as in the file, quoted. References are not replaced, so the content of variables is never printed.</summary>
     public string Shown => node is ScalarNode { Text: var text } ? $"'{(text.Length > LongestShown ? text[..LongestShown] + "…" : text)}'" : node.Kind;
 
-    /// <summary>Whether the text holds references: what they give must not be printed.</summary>
+    /// <summary>Whether the text has references. Their values must not be printed.</summary>
     public bool HasReferences => node is ScalarNode { Text: var text } && References.Has(text);
 
     /// <summary>Reports that the value cannot be used.</summary>
@@ -45,7 +45,7 @@ internal sealed class Value(Findings findings, Node node, string path, Place key
     /// <summary>Reports that its key cannot be used.</summary>
     public void RefuseKey(string message) => findings.Refuse(KeyPlace, Path, message);
 
-    /// <summary>The text with references replaced, not empty.</summary>
+    /// <summary>The text with its references replaced; not empty.</summary>
     public string? AsText()
     {
         if (_expanded)
@@ -63,7 +63,7 @@ internal sealed class Value(Findings findings, Node node, string path, Place key
             Refuse(problem);
         if (_text is { Length: 0 })
         {
-            Refuse(HasReferences ? $"{Shown} is empty after replacing its variables; set them, or leave the key out for its default" : "is empty; give a value, or leave the key out for its default");
+            Refuse(HasReferences ? $"{Shown} is empty after its variables were replaced; set them, or leave the key out for its default" : "is empty; give a value, or leave the key out for its default");
             _text = null;
         }
 
@@ -84,7 +84,7 @@ internal sealed class Value(Findings findings, Node node, string path, Place key
         return null;
     }
 
-    /// <summary>A duration within bounds; zero too where <paramref name="orZero"/> says what it means.</summary>
+    /// <summary>A duration within bounds. Zero is also allowed when <paramref name="orZero"/> says what it means.</summary>
     public TimeSpan? AsDuration(TimeSpan least, TimeSpan most, string? orZero = null)
     {
         if (AsText() is not { } text)
@@ -141,10 +141,10 @@ internal sealed class Value(Findings findings, Node node, string path, Place key
         }
     }
 
-    /// <summary>A mapping of the keys given; all others are reported.</summary>
+    /// <summary>A mapping with the given keys. Other keys are reported.</summary>
     public Section? AsSection(params string[] known) => AsMapping() is { } mapping ? new Section(findings, mapping, this, known) : null;
 
-    /// <summary>A mapping of any keys; those that stand twice are reported.</summary>
+    /// <summary>A mapping with any keys. Keys that occur twice are reported.</summary>
     public Section? AsNames() => AsMapping() is { } mapping ? new Section(findings, mapping, this, null) : null;
 
     private MappingNode? AsMapping()

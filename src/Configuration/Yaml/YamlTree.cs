@@ -4,12 +4,12 @@ using YamlDotNet.Core.Events;
 namespace CdcOrleans.Configuration.Yaml;
 
 /// <summary>
-/// Reads a YAML document into nodes that know their places. It keeps what the library's own model refuses or forgets: keys that
-/// stand twice, so that all of them can be reported with their lines, and whether a scalar was quoted.
+/// Reads a YAML document into nodes with their places. It keeps what the library's own model refuses or loses: duplicate keys, so that all
+/// of them can be reported with their lines, and whether a scalar was quoted.
 /// </summary>
 internal sealed class YamlTree
 {
-    // Deeper than any configuration; keeps a hostile file from exhausting the stack.
+    // Deeper than any useful configuration. The limit protects the stack from a hostile file.
     private const int MaximumDepth = 32;
 
     private readonly Dictionary<string, Node> _anchors = [];
@@ -17,8 +17,8 @@ internal sealed class YamlTree
 
     private YamlTree(TextReader text) => _parser = new Parser(text);
 
-    /// <summary>The document's root; null when the file holds no document or an empty one.</summary>
-    /// <exception cref="YamlTreeException">The text is not YAML that can be used here.</exception>
+    /// <summary>Reads the root of the document; null when the file has no document or an empty one.</summary>
+    /// <exception cref="YamlTreeException">The text is not YAML, or it uses features of YAML that are not supported.</exception>
     public static Node? Read(string text)
     {
         using var reader = new StringReader(text);
@@ -40,7 +40,7 @@ internal sealed class YamlTree
         var root = ReadNode(Advance(), 0);
         Next<DocumentEnd>();
         if (Advance() is DocumentStart second)
-            throw new YamlTreeException(PlaceOf(second.Start), "a second document starts here; the file holds one document, so remove this '---' and what follows");
+            throw new YamlTreeException(PlaceOf(second.Start), "a second document starts here; the file must have one document, so remove this '---' and what follows");
         return root is ScalarNode { IsNull: true } ? null : root;
     }
 
@@ -51,7 +51,7 @@ internal sealed class YamlTree
             throw new YamlTreeException(place, $"nested deeper than {MaximumDepth} levels; no configuration needs that");
         if (at is AnchorAlias alias)
         {
-            // The name is not repeated: it may be the start of a password that was meant to be quoted.
+            // The message does not contain the name: it may be the start of a password that was not quoted.
             return _anchors.TryGetValue(alias.Value.Value, out var target)
                 ? target with { Place = place }
                 : throw new YamlTreeException(place, "'*' refers to an anchor ('&…') that is not complete before this place; define it earlier, or quote a value that starts with '*'");
@@ -112,7 +112,7 @@ internal sealed class YamlTree
         }
         catch (Exception trouble) when (trouble is not (YamlException or YamlTreeException))
         {
-            // The scanner has texts that it fails on with exceptions of other kinds, such as "[1\nb: 2".
+            // For some texts, such as "[1\nb: 2", the scanner throws exceptions of other types.
             throw new YamlTreeException(last, "not valid YAML: what follows cannot be read; look for a missing bracket, brace or quote");
         }
     }
@@ -124,15 +124,15 @@ internal sealed class YamlTree
 
     private static string WithoutPlace(string message)
     {
-        // Messages of the library may start with "(Line: …) - (Line: …): ", which we give in our own form.
+        // Messages of the library may start with "(Line: …) - (Line: …): ". We write the place in our own form.
         var end = message.StartsWith("(Line", StringComparison.Ordinal) ? message.IndexOf("): ", StringComparison.Ordinal) : -1;
         return end < 0 ? message : message[(end + 3)..];
     }
 }
 
-/// <summary>The text is not YAML that can be used here.</summary>
+/// <summary>The text is not YAML, or has YAML features that are not supported.</summary>
 internal sealed class YamlTreeException(Place place, string message) : Exception(message)
 {
-    /// <summary>Where.</summary>
+    /// <summary>The place of the error.</summary>
     public Place Place { get; } = place;
 }

@@ -4,18 +4,18 @@ using Microsoft.AspNetCore.Http.Features;
 namespace CdcOrleans.Gateway.Api;
 
 /// <summary>
-/// Reads an entity's source, table and key from the request line as it was sent. The path that routing sees is decoded except for
-/// <c>%2F</c>, so that <c>a%2Fb</c> and <c>a%252Fb</c> look alike in it.
+/// Reads source, table and key of an entity from the request line as it was sent. The path that routing sees is decoded except for
+/// <c>%2F</c>, so <c>a%2Fb</c> and <c>a%252Fb</c> are the same in it.
 /// </summary>
 internal static class EntityAddress
 {
     public const string Prefix = "/api/v1/entities/";
 
-    /// <summary>What a request's path names; null when it is not prefix, source, table and perhaps a key.</summary>
+    /// <summary>Returns the entity of a request's path; null when the path is not prefix, source, table and optionally a key.</summary>
     public static EntityId? OfPath(HttpContext context) =>
         Parse(context.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "", context.Request.PathBase.ToUriComponent());
 
-    /// <summary>The same, of a request target; without a key the key is empty.</summary>
+    /// <summary>Returns the entity of a request target. Without a key, the key is empty.</summary>
     public static EntityId? Parse(ReadOnlySpan<char> target, string pathBase = "")
     {
         var path = WithoutAuthority(WithoutQuery(target));

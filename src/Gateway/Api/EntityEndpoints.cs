@@ -6,15 +6,15 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CdcOrleans.Gateway.Api;
 
-/// <summary>Entities: the row and version last applied.</summary>
+/// <summary>The endpoints for entities.</summary>
 internal static class EntityEndpoints
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
         Describe(endpoints.MapGet(EntityAddress.Prefix + "{source}/{table}/{**key}", ByPath), "getEntity", "An entity, its key in the path",
-            "The last applied version and row. The key is the rest of the path, percent-encoded; slashes in it may stand as they are.");
+            "The last applied version and row. The key is the rest of the path, percent-encoded; slashes in it need not be encoded.");
         Describe(endpoints.MapGet(EntityAddress.Prefix + "{source}/{table}", ByQuery), "getEntityByQuery", "An entity, its key in the query",
-            "The same, for keys that a path cannot carry: the empty text, '.' and '..'.");
+            "The last applied version and row, for keys that cannot be in a path: the empty text, '.' and '..'.");
     }
 
     private static void Describe(RouteHandlerBuilder endpoint, string name, string summary, string description) => endpoint
@@ -44,7 +44,7 @@ internal static class EntityEndpoints
         var table = id.Key.Table;
         if (settings.Source(id.Source) is not { } source)
             return Problem.UnknownSource(id.Source, settings);
-        // Asked before the cluster is, so that no grain wakes for a table that has none.
+        // Checked before the cluster is asked, so that no grain is activated for a table without entities.
         var dot = table.IndexOf('.', StringComparison.Ordinal);
         var selection = dot < 1 || dot == table.Length - 1 ? null : source.Select(table[..dot], table[(dot + 1)..]);
         if (selection is null or { Entities: EntityMode.Off })

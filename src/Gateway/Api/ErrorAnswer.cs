@@ -9,7 +9,7 @@ internal sealed partial class ErrorAnswer(ILogger<ErrorAnswer> log) : IException
     public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancellationToken)
     {
         if (exception is OperationCanceledException && context.RequestAborted.IsCancellationRequested)
-            return true; // Nobody is left to be told.
+            return true; // The client is gone.
         if (exception is BadHttpRequestException bad)
         {
             context.Response.StatusCode = bad.StatusCode;
@@ -17,7 +17,8 @@ internal sealed partial class ErrorAnswer(ILogger<ErrorAnswer> log) : IException
             return true;
         }
 
-        // The route's pattern, not the path: a path may hold an entity's key. For the same reason causes go by type and trace only.
+        // Logs the pattern of the route, not the path, because a path may contain the key of an entity. For the same reason, only the type
+        // and the stack trace of a cause are logged.
         var route = (context.Features.Get<IExceptionHandlerFeature>()?.Endpoint as RouteEndpoint)?.RoutePattern.RawText ?? "an unknown route";
         if (exception is ClusterTroubleException trouble)
         {

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CdcOrleans.Gateway.Api;
 
-/// <summary>What an orchestrator asks.</summary>
+/// <summary>The endpoints for orchestrators.</summary>
 internal static class HealthEndpoints
 {
     public static void Map(IEndpointRouteBuilder endpoints)
@@ -16,7 +16,7 @@ internal static class HealthEndpoints
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
     }
 
-    private static async Task<Results<Ok<Readiness>, ProblemHttpResult>> Ready(SourceReadings sources, CancellationToken cancellation)
+    private static async Task<Results<Ok<Readiness>, ProblemHttpResult>> Ready(SourceStatusReader sources, CancellationToken cancellation)
     {
         SourceReadiness[] readiness = [.. (await sources.ReadAll(cancellation)).Select(Reporting.Ready)];
         return readiness.All(r => r.Ready) ? TypedResults.Ok(new Readiness("ready", readiness)) : Problem.NotReady(readiness);

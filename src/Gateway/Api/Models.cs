@@ -6,7 +6,7 @@ namespace CdcOrleans.Gateway.Api;
 /// <summary>How the pipeline as a whole is doing.</summary>
 public enum PipelineState
 {
-    /// <summary>Every source is streaming and every sink takes events.</summary>
+    /// <summary>Every source is streaming, and every sink accepts events.</summary>
     [JsonStringEnumMemberName("running")] Running,
 
     /// <summary>A source is starting, holding or retrying, a sink is out of reach, or a checkpoint failed.</summary>
@@ -28,20 +28,20 @@ public enum ReportedState
     /// <summary>Reading the log.</summary>
     [JsonStringEnumMemberName("streaming")] Streaming,
 
-    /// <summary>Waiting: the window is full because sinks or the control database do not keep up.</summary>
+    /// <summary>Waiting, because the window is full: sinks or the control database are too slow.</summary>
     [JsonStringEnumMemberName("holding")] Holding,
 
-    /// <summary>Trouble that passes; it tries again by itself.</summary>
+    /// <summary>It failed for a reason that may pass, and tries again by itself.</summary>
     [JsonStringEnumMemberName("retrying")] Retrying,
 
-    /// <summary>Trouble that a person must mend; see the detail.</summary>
+    /// <summary>It failed, and a person must act; see the detail.</summary>
     [JsonStringEnumMemberName("failed")] Failed,
 
     /// <summary>Not running.</summary>
     [JsonStringEnumMemberName("stopped")] Stopped,
 }
 
-/// <summary>The pipeline at a glance.</summary>
+/// <summary>The state of the pipeline.</summary>
 /// <param name="Cluster">The cluster's id.</param>
 /// <param name="Product">The product's name.</param>
 /// <param name="Version">The gateway's version.</param>
@@ -49,23 +49,23 @@ public enum ReportedState
 /// <param name="Sources">The sources, by name.</param>
 public sealed record PipelineStatus(string Cluster, string Product, string Version, PipelineState State, IReadOnlyList<SourceSummary> Sources);
 
-/// <summary>A source at a glance.</summary>
+/// <summary>The state of a source.</summary>
 /// <param name="Name">The source's name.</param>
 /// <param name="State">What it is doing.</param>
-/// <param name="Detail">Trouble and remedy in words; null when there is none.</param>
-/// <param name="Lag">How far what is durable is behind the database; null when the status cannot be read.</param>
+/// <param name="Detail">The problem and its remedy; null when there is none.</param>
+/// <param name="Lag">How far the confirmed position is behind the database; null when the status cannot be read.</param>
 /// <param name="ChangesPerSecond">Changes read per second, over the last seconds.</param>
 /// <param name="Latency">Time from commit to the last sink's acknowledgement, over the last seconds.</param>
 /// <param name="Sinks">The source's sinks, summed over silos.</param>
 public sealed record SourceSummary(
     string Name, ReportedState State, string? Detail, Lag? Lag, double? ChangesPerSecond, Latency? Latency, IReadOnlyList<SinkHealth> Sinks);
 
-/// <summary>Distance between the database and what is durable.</summary>
+/// <summary>How far the confirmed position is behind the database.</summary>
 /// <param name="Bytes">Bytes of log between the server's end and the confirmed position.</param>
 /// <param name="Seconds">Age of the oldest commit that is not yet durable; 0 when there is none.</param>
 public sealed record Lag(long Bytes, double? Seconds);
 
-/// <summary>Time from the source's commit to the last sink's acknowledgement, in milliseconds; null while nothing flows.</summary>
+/// <summary>Time from the source's commit to the last sink's acknowledgement, in milliseconds; null while no changes arrive.</summary>
 /// <param name="P50">Median.</param>
 /// <param name="P99">99th percentile.</param>
 /// <param name="Max">Maximum.</param>
@@ -74,18 +74,18 @@ public sealed record Latency(double? P50, double? P99, double? Max);
 /// <summary>A sink's health for one source.</summary>
 /// <param name="Name">The sink's name.</param>
 /// <param name="Type">Its type, such as kafka.</param>
-/// <param name="Healthy">Whether the destination takes events.</param>
-/// <param name="LastError">The last trouble in words; null when there was none.</param>
+/// <param name="Healthy">Whether the destination accepts events.</param>
+/// <param name="LastError">Message of the last failure; null when there was none.</param>
 /// <param name="Delivered">Events delivered since the silo's start.</param>
 /// <param name="Refused">Events refused for good since the silo's start.</param>
-/// <param name="Waiting">Events handed in and not yet completed.</param>
+/// <param name="Waiting">Events that were handed to the sink and are not completed yet.</param>
 public sealed record SinkHealth(string Name, string Type, bool Healthy, string? LastError, long Delivered, long Refused, long Waiting);
 
 /// <summary>The sources of the cluster.</summary>
 /// <param name="Sources">The sources, by name.</param>
 public sealed record SourceList(IReadOnlyList<SourceDetail> Sources);
 
-/// <summary>Everything known of a source.</summary>
+/// <summary>All details of a source.</summary>
 public sealed record SourceDetail
 {
     /// <summary>The source's name.</summary>
@@ -94,26 +94,26 @@ public sealed record SourceDetail
     /// <summary>What it is doing.</summary>
     public required ReportedState State { get; init; }
 
-    /// <summary>Trouble and remedy in words; null when there is none.</summary>
+    /// <summary>The problem and its remedy; null when there is none.</summary>
     public string? Detail { get; init; }
 
     /// <summary>The replication slot it reads.</summary>
     public required string Slot { get; init; }
 
-    /// <summary>The publication it follows.</summary>
+    /// <summary>The publication that it uses.</summary>
     public required string Publication { get; init; }
 
-    /// <summary>What the reader says; null when it cannot be asked.</summary>
+    /// <summary>What the reader reports; null when it cannot be asked.</summary>
     public ReaderDetail? Reader { get; init; }
 
     /// <summary>The source's sinks, summed over silos.</summary>
     public IReadOnlyList<SinkHealth> Sinks { get; init; } = [];
 
-    /// <summary>Figures of the silos that have partitions of the source.</summary>
+    /// <summary>Counters of the silos that have partitions of the source.</summary>
     public IReadOnlyList<SiloDetail> Silos { get; init; } = [];
 }
 
-/// <summary>The figures of a source's reader.</summary>
+/// <summary>The counters and positions of a source's reader.</summary>
 public sealed record ReaderDetail
 {
     /// <summary>The silo it runs on.</summary>
@@ -125,13 +125,13 @@ public sealed record ReaderDetail
     /// <summary>Positions in the log.</summary>
     public required Positions Positions { get; init; }
 
-    /// <summary>Distance between the database and what is durable.</summary>
+    /// <summary>How far the confirmed position is behind the database.</summary>
     public required Lag Lag { get; init; }
 
-    /// <summary>Log that the slot keeps the server from recycling, in bytes.</summary>
+    /// <summary>Bytes of log that the server keeps for the slot.</summary>
     public required long RetainedBytes { get; init; }
 
-    /// <summary>Changes on their way: read, not yet durable.</summary>
+    /// <summary>The window: changes that were read and are not yet durable.</summary>
     public required Window Window { get; init; }
 
     /// <summary>Changes read since the reader started.</summary>
@@ -149,42 +149,42 @@ public sealed record ReaderDetail
     /// <summary>Number of partitions.</summary>
     public required int Partitions { get; init; }
 
-    /// <summary>Time from commit to the last sink's acknowledgement; the slowest silo's.</summary>
+    /// <summary>Time from commit to the last sink's acknowledgement, on the slowest silo.</summary>
     public required Latency Latency { get; init; }
 }
 
 /// <summary>Positions in the source's log, in PostgreSQL's notation; null before they are known.</summary>
 /// <param name="Server">End of the server's log, when last asked.</param>
 /// <param name="Received">Last position read.</param>
-/// <param name="Confirmed">Everything at or before it is durable.</param>
+/// <param name="Confirmed">The confirmed position: everything up to it is durable.</param>
 public sealed record Positions(string? Server, string? Received, string? Confirmed);
 
-/// <summary>What is on its way, and the most that may be.</summary>
-/// <param name="Changes">Changes.</param>
-/// <param name="ChangesLimit">Most changes.</param>
-/// <param name="Bytes">Bytes.</param>
-/// <param name="BytesLimit">Most bytes.</param>
+/// <summary>The content of the window, and its limits.</summary>
+/// <param name="Changes">Changes in the window.</param>
+/// <param name="ChangesLimit">Limit in changes.</param>
+/// <param name="Bytes">Bytes in the window.</param>
+/// <param name="BytesLimit">Limit in bytes.</param>
 public sealed record Window(long Changes, long ChangesLimit, long Bytes, long BytesLimit);
 
-/// <summary>What a silo has done for a source since the silo started.</summary>
+/// <summary>Counters of a silo for a source since the silo started.</summary>
 public sealed record SiloDetail
 {
     /// <summary>The silo.</summary>
     public required string Silo { get; init; }
 
-    /// <summary>Partitions of the source that it has.</summary>
+    /// <summary>Number of partitions of the source on the silo.</summary>
     public required int Partitions { get; init; }
 
-    /// <summary>Changes finished: delivered to every route or dead-lettered.</summary>
+    /// <summary>Changes that are finished: delivered to every route or dead-lettered.</summary>
     public required long Finished { get; init; }
 
     /// <summary>Changes skipped because they had been applied before.</summary>
     public required long Duplicates { get; init; }
 
-    /// <summary>Events dead-lettered.</summary>
+    /// <summary>Events that became dead letters.</summary>
     public required long DeadLetters { get; init; }
 
-    /// <summary>Changes that no route takes, counted and let go.</summary>
+    /// <summary>Changes that no route selects. They are only counted.</summary>
     public required long Unrouted { get; init; }
 
     /// <summary>Changes that made no event because their operation is skipped.</summary>
@@ -211,7 +211,7 @@ public sealed record SiloDetail
     /// <summary>Bytes that awake entities, and states written lately, keep in memory; of all sources on the silo together.</summary>
     public required long EntityBytes { get; init; }
 
-    /// <summary>States read from the store at first touch.</summary>
+    /// <summary>States that were read from the store when an entity was used for the first time.</summary>
     public required long StateReads { get; init; }
 
     /// <summary>Checkpoints committed.</summary>
@@ -220,7 +220,7 @@ public sealed record SiloDetail
     /// <summary>Entity states written by them.</summary>
     public required long StatesWritten { get; init; }
 
-    /// <summary>Why the last checkpoint failed; null when it did not.</summary>
+    /// <summary>Error of the last checkpoint; null when it succeeded.</summary>
     public string? CheckpointError { get; init; }
 
     /// <summary>Time from commit to the last sink's acknowledgement, over the last seconds.</summary>
@@ -230,12 +230,12 @@ public sealed record SiloDetail
     public required IReadOnlyList<SinkHealth> Sinks { get; init; }
 }
 
-/// <summary>An entity as last applied.</summary>
+/// <summary>The last applied state of an entity.</summary>
 /// <param name="Source">The source.</param>
 /// <param name="Table">The table, as schema.table.</param>
 /// <param name="Key">The key in canonical text.</param>
 /// <param name="Version">The last applied version: commit LSN and ordinal.</param>
-/// <param name="Deleted">Whether the row no longer exists.</param>
+/// <param name="Deleted">Whether the row was deleted.</param>
 /// <param name="SchemaVersion">Number of the table schema that the row follows.</param>
 /// <param name="Waiting">Changes that are on their way to sinks, or wait for those.</param>
 /// <param name="Awake">Whether the entity was awake when it was asked. A question wakes it.</param>
@@ -243,18 +243,18 @@ public sealed record SiloDetail
 public sealed record Entity(
     string Source, string Table, string Key, string Version, bool Deleted, int SchemaVersion, int Waiting, bool Awake, JsonElement? Row);
 
-/// <summary>That the process answers.</summary>
+/// <summary>The answer that the process is live.</summary>
 /// <param name="Status">Always live.</param>
 public sealed record Liveness(string Status);
 
-/// <summary>That every source is streaming or holding.</summary>
-/// <param name="Status">Always ready; a problem document stands in its place otherwise.</param>
+/// <summary>The answer that every source is streaming or holding.</summary>
+/// <param name="Status">Always ready; otherwise the answer is a problem document.</param>
 /// <param name="Sources">The sources, by name.</param>
 public sealed record Readiness(string Status, IReadOnlyList<SourceReadiness> Sources);
 
 /// <summary>Whether a source is streaming or holding.</summary>
 /// <param name="Name">The source's name.</param>
-/// <param name="Ready">Whether it is.</param>
+/// <param name="Ready">Whether the source is streaming or holding.</param>
 /// <param name="State">What it is doing.</param>
-/// <param name="Detail">Trouble and remedy in words; null when there is none.</param>
+/// <param name="Detail">The problem and its remedy; null when there is none.</param>
 public sealed record SourceReadiness(string Name, bool Ready, ReportedState State, string? Detail);

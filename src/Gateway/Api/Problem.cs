@@ -22,7 +22,7 @@ internal static class Problem
         Of(StatusCodes.Status404NotFound, "table-not-held", "Table without entities", selection is null
             ? $"Source '{source.Name}' does not capture a table '{table}'. Write it as schema.table; its tables are "
               + $"{string.Join(", ", source.Tables.Select(t => $"'{t.Pattern}'"))}."
-            : $"Nothing is held of the table '{table}' of source '{source.Name}': its option is 'entities: off' ('{selection.Pattern}').");
+            : $"No entities of the table '{table}' of source '{source.Name}' are stored, because of its option 'entities: off' ('{selection.Pattern}').");
 
     public static ProblemHttpResult UnknownEntity(string source, string table) =>
         Of(StatusCodes.Status404NotFound, "unknown-entity", "Unknown entity",
@@ -53,16 +53,16 @@ internal static class Problem
         _ => Of(StatusCodes.Status502BadGateway, "cluster-failed", "The cluster answered with an error", trouble.Message),
     };
 
-    /// <summary>An error that no endpoint explained: unknown path, wrong method, a fault of the gateway.</summary>
+    /// <summary>An error that no endpoint explained: unknown path, wrong method, or an internal error.</summary>
     public static ProblemHttpResult OfStatus(HttpContext context)
     {
         var status = context.Response.StatusCode;
         var (name, detail) = status switch
         {
-            StatusCodes.Status404NotFound => ("not-found", "There is nothing at this path; /openapi/v1.json lists what there is."),
+            StatusCodes.Status404NotFound => ("not-found", "There is nothing at this path; /openapi/v1.json lists all paths."),
             StatusCodes.Status405MethodNotAllowed => ("method-not-allowed", "This path answers GET only."),
-            >= StatusCodes.Status500InternalServerError => ("internal-error", "A fault of the gateway; its log holds the cause."),
-            _ => ("bad-request", "The request cannot be understood; /openapi/v1.json describes what is."),
+            >= StatusCodes.Status500InternalServerError => ("internal-error", "An internal error of the gateway; its log has the cause."),
+            _ => ("bad-request", "The request cannot be understood; /openapi/v1.json describes the API."),
         };
         return Of(status, name, ReasonPhrases.GetReasonPhrase(status), detail);
     }

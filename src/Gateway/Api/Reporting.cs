@@ -6,41 +6,41 @@ using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Gateway.Api;
 
-/// <summary>Says in the API's words what was read from the cluster.</summary>
+/// <summary>Converts statuses from the cluster to the models of the API.</summary>
 internal static class Reporting
 {
     private static readonly string Version =
         typeof(Reporting).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0.0.0";
 
-    public static PipelineStatus Pipeline(string cluster, IReadOnlyList<SourceReading> readings) =>
-        new(cluster, "CdcOrleans", Version, Overall(readings), [.. readings.Select(Summary)]);
+    public static PipelineStatus Pipeline(string cluster, IReadOnlyList<SourceStatusResult> results) =>
+        new(cluster, "CdcOrleans", Version, Overall(results), [.. results.Select(Summary)]);
 
-    public static PipelineState Overall(IReadOnlyList<SourceReading> readings) =>
-        readings.Any(r => r.Status?.State is null or SourceState.Failed or SourceState.Stopped) ? PipelineState.Failed
-        : readings.All(r => r.Status!.State == SourceState.Streaming && r.Status.Silos.Values.All(IsWell)) ? PipelineState.Running
+    public static PipelineState Overall(IReadOnlyList<SourceStatusResult> results) =>
+        results.Any(r => r.Status?.State is null or SourceState.Failed or SourceState.Stopped) ? PipelineState.Failed
+        : results.All(r => r.Status!.State == SourceState.Streaming && r.Status.Silos.Values.All(IsWell)) ? PipelineState.Running
         : PipelineState.Degraded;
 
-    public static SourceSummary Summary(SourceReading reading) => new(
-        reading.Source.Name, State(reading), Detail(reading),
-        reading.Status is { } s ? LagOf(s) : null,
-        Finite(reading.Status?.ChangesPerSecond), reading.Status is { } status ? Slowest(status) : null,
-        Sinks(reading));
+    public static SourceSummary Summary(SourceStatusResult result) => new(
+        result.Source.Name, State(result), Detail(result),
+        result.Status is { } s ? LagOf(s) : null,
+        Finite(result.Status?.ChangesPerSecond), result.Status is { } status ? Slowest(status) : null,
+        Sinks(result));
 
-    public static SourceReadiness Ready(SourceReading reading) =>
-        new(reading.Source.Name, reading.IsReady, State(reading), Detail(reading));
+    public static SourceReadiness Ready(SourceStatusResult result) =>
+        new(result.Source.Name, result.IsReady, State(result), Detail(result));
 
-    public static SourceDetail Source(SourceReading reading) => new()
+    public static SourceDetail Source(SourceStatusResult result) => new()
     {
-        Name = reading.Source.Name,
-        State = State(reading),
-        Detail = Detail(reading),
-        Slot = reading.Source.Slot,
-        Publication = reading.Source.Publication,
-        Reader = reading.Status is { } status ? Reader(status) : null,
-        Sinks = Sinks(reading),
-        Silos = reading.Status is null
+        Name = result.Source.Name,
+        State = State(result),
+        Detail = Detail(result),
+        Slot = result.Source.Slot,
+        Publication = result.Source.Publication,
+        Reader = result.Status is { } status ? Reader(status) : null,
+        Sinks = Sinks(result),
+        Silos = result.Status is null
             ? []
-            : [.. reading.Status.Silos.OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => Silo(s.Key, s.Value))],
+            : [.. result.Status.Silos.OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => Silo(s.Key, s.Value))],
     };
 
     private static ReaderDetail Reader(SourceStatus status) => new()
@@ -83,10 +83,10 @@ internal static class Reporting
         Sinks = [.. figures.Sinks.Select(s => Sink([s]))],
     };
 
-    // A sink exists once per silo; it is well where it is well everywhere.
-    private static SinkHealth[] Sinks(SourceReading reading) => reading.Status is null
+    // There is one instance of a sink per silo. It is healthy when all instances are.
+    private static SinkHealth[] Sinks(SourceStatusResult result) => result.Status is null
         ? []
-        : [.. reading.Status.Silos.Values.SelectMany(s => s.Sinks)
+        : [.. result.Status.Silos.Values.SelectMany(s => s.Sinks)
             .GroupBy(s => s.Name, StringComparer.Ordinal).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => Sink([.. g]))];
 
     private static SinkHealth Sink(SinkStatus[] parts) => new(
@@ -96,7 +96,7 @@ internal static class Reporting
 
     private static bool IsWell(SiloFigures figures) => figures.CheckpointError is null && figures.Sinks.All(s => s.Healthy);
 
-    private static ReportedState State(SourceReading reading) => reading.Status?.State switch
+    private static ReportedState State(SourceStatusResult result) => result.Status?.State switch
     {
         SourceState.Starting => ReportedState.Starting,
         SourceState.Streaming => ReportedState.Streaming,
@@ -107,7 +107,7 @@ internal static class Reporting
         _ => ReportedState.Unknown,
     };
 
-    private static string? Detail(SourceReading reading) => reading.Status is { } status ? status.Detail : reading.Trouble?.Message;
+    private static string? Detail(SourceStatusResult result) => result.Status is { } status ? status.Detail : result.Trouble?.Message;
 
     private static Lag LagOf(SourceStatus status) => new(status.LagBytes, Finite(status.LagSeconds));
 

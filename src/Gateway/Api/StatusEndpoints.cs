@@ -3,17 +3,17 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace CdcOrleans.Gateway.Api;
 
-/// <summary>The pipeline and its sources.</summary>
+/// <summary>The endpoints for the pipeline and its sources.</summary>
 internal static class StatusEndpoints
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
-        Describe(endpoints.MapGet("/api/v1/status", Pipeline), "getStatus", "The pipeline at a glance",
+        Describe(endpoints.MapGet("/api/v1/status", Pipeline), "getStatus", "The state of the pipeline",
             "The cluster, the overall state, and every source with its lag, rate, latency and sinks.");
         Describe(endpoints.MapGet("/api/v1/sources", All), "getSources", "All sources",
-            "Everything known of every source: positions, lag, window, figures of each silo and sink.");
+            "All details of every source: positions, lag, window, counters of each silo and sink.");
         Describe(endpoints.MapGet("/api/v1/sources/{source}", One), "getSource", "One source",
-            "Everything known of one source: positions, lag, window, figures of each silo and sink.")
+            "All details of one source: positions, lag, window, counters of each silo and sink.")
             .ProducesProblem(StatusCodes.Status404NotFound);
     }
 
@@ -23,18 +23,18 @@ internal static class StatusEndpoints
         .ProducesProblem(StatusCodes.Status503ServiceUnavailable)
         .ProducesProblem(StatusCodes.Status504GatewayTimeout);
 
-    private static async Task<Ok<PipelineStatus>> Pipeline(SourceReadings sources, GatewaySettings settings, CancellationToken cancellation) =>
+    private static async Task<Ok<PipelineStatus>> Pipeline(SourceStatusReader sources, GatewaySettings settings, CancellationToken cancellation) =>
         TypedResults.Ok(Reporting.Pipeline(settings.ClusterId, await sources.ReadAny(cancellation)));
 
-    private static async Task<Ok<SourceList>> All(SourceReadings sources, CancellationToken cancellation) =>
+    private static async Task<Ok<SourceList>> All(SourceStatusReader sources, CancellationToken cancellation) =>
         TypedResults.Ok(new SourceList([.. (await sources.ReadAny(cancellation)).Select(Reporting.Source)]));
 
     private static async Task<Results<Ok<SourceDetail>, ProblemHttpResult>> One(
-        string source, SourceReadings sources, GatewaySettings settings, CancellationToken cancellation)
+        string source, SourceStatusReader sources, GatewaySettings settings, CancellationToken cancellation)
     {
         if (settings.Source(source) is not { } known)
             return Problem.UnknownSource(source, settings);
-        var reading = await sources.Read(known, cancellation);
-        return reading.Trouble is { } trouble ? Problem.OfTrouble(trouble) : TypedResults.Ok(Reporting.Source(reading));
+        var result = await sources.Read(known, cancellation);
+        return result.Trouble is { } trouble ? Problem.OfTrouble(trouble) : TypedResults.Ok(Reporting.Source(result));
     }
 }

@@ -4,15 +4,17 @@ using CdcOrleans.Model.Entities;
 
 namespace CdcOrleans.Gateway.Cluster;
 
-/// <summary>The gateway's questions to the cluster: bounded in time, and failing in one known way.</summary>
+/// <summary>
+/// The gateway's requests to the cluster. They have a time limit, and they fail only with <see cref="ClusterTroubleException"/>.
+/// </summary>
 internal sealed class ClusterCalls(IGrainFactory grains, GatewaySettings settings, TimeProvider time)
 {
-    /// <summary>Where a source stands.</summary>
+    /// <summary>Returns the status of a source.</summary>
     /// <exception cref="ClusterTroubleException">The cluster did not answer.</exception>
     public Task<SourceStatus> Status(string source, CancellationToken cancellation) =>
         Ask($"the status of source '{source}'", () => grains.GetGrain<IWalReaderGrain>(source), grain => grain.GetStatus(), cancellation);
 
-    /// <summary>An entity; null when nothing is known of it.</summary>
+    /// <summary>Returns the state of an entity; null when nothing is known of it.</summary>
     /// <exception cref="ClusterTroubleException">The cluster did not answer.</exception>
     public Task<EntityView?> Entity(EntityId entity, CancellationToken cancellation) =>
         Ask($"an entity of {entity.Source}.{entity.Key.Table}", () => grains.GetGrain<IEntityGrain>(entity.ToString()), grain => grain.GetState(), cancellation);
@@ -26,7 +28,7 @@ internal sealed class ClusterCalls(IGrainFactory grains, GatewaySettings setting
         }
         catch (Exception e)
         {
-            // Which grains exist is learned from the first silo; before there is one, none do.
+            // The client learns from the first silo which grain types exist. Before that, it knows none.
             throw Unreachable(e);
         }
 
@@ -48,11 +50,11 @@ internal sealed class ClusterCalls(IGrainFactory grains, GatewaySettings setting
         }
         catch (Exception e) when (e is OrleansException or ObjectDisposedException)
         {
-            throw Unreachable(e); // No silo is left that takes messages, or this process stops.
+            throw Unreachable(e); // No silo accepts messages any more, or this process stops.
         }
         catch (Exception e)
         {
-            // The message of a foreign exception may quote what was asked for; its type does not.
+            // The message of another library's exception may contain the key. Its type does not.
             throw new ClusterTroubleException(
                 ClusterTrouble.Failed, $"The cluster answered with {e.GetType().Name} when asked for {what}; the log of the silo holds the cause.", e);
         }

@@ -6,14 +6,14 @@ internal enum ClusterTrouble
     /// <summary>No silo can be reached.</summary>
     Unreachable,
 
-    /// <summary>A silo was asked and did not answer in time.</summary>
+    /// <summary>A silo was asked, but did not answer in time.</summary>
     TimedOut,
 
-    /// <summary>It answered with an error.</summary>
+    /// <summary>A silo answered with an error.</summary>
     Failed,
 }
 
-/// <summary>A question to the cluster that got no answer. The message holds no row data and is fit for people.</summary>
+/// <summary>The cluster did not answer a request. The message has no row data and is meant for people.</summary>
 internal sealed class ClusterTroubleException(ClusterTrouble trouble, string message, Exception? inner = null) : Exception(message, inner)
 {
     /// <summary>The kind of trouble.</summary>

@@ -1,6 +1,6 @@
 namespace CdcOrleans.Gateway.Cluster;
 
-/// <summary>Looks for the cluster until it is there or the process stops.</summary>
+/// <summary>Tries to connect to the cluster until it succeeds or the process stops.</summary>
 internal sealed partial class ConnectionRetry(GatewaySettings settings, TimeProvider time, ILogger<ConnectionRetry> log) : IClientConnectionRetryFilter
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(2);

@@ -5,20 +5,21 @@ using OpenTelemetry.Metrics;
 
 namespace CdcOrleans.Gateway.Metrics;
 
-/// <summary>What <c>/metrics</c> shows: the product's, Orleans', the runtime's and the HTTP server's instruments.</summary>
+/// <summary>The metrics at <c>/metrics</c>: those of the product, of Orleans, of the runtime and of the HTTP server.</summary>
 internal static class MetricsEndpoint
 {
     private const string Path = "/metrics";
 
-    // Walks every activation of the silo at each collection: with an actor per row that is seconds of CPU.
-    private const string TooDear = "orleans-messaging-processing-activation-data";
+    // This instrument reads every activation of the silo at each collection. With one actor per row, that takes seconds of CPU.
+    private const string TooExpensive = "orleans-messaging-processing-activation-data";
 
-    // Of an instrument that is not ours; the product's own may have as many as the library allows, 2,000.
+    // Maximum number of tag sets of an instrument of another library. The product's own instruments may have as many as the exporter
+    // allows, 2,000.
     private const int MostTagSets = 200;
 
     public static void Add(IServiceCollection services)
     {
-        services.AddSingleton<SourceFigures>();
+        services.AddSingleton<SourceMetrics>();
         services.AddHostedService<SourceWatch>();
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(CdcMeter.Name, "Microsoft.Orleans", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel")
@@ -27,16 +28,16 @@ internal static class MetricsEndpoint
             .AddPrometheusExporter());
     }
 
-    // Memory for all sets of tags an instrument may get is taken at once, and the libraries have more than a hundred instruments.
+    // The exporter allocates memory for all tag sets of an instrument at once, and the libraries have more than a hundred instruments.
     private static MetricStreamConfiguration? View(Instrument instrument) =>
-        instrument.Name == TooDear ? MetricStreamConfiguration.Drop
+        instrument.Name == TooExpensive ? MetricStreamConfiguration.Drop
         : instrument.Meter.Name == CdcMeter.Name ? null
         : new MetricStreamConfiguration { CardinalityLimit = MostTagSets };
 
     public static void Map(IEndpointRouteBuilder endpoints) =>
         endpoints.MapPrometheusScrapingEndpoint(Path).WithMetadata(new HttpMethodMetadata([HttpMethods.Get]));
 
-    /// <summary>The exporter's endpoint does not describe itself.</summary>
+    /// <summary>Describes the exporter's endpoint in the OpenAPI document, because it does not do that itself.</summary>
     public static void Describe(OpenApiDocument document) => document.Paths[Path] = new OpenApiPathItem
     {
         Operations = new Dictionary<HttpMethod, OpenApiOperation>

@@ -2,8 +2,8 @@ using CdcOrleans.Gateway.Cluster;
 
 namespace CdcOrleans.Gateway.Metrics;
 
-/// <summary>Reads the sources' statuses every few seconds, so that a scrape never waits for the cluster.</summary>
-internal sealed class SourceWatch(SourceReadings sources, SourceFigures figures, GatewaySettings settings, TimeProvider time) : BackgroundService
+/// <summary>Reads the status of all sources every few seconds, so that a scrape never waits for the cluster.</summary>
+internal sealed class SourceWatch(SourceStatusReader sources, SourceMetrics metrics, GatewaySettings settings, TimeProvider time) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -12,7 +12,7 @@ internal sealed class SourceWatch(SourceReadings sources, SourceFigures figures,
         {
             do
             {
-                figures.Show(await sources.ReadAll(stoppingToken));
+                metrics.Show(await sources.ReadAll(stoppingToken));
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));
         }

@@ -2,7 +2,7 @@ using CdcOrleans.Gateway.Api;
 
 namespace CdcOrleans.Gateway.Security;
 
-/// <summary>What every request passes before any endpoint, whichever host the gateway runs in.</summary>
+/// <summary>The checks that every request passes before any endpoint, in a silo's process and in the gateway's own.</summary>
 internal sealed class GuardedPipeline : IStartupFilter
 {
     public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>

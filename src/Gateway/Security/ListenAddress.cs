@@ -7,10 +7,10 @@ namespace CdcOrleans.Gateway.Security;
 /// <summary>The address the gateway listens at: loopback only, since it has no authentication.</summary>
 internal static class ListenAddress
 {
-    /// <summary>What is wrong with an address; null when nothing is.</summary>
+    /// <summary>Returns what is wrong with an address; null when nothing is.</summary>
     public static string? Finding(Uri listen)
     {
-        // Without user and password, which do not belong there but may be.
+        // The address without user and password: they do not belong there, but could be there.
         var text = listen.IsAbsoluteUri ? listen.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped) : listen.OriginalString;
         if (!listen.IsAbsoluteUri || listen.Scheme != Uri.UriSchemeHttp)
             return $"gateway.listen: '{text}' is not an http address; write it as http://127.0.0.1:8080.";
@@ -22,7 +22,7 @@ internal static class ListenAddress
               + "the network; listen at http://127.0.0.1:8080 and put an authenticating proxy or an SSH tunnel in front of it.";
     }
 
-    /// <summary>Has Kestrel listen there.</summary>
+    /// <summary>Makes Kestrel listen at the address.</summary>
     /// <exception cref="InvalidOperationException">The address is not loopback.</exception>
     public static void Bind(KestrelServerOptions kestrel, Uri listen)
     {
@@ -35,8 +35,8 @@ internal static class ListenAddress
     }
 
     /// <summary>
-    /// Says so when another program listens there already; null when none does. Asked before the host starts, which would
-    /// tell only once it has found the cluster.
+    /// Returns a message when another program already listens at the address; null otherwise. It is called before the host starts, because
+    /// the host would report it only after it is connected to the cluster.
     /// </summary>
     public static string? Taken(Uri listen)
     {
@@ -48,11 +48,11 @@ internal static class ListenAddress
         }
         catch (SocketException e)
         {
-            return $"gateway.listen: the gateway cannot listen at {listen}: {e.Message}. End the program that does, or choose another port.";
+            return $"gateway.listen: the gateway cannot listen at {listen}: {e.Message}. Stop the program that uses the port, or choose another port.";
         }
     }
 
-    // Both address families. No name is ever looked up: what a resolver says of it may change.
+    // localhost stands for both address families. Names are never resolved, because the answer of a resolver may change.
     private static bool IsLocalhost(Uri listen) => listen.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase);
 
     private static IPAddress? LoopbackAddress(Uri listen) =>

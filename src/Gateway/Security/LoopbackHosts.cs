@@ -4,8 +4,8 @@ using Microsoft.Extensions.Primitives;
 namespace CdcOrleans.Gateway.Security;
 
 /// <summary>
-/// Answers only requests that name this machine as loopback: a web page whose own name was pointed at 127.0.0.1 (DNS rebinding)
-/// sends that name.
+/// Answers only requests whose <c>Host</c> is a loopback name. A web page could point its own name at 127.0.0.1 (DNS rebinding), but then
+/// requests have that name.
 /// </summary>
 internal sealed class LoopbackHosts(RequestDelegate next, GatewaySettings settings)
 {

@@ -2,12 +2,12 @@ using Microsoft.Net.Http.Headers;
 
 namespace CdcOrleans.Gateway.Security;
 
-/// <summary>Puts protective headers on every answer, those of errors included.</summary>
+/// <summary>Adds security headers to every answer, also to errors.</summary>
 internal sealed class SecurityHeaders(RequestDelegate next)
 {
     public Task Invoke(HttpContext context)
     {
-        // At the start of the response: the exception handler clears headers that were set before.
+        // They are added when the response starts, because the exception handler removes headers that were set before.
         context.Response.OnStarting(static state =>
         {
             var headers = ((HttpResponse)state).Headers;

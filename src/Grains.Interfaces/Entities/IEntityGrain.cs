@@ -4,20 +4,23 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Grains.Interfaces.Entities;
 
-/// <summary>The serialization point of one entity. Key: <see cref="EntityId.ToString"/>. Lives on its partition's silo.</summary>
+/// <summary>
+/// The entity grain: the only place that applies changes of one entity. Key: <see cref="EntityId.ToString"/>. It is on the silo of its
+/// partition.
+/// </summary>
 [Alias("cdc.IEntityGrain")]
 public interface IEntityGrain : IGrainWithStringKey
 {
-    /// <summary>The entity as last applied, durable or not; null when nothing is known of it.</summary>
+    /// <summary>Returns the last applied state of the entity, durable or not; null when nothing is known of the entity.</summary>
     [Alias("GetState")]
     ValueTask<EntityView?> GetState();
 
-    /// <summary>The row held of the entity, for the reader to complete another with it.</summary>
+    /// <summary>Returns the stored row of the entity. The reader uses it to complete another row.</summary>
     /// <param name="epoch">Epoch of the reader that asks.</param>
-    /// <param name="taken">The last version that the entity's partition got or has durable, as far as the reader knows.</param>
+    /// <param name="taken">The last version that was sent to the entity's partition or is durable there, as far as the reader knows.</param>
     /// <exception cref="Partitions.StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("ReadRow")]
-    ValueTask<HeldRow> ReadRow(long epoch, ChangeVersion taken);
+    ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion taken);
 
     /// <summary>The entity's partition needs its activation.</summary>
     /// <param name="generation">Generation of the partition's activation that asks.</param>
@@ -26,14 +29,14 @@ public interface IEntityGrain : IGrainWithStringKey
     ValueTask<bool> Wake(long generation);
 }
 
-/// <summary>What an entity holds of its row.</summary>
-/// <param name="Settled">Whether all that was sent of it is applied; else ask again.</param>
+/// <summary>The stored row of an entity.</summary>
+/// <param name="Settled">Whether all changes of the entity that were sent are applied. If not, the reader asks again.</param>
 /// <param name="Version">The last applied version.</param>
-/// <param name="Table">Shape of <paramref name="Row"/>; null when no row is held.</param>
-/// <param name="Row">The row; absent when none is held.</param>
-/// <param name="IsBehind">Whether it cannot settle before it is opened (again): it lacks what the reader sent.</param>
-[GenerateSerializer, Immutable, Alias("cdc.HeldRow")]
-public sealed record HeldRow(
+/// <param name="Table">Schema of <paramref name="Row"/>; null when no row is stored.</param>
+/// <param name="Row">The row; absent when none is stored.</param>
+/// <param name="IsBehind">Whether the partition lacks batches that the reader sent. The reader must then open it again first.</param>
+[GenerateSerializer, Immutable, Alias("cdc.StoredRow")]
+public sealed record StoredRow(
     [property: Id(0)] bool Settled, [property: Id(1)] ChangeVersion Version = default, [property: Id(2)] TableSchema? Table = null, [property: Id(3)] RowImage Row = default,
     [property: Id(4)] bool IsBehind = false);
 
@@ -47,13 +50,16 @@ public sealed record EntityView
     /// <summary>The last applied version.</summary>
     [Id(1)] public required ChangeVersion Version { get; init; }
 
-    /// <summary>Whether the row no longer exists.</summary>
+    /// <summary>Whether the row was deleted.</summary>
     [Id(2)] public required bool Deleted { get; init; }
 
     /// <summary>Number of the table schema that <see cref="Row"/> follows.</summary>
     [Id(3)] public required int SchemaVersion { get; init; }
 
-    /// <summary>The row as a JSON object, values as in events; null when deleted or when the table holds versions only.</summary>
+    /// <summary>
+    /// The current row as a JSON object with the same values as in events; null when it was deleted, and for tables with <c>entities:
+    /// version</c>.
+    /// </summary>
     [Id(4)] public string? Row { get; init; }
 
     /// <summary>Changes that are on their way to sinks, or wait for those.</summary>

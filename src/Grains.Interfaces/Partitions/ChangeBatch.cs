@@ -6,10 +6,10 @@ namespace CdcOrleans.Grains.Interfaces.Partitions;
 [GenerateSerializer, Immutable, Alias("cdc.ChangeBatch")]
 public sealed class ChangeBatch
 {
-    /// <summary>Epoch of the reader that sends it.</summary>
+    /// <summary>Epoch of the reader that sends the batch.</summary>
     [Id(0)] public required long Epoch { get; init; }
 
-    /// <summary>Place in what the reader sent to this partition since it opened it, from 1 without gaps.</summary>
+    /// <summary>Sequence number of the batch, from 1 without gaps since the reader opened the partition.</summary>
     [Id(1)] public required long Sequence { get; init; }
 
     /// <summary>The changes; at least one.</summary>

@@ -2,7 +2,7 @@ using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Grains.Interfaces.Partitions;
 
-/// <summary>One of a source's fixed slices. Key: <c>source/partition</c>.</summary>
+/// <summary>One of the fixed partitions of a source. Key: <c>source/partition</c>.</summary>
 [Alias("cdc.IPartitionGrain")]
 public interface IPartitionGrain : IGrainWithStringKey
 {
@@ -15,23 +15,27 @@ public interface IPartitionGrain : IGrainWithStringKey
     [Alias("Open")]
     ValueTask<PartitionOpened> Open(long epoch);
 
-    /// <summary>Takes a batch into the partition's queues; returns when it is accepted, not when it is finished.</summary>
+    /// <summary>Accepts a batch into the queues of the partition. Returns when it is accepted, not when it is finished.</summary>
     /// <exception cref="StaleReaderException">The batch's epoch is not the one that opened the partition.</exception>
-    /// <exception cref="BatchOutOfSequenceException">Batches before this one are missing: open again and send from its answer.</exception>
+    /// <exception cref="BatchOutOfSequenceException">
+    /// Batches before this one are missing. The reader must open the partition again and continue from its answer.
+    /// </exception>
     [Alias("Receive")]
     ValueTask Receive(ChangeBatch batch);
 
     /// <summary>
-    /// Lets go of what is held of tables. The reader has made sure that nothing of them is under way, and that the store has forgotten
-    /// what is to be forgotten.
+    /// Removes the rows of tables from memory. The reader must make sure that no change of these tables is being processed, and that the
+    /// store has already deleted the rows.
     /// </summary>
     /// <param name="epoch">The reader's epoch.</param>
-    /// <param name="tables">The tables, by their numbers in the store.</param>
+    /// <param name="tables">Numbers of the tables in the schema store.</param>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("Forget")]
     ValueTask Forget(long epoch, int[] tables);
 
-    /// <summary>The source begins anew: this activation ends, with whatever it holds, and the next one starts from the store.</summary>
+    /// <summary>
+    /// The source was reset. This activation ends with everything that it has in memory, and the next one starts from the store.
+    /// </summary>
     /// <param name="epoch">The reader's epoch.</param>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("BeginAnew")]
@@ -40,7 +44,7 @@ public interface IPartitionGrain : IGrainWithStringKey
 
 /// <summary>A partition's answer to a reader that opens it.</summary>
 /// <param name="Generation">Generation of the activation.</param>
-/// <param name="Accepted">It already has everything at or before this version.</param>
+/// <param name="Accepted">Everything at or before this version was already accepted.</param>
 /// <param name="Progress">Durable progress.</param>
 [GenerateSerializer, Immutable, Alias("cdc.PartitionOpened")]
 public sealed record PartitionOpened(

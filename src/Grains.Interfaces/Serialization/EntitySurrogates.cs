@@ -2,7 +2,7 @@ using CdcOrleans.Model.Entities;
 
 namespace CdcOrleans.Grains.Interfaces.Serialization;
 
-/// <summary>An <see cref="EntityKey"/> between silos; its hash is computed anew where it arrives.</summary>
+/// <summary>An <see cref="EntityKey"/> between silos; the receiver computes its hash again.</summary>
 [GenerateSerializer, Immutable, Alias("cdc.EntityKey")]
 internal readonly struct EntityKeySurrogate
 {

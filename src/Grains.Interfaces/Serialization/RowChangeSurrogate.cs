@@ -77,7 +77,7 @@ internal sealed class RowChangeConverter : IConverter<RowChange, RowChangeSurrog
     };
 }
 
-/// <summary>A change is immutable: within a silo it passes from grain to grain without a copy.</summary>
+/// <summary>A change is immutable, so it is not copied within a silo.</summary>
 [RegisterCopier]
 internal sealed class RowChangeCopier : ShallowCopier<RowChange>;
 
@@ -99,11 +99,11 @@ internal sealed class RowImageConverter : IConverter<RowImage, RowImageSurrogate
     public RowImageSurrogate ConvertToSurrogate(in RowImage value) => new() { Tuple = value.ToStorage() };
 }
 
-/// <summary>An image is immutable, and its bytes are shared.</summary>
+/// <summary>An image is immutable, so its bytes are shared.</summary>
 [RegisterCopier]
 internal sealed class RowImageCopier : ShallowCopier<RowImage>;
 
-/// <summary>A <see cref="SourceTransaction"/> between silos: once in a message, for all its changes.</summary>
+/// <summary>A <see cref="SourceTransaction"/> between silos. A message contains it once for all its changes.</summary>
 [GenerateSerializer, Immutable, Alias("cdc.SourceTransaction")]
 internal readonly struct SourceTransactionSurrogate
 {

@@ -25,8 +25,8 @@ internal readonly struct TableSchemaSurrogate
 }
 
 /// <summary>
-/// Reads a shape from another silo as the one instance that the process has of it: a message brings it once for all its changes, and
-/// the entities that keep it, and what formats remember of it, would otherwise have one for each message.
+/// Reads a schema from another silo and returns the one instance that this process has of it. A message contains a schema once for all its
+/// changes. Without this, the entities and the caches of the formats would keep one instance per message.
 /// </summary>
 [RegisterConverter]
 internal sealed class TableSchemaConverter : IConverter<TableSchema, TableSchemaSurrogate>
@@ -58,7 +58,7 @@ internal sealed class TableSchemaConverter : IConverter<TableSchema, TableSchema
     };
 }
 
-/// <summary>A shape is immutable: within a silo there is no copy of it.</summary>
+/// <summary>A schema is immutable, so it is not copied within a silo.</summary>
 [RegisterCopier]
 internal sealed class TableSchemaCopier : ShallowCopier<TableSchema>;
 

@@ -4,16 +4,16 @@ using CdcOrleans.Model.Schemas;
 namespace CdcOrleans.Grains.Interfaces.Serialization;
 
 /// <summary>
-/// The shapes that came from other silos, each once. Numbers alone do not name a shape: they are those of one control database, and a
-/// process may know several. There are as many as tables have been altered, so none is let go.
+/// The schemas that came from other silos, one instance of each. The numbers are not enough to identify a schema: they belong to one
+/// control database, and a process may use several. There are only as many schemas as tables were altered, so none is removed.
 /// </summary>
 internal static class TableSchemas
 {
     private static readonly ConcurrentDictionary<TableSchema, TableSchema> Known = new(
         new[] { SourceStreams.Messages, SourceStreams.Transactions, SourceStreams.Heartbeats }.Select(s => KeyValuePair.Create(s, s)), Comparer.Instance);
 
-    /// <summary>The one instance of a shape.</summary>
-    public static TableSchema Shared(TableSchema shape) => Known.GetOrAdd(shape, shape);
+    /// <summary>Returns the one instance of a schema.</summary>
+    public static TableSchema Shared(TableSchema schema) => Known.GetOrAdd(schema, schema);
 
     private sealed class Comparer : IEqualityComparer<TableSchema>
     {

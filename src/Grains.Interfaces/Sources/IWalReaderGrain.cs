@@ -1,18 +1,20 @@
 namespace CdcOrleans.Grains.Interfaces.Sources;
 
-/// <summary>Owns a source's slot: reads, decodes, dispatches, acknowledges. Key: the source's name.</summary>
+/// <summary>
+/// The WAL reader of a source. It owns the slot: it reads, decodes, dispatches and acknowledges. Key: the name of the source.
+/// </summary>
 [Alias("cdc.IWalReaderGrain")]
 public interface IWalReaderGrain : IGrainWithStringKey
 {
-    /// <summary>Makes sure that it runs. Harmless when it does.</summary>
+    /// <summary>Starts the reader if it does not run.</summary>
     [Alias("EnsureRunning")]
     ValueTask EnsureRunning();
 
-    /// <summary>Durable progress of partitions on one silo.</summary>
+    /// <summary>Takes the durable progress of the partitions on one silo.</summary>
     [Alias("ReportProgress")]
     ValueTask ReportProgress(ProgressReport report);
 
-    /// <summary>Where the source stands.</summary>
+    /// <summary>Returns the status of the source.</summary>
     [Alias("GetStatus")]
     ValueTask<SourceStatus> GetStatus();
 }

@@ -3,20 +3,20 @@ using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Grains.Interfaces.Sources;
 
-/// <summary>What a silo's checkpoint made durable, and the silo's figures.</summary>
+/// <summary>Reports to the reader what a checkpoint of a silo made durable, with the counters of the silo.</summary>
 [GenerateSerializer, Immutable, Alias("cdc.ProgressReport")]
 public sealed record ProgressReport
 {
-    /// <summary>Epoch of the reader whose changes it covers.</summary>
+    /// <summary>Epoch of the reader that sent the changes.</summary>
     [Id(0)] public required long Epoch { get; init; }
 
     /// <summary>The silo, as text.</summary>
     [Id(1)] public required string Silo { get; init; }
 
-    /// <summary>Durable progress of partitions that moved.</summary>
+    /// <summary>Durable progress of the partitions whose progress moved.</summary>
     [Id(2)] public required PartitionProgressReport[] Partitions { get; init; }
 
-    /// <summary>The silo's figures.</summary>
+    /// <summary>The counters of the silo.</summary>
     [Id(3)] public required SiloFigures Figures { get; init; }
 }
 
@@ -25,17 +25,17 @@ public sealed record ProgressReport
 public readonly record struct PartitionProgressReport(
     [property: Id(0)] int Partition, [property: Id(1)] long Generation, [property: Id(2)] ChangeVersion Progress);
 
-/// <summary>What a silo has done for one source since the silo started.</summary>
+/// <summary>Counters of a silo for one source since the silo started.</summary>
 [GenerateSerializer, Immutable, Alias("cdc.SiloFigures")]
 public sealed record SiloFigures
 {
-    /// <summary>Changes finished: delivered to every route or dead-lettered.</summary>
+    /// <summary>Changes that are finished: delivered to every route or dead-lettered.</summary>
     [Id(0)] public long Finished { get; init; }
 
-    /// <summary>Changes skipped because they had been applied before.</summary>
+    /// <summary>Changes that were skipped because they had been applied before.</summary>
     [Id(1)] public long Duplicates { get; init; }
 
-    /// <summary>Events dead-lettered.</summary>
+    /// <summary>Events that became dead letters.</summary>
     [Id(2)] public long DeadLetters { get; init; }
 
     /// <summary>Entities that are awake now: those that have an activation.</summary>
@@ -44,7 +44,7 @@ public sealed record SiloFigures
     /// <summary>Bytes that awake entities, and states written lately, keep in memory; of all sources on the silo together.</summary>
     [Id(4)] public long EntityBytes { get; init; }
 
-    /// <summary>States read from the store at first touch.</summary>
+    /// <summary>States that were read from the store when an entity was used for the first time.</summary>
     [Id(5)] public long StateReads { get; init; }
 
     /// <summary>Checkpoints committed.</summary>
@@ -56,22 +56,22 @@ public sealed record SiloFigures
     /// <summary>Median time from the source's commit to the last sink's acknowledgement over the last seconds, in milliseconds.</summary>
     [Id(8)] public double LatencyP50 { get; init; }
 
-    /// <summary>The same, 99th percentile.</summary>
+    /// <summary>99th percentile of this time.</summary>
     [Id(9)] public double LatencyP99 { get; init; }
 
-    /// <summary>The same, maximum.</summary>
+    /// <summary>Maximum of this time.</summary>
     [Id(10)] public double LatencyMax { get; init; }
 
     /// <summary>The silo's sinks.</summary>
     [Id(11)] public SinkStatus[] Sinks { get; init; } = [];
 
-    /// <summary>Partitions that the silo has.</summary>
+    /// <summary>Number of partitions on the silo.</summary>
     [Id(12)] public int Partitions { get; init; }
 
-    /// <summary>Changes that no route takes, counted and let go.</summary>
+    /// <summary>Changes that no route selects. They are only counted.</summary>
     [Id(13)] public long Unrouted { get; init; }
 
-    /// <summary>Why the last checkpoint failed; null when it did not.</summary>
+    /// <summary>Error of the last checkpoint; null when it succeeded.</summary>
     [Id(14)] public string? CheckpointError { get; init; }
 
     /// <summary>Changes that made no event because their operation is skipped.</summary>

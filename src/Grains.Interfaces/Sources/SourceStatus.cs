@@ -5,26 +5,26 @@ namespace CdcOrleans.Grains.Interfaces.Sources;
 /// <summary>What a WAL reader is doing.</summary>
 public enum SourceState
 {
-    /// <summary>Checking and connecting.</summary>
+    /// <summary>It checks and connects.</summary>
     Starting,
 
-    /// <summary>Reading the log.</summary>
+    /// <summary>It reads the log.</summary>
     Streaming,
 
-    /// <summary>Waiting: the window is full because sinks or the control database do not keep up.</summary>
+    /// <summary>It waits, because the window is full: sinks or the control database are too slow.</summary>
     Holding,
 
-    /// <summary>Trouble that passes; it tries again by itself.</summary>
+    /// <summary>It failed for a reason that may pass, and tries again by itself.</summary>
     Retrying,
 
-    /// <summary>Trouble that a person must mend; see <see cref="SourceStatus.Detail"/>.</summary>
+    /// <summary>It failed, and a person must act; see <see cref="SourceStatus.Detail"/>.</summary>
     Failed,
 
-    /// <summary>Not running.</summary>
+    /// <summary>It does not run.</summary>
     Stopped,
 }
 
-/// <summary>Where a source stands.</summary>
+/// <summary>The status of a source.</summary>
 [GenerateSerializer, Immutable, Alias("cdc.SourceStatus")]
 public sealed record SourceStatus
 {
@@ -34,7 +34,7 @@ public sealed record SourceStatus
     /// <summary>What its reader is doing.</summary>
     [Id(1)] public required SourceState State { get; init; }
 
-    /// <summary>Trouble and remedy in words; null when there is none.</summary>
+    /// <summary>The problem and its remedy; null when there is none.</summary>
     [Id(2)] public string? Detail { get; init; }
 
     /// <summary>Silo of the reader.</summary>
@@ -52,7 +52,7 @@ public sealed record SourceStatus
     /// <summary>Last position read.</summary>
     [Id(7)] public Lsn ReceivedLsn { get; init; }
 
-    /// <summary>Everything at or before it is durable; what the slot is told.</summary>
+    /// <summary>The confirmed position: everything up to it is durable. It is reported to the slot.</summary>
     [Id(8)] public Lsn ConfirmedLsn { get; init; }
 
     /// <summary>Bytes of log between the server's end and the confirmed position.</summary>
@@ -61,19 +61,19 @@ public sealed record SourceStatus
     /// <summary>Age of the oldest commit that is not yet durable, in seconds; 0 when there is none.</summary>
     [Id(10)] public double LagSeconds { get; init; }
 
-    /// <summary>Log that the slot keeps the server from recycling, in bytes.</summary>
+    /// <summary>Bytes of log that the server keeps for the slot.</summary>
     [Id(11)] public long RetainedBytes { get; init; }
 
-    /// <summary>Changes on their way.</summary>
+    /// <summary>Changes in the window: read, but not durable yet.</summary>
     [Id(12)] public long WindowChanges { get; init; }
 
-    /// <summary>Most changes that may be on their way.</summary>
+    /// <summary>Limit of the window in changes.</summary>
     [Id(13)] public long WindowChangesLimit { get; init; }
 
-    /// <summary>Bytes on their way.</summary>
+    /// <summary>Bytes in the window.</summary>
     [Id(14)] public long WindowBytes { get; init; }
 
-    /// <summary>Most bytes that may be on their way.</summary>
+    /// <summary>Limit of the window in bytes.</summary>
     [Id(15)] public long WindowBytesLimit { get; init; }
 
     /// <summary>Changes read since the reader started.</summary>
@@ -91,6 +91,6 @@ public sealed record SourceStatus
     /// <summary>Number of partitions.</summary>
     [Id(20)] public int Partitions { get; init; }
 
-    /// <summary>Figures of the silos that have partitions of the source, by silo.</summary>
+    /// <summary>Counters of the silos that have partitions of the source, by silo.</summary>
     [Id(21)] public Dictionary<string, SiloFigures> Silos { get; init; } = [];
 }

@@ -144,17 +144,17 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     }
 
     /// <inheritdoc />
-    public async ValueTask<HeldRow> ReadRow(long epoch, ChangeVersion taken)
+    public async ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion taken)
     {
         Attach();
         if (_host is not { IsEnded: false } host || !await host.HasTaken(epoch, taken))
-            return new HeldRow(false, IsBehind: true);
+            return new StoredRow(false, IsBehind: true);
         if (_waiting.Count > 0 || _step != Step.Idle)
-            return new HeldRow(false);
+            return new StoredRow(false);
         var state = await Current(host);
         return state is { Deleted: false, Row.IsPresent: true } && host.Source.Routes.Plan(state.Table).Mode == EntityMode.Row
-            ? new HeldRow(true, state.Version, state.Table, state.Row)
-            : new HeldRow(true);
+            ? new StoredRow(true, state.Version, state.Table, state.Row)
+            : new StoredRow(true);
     }
 
     /// <summary>The partition gives changes. From the first time on, all changes of the entity come to this activation.</summary>

@@ -55,7 +55,7 @@ internal sealed partial class PartitionLink
     /// What the partition holds of an entity when all that was added before is applied. It is asked until it can tell: it may be busy,
     /// or moving.
     /// </summary>
-    public async Task<HeldRow> ReadRow(EntityKey entity, CancellationToken cancellation)
+    public async Task<StoredRow> ReadRow(EntityKey entity, CancellationToken cancellation)
     {
         ChangeVersion last;
         lock (_gate)

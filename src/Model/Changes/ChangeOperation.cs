@@ -1,6 +1,6 @@
 namespace CdcOrleans.Model.Changes;
 
-/// <summary>What a change is: of a row, of a whole table, or of neither.</summary>
+/// <summary>The operation of a change.</summary>
 public enum ChangeOperation : byte
 {
     /// <summary>The row was inserted.</summary>
@@ -15,15 +15,15 @@ public enum ChangeOperation : byte
     /// <summary>The row was read by a backfill.</summary>
     Read = 4,
 
-    /// <summary>The table was truncated: every row of it is gone. It has no images, and goes to every partition.</summary>
+    /// <summary>The table was truncated: all its rows are deleted. The change has no images, and it goes to every partition.</summary>
     Truncate = 5,
 
     /// <summary>A logical message (<c>pg_logical_emit_message</c>); see <see cref="Schemas.SourceStreams.Messages"/>.</summary>
     Message = 6,
 
-    /// <summary>A transaction's begin or end; see <see cref="Schemas.SourceStreams.Transactions"/>.</summary>
+    /// <summary>The begin or the end of a transaction; see <see cref="Schemas.SourceStreams.Transactions"/>.</summary>
     Transaction = 7,
 
-    /// <summary>A heartbeat came back through the log; see <see cref="Schemas.SourceStreams.Heartbeats"/>.</summary>
+    /// <summary>A heartbeat that was read from the log; see <see cref="Schemas.SourceStreams.Heartbeats"/>.</summary>
     Heartbeat = 8,
 }

@@ -8,12 +8,12 @@ namespace CdcOrleans.Model.Changes;
 /// </summary>
 /// <param name="CommitLsn">Position of the transaction's commit record.</param>
 /// <param name="Ordinal">
-/// Place of the change among all that the log has of its transaction, captured or not, from 1: an update has two places, so that one of
-/// the key has one for each side. 0 is the event of the begin.
+/// Number of the change in its transaction, from 1. All changes in the log count, captured or not. An update counts as two, because an
+/// update of the key becomes a delete and a create. The begin event has 0.
 /// </param>
 public readonly record struct ChangeVersion(Lsn CommitLsn, long Ordinal) : IComparable<ChangeVersion>
 {
-    /// <summary>Older than every real version.</summary>
+    /// <summary>Lower than every version of a change.</summary>
     public static readonly ChangeVersion None = new(Lsn.None, 0);
 
     /// <inheritdoc />
@@ -37,7 +37,7 @@ public readonly record struct ChangeVersion(Lsn CommitLsn, long Ordinal) : IComp
         throw new FormatException($"'{text}' is not a change version; expected commit LSN and ordinal such as 16/B374D848/3.");
     }
 
-#pragma warning disable CS1591 // Comparison needs no words.
+#pragma warning disable CS1591 // The comparison operators need no documentation.
     public static bool operator <(ChangeVersion left, ChangeVersion right) => left.CompareTo(right) < 0;
     public static bool operator >(ChangeVersion left, ChangeVersion right) => left.CompareTo(right) > 0;
     public static bool operator <=(ChangeVersion left, ChangeVersion right) => left.CompareTo(right) <= 0;

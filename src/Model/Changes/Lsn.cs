@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace CdcOrleans.Model.Changes;
 
-/// <summary>A position in the write-ahead log of one PostgreSQL server: a byte offset, totally ordered.</summary>
+/// <summary>A log sequence number: a position in the write-ahead log of one PostgreSQL server. Totally ordered.</summary>
 /// <param name="Value">The offset in bytes; 0 means "none" (PostgreSQL's <c>InvalidXLogRecPtr</c>).</param>
 public readonly record struct Lsn(ulong Value) : IComparable<Lsn>
 {
@@ -32,7 +32,7 @@ public readonly record struct Lsn(ulong Value) : IComparable<Lsn>
         throw new FormatException($"'{text}' is not a log sequence number; expected two hexadecimal halves such as 16/B374D848.");
     }
 
-#pragma warning disable CS1591 // Comparison needs no words.
+#pragma warning disable CS1591 // The comparison operators need no documentation.
     public static bool operator <(Lsn left, Lsn right) => left.Value < right.Value;
     public static bool operator >(Lsn left, Lsn right) => left.Value > right.Value;
     public static bool operator <=(Lsn left, Lsn right) => left.Value <= right.Value;

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace CdcOrleans.Model.Changes;
 
-/// <summary>How one column stands in a <see cref="RowImage"/>.</summary>
+/// <summary>The kind of a column's value in a <see cref="RowImage"/>.</summary>
 public enum ColumnKind : byte
 {
     /// <summary>SQL NULL.</summary>
@@ -19,15 +19,15 @@ public enum ColumnKind : byte
 }
 
 /// <summary>
-/// The values of one row, held exactly as the log carries them: PostgreSQL's <c>TupleData</c>
+/// The values of one row in the form of the log: PostgreSQL's <c>TupleData</c>
 /// (a 16-bit column count; per column a kind byte and, for <see cref="ColumnKind.Text"/>, a 32-bit length and the UTF-8 text).
-/// Columns stand in the order of the <see cref="Schemas.TableSchema"/> the change refers to.
+/// The columns are in the order of the change's <see cref="Schemas.TableSchema"/>.
 /// </summary>
 public readonly struct RowImage
 {
     private readonly byte[]? _tuple;
 
-    /// <summary>Wraps a tuple. The array becomes the image's own and is not written to again.</summary>
+    /// <summary>Creates an image of a tuple. The caller must not change the array afterwards.</summary>
     public RowImage(byte[] tuple) => _tuple = tuple;
 
     /// <summary>Whether there is an image at all.</summary>
@@ -39,7 +39,7 @@ public readonly struct RowImage
     /// <summary>The array behind the image, for storage; null when absent. Not to be written to.</summary>
     public byte[]? ToStorage() => _tuple;
 
-    /// <summary>Bytes held.</summary>
+    /// <summary>Size in bytes.</summary>
     public int Size => _tuple?.Length ?? 0;
 
     /// <summary>Number of columns.</summary>

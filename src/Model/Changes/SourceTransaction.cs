@@ -6,10 +6,10 @@ public sealed class SourceTransaction
     /// <summary>Position of the commit record.</summary>
     public required Lsn CommitLsn { get; init; }
 
-    /// <summary>Position right after the commit record of the transaction before it in this stream; <see cref="Lsn.None"/> for the first.</summary>
+    /// <summary>End of the commit record of the previous transaction in this stream; <see cref="Lsn.None"/> for the first.</summary>
     public Lsn PreviousCommitEnd { get; init; }
 
-    /// <summary>The transaction's 32-bit id at the server; 0 for what is in no transaction (a message that does not wait for a commit).</summary>
+    /// <summary>The 32-bit transaction id; 0 for a non-transactional message.</summary>
     public required uint Xid { get; init; }
 
     /// <summary>Commit time in microseconds since 1970-01-01 UTC, by the server's clock.</summary>

@@ -1,21 +1,21 @@
 namespace CdcOrleans.Model.Configuration;
 
-/// <summary>What becomes of values that are too long to pass through memory.</summary>
+/// <summary>How values are handled that are too long to be kept in memory.</summary>
 public sealed record LargeValueOptions
 {
-    /// <summary>Bytes of its text form that a value may have. Default 64 MiB, 1 KiB to 1 GiB.</summary>
+    /// <summary>The longest value, in bytes of its text form. Default 64 MiB; from 1 KiB to 1 GiB.</summary>
     public int Limit { get; init; } = 64 << 20;
 
-    /// <summary>What becomes of one that has more.</summary>
+    /// <summary>How a longer value is handled.</summary>
     public LargeValuePolicy Policy { get; init; } = LargeValuePolicy.Omit;
 }
 
-/// <summary>What becomes of a value that is too long.</summary>
+/// <summary>How a value is handled that is longer than the limit.</summary>
 public enum LargeValuePolicy
 {
-    /// <summary>The placeholder of unavailable values stands in its place; the row can be had from its table by its key.</summary>
+    /// <summary>The event has the placeholder for unavailable values instead. A consumer can read the value from the table.</summary>
     Omit,
 
-    /// <summary>The change's events become dead letters; the entity goes on.</summary>
+    /// <summary>The events of the change become dead letters. The entity continues with its next change.</summary>
     Refuse,
 }

@@ -1,18 +1,18 @@
 namespace CdcOrleans.Model.Configuration;
 
-/// <summary>Names with <c>*</c> for any text, the dot included; case matters.</summary>
+/// <summary>Matches names against patterns. <c>*</c> stands for any text, dots included. Matching is case-sensitive.</summary>
 public static class NamePattern
 {
-    /// <summary>Whether a name fits a pattern.</summary>
+    /// <summary>Whether a name matches a pattern.</summary>
     public static bool Matches(ReadOnlySpan<char> pattern, ReadOnlySpan<char> name)
     {
-        int p = 0, n = 0, star = -1, mark = 0;
+        int p = 0, n = 0, star = -1, afterStar = 0;
         while (n < name.Length)
         {
             if (p < pattern.Length && pattern[p] == '*')
             {
                 star = p++;
-                mark = n;
+                afterStar = n;
             }
             else if (p < pattern.Length && pattern[p] == name[n])
             {
@@ -22,7 +22,7 @@ public static class NamePattern
             else if (star >= 0)
             {
                 p = star + 1;
-                n = ++mark;
+                n = ++afterStar;
             }
             else
             {

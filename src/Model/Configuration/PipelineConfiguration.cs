@@ -1,6 +1,6 @@
 namespace CdcOrleans.Model.Configuration;
 
-/// <summary>What a silo and its gateway run: the validated content of <c>cdc.yaml</c>.</summary>
+/// <summary>The validated content of <c>cdc.yaml</c>.</summary>
 public sealed record PipelineConfiguration
 {
     /// <summary>The cluster that silos form.</summary>
@@ -12,10 +12,10 @@ public sealed record PipelineConfiguration
     /// <summary>Captured databases, by name.</summary>
     public required IReadOnlyDictionary<string, SourceConfiguration> Sources { get; init; }
 
-    /// <summary>Destinations, by name.</summary>
+    /// <summary>Sinks, by name.</summary>
     public required IReadOnlyDictionary<string, SinkConfiguration> Sinks { get; init; }
 
-    /// <summary>Which tables go where.</summary>
+    /// <summary>Routes from tables to sinks.</summary>
     public required IReadOnlyList<RouteConfiguration> Routes { get; init; }
 
     /// <summary>The gateway.</summary>
@@ -28,7 +28,7 @@ public sealed record ClusterConfiguration
     /// <summary>The cluster's id.</summary>
     public required string Id { get; init; }
 
-    /// <summary>Address that this silo is reached at by the others.</summary>
+    /// <summary>Address at which the other silos reach this one.</summary>
     public string Address { get; init; } = "127.0.0.1";
 
     /// <summary>Port for other silos; 0 takes a free one.</summary>
@@ -37,7 +37,10 @@ public sealed record ClusterConfiguration
     /// <summary>Port for clients such as the gateway; 0 takes a free one.</summary>
     public int ClientPort { get; init; } = 30000;
 
-    /// <summary>Bytes that live entities may keep in a silo before idle ones are let go. Default 64 MiB.</summary>
+    /// <summary>
+    /// Memory in bytes for awake entities of one silo. Beyond it, entities that were not used for the longest time go to sleep. Default 64
+    /// MiB.
+    /// </summary>
     public long EntityCacheBytes { get; init; } = 64L << 20;
 }
 
@@ -50,7 +53,7 @@ public sealed record ControlConfiguration
     /// <summary>Longest time between checkpoints. Default 200 ms, 10 ms to 10 s.</summary>
     public TimeSpan CheckpointInterval { get; init; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Buffered bytes that bring the next checkpoint forward. Default 8 MiB.</summary>
+    /// <summary>A checkpoint begins early when the buffered states reach this size in bytes. Default 8 MiB.</summary>
     public long CheckpointBytes { get; init; } = 8L << 20;
 }
 
@@ -72,45 +75,48 @@ public sealed record SourceConfiguration
     /// <summary>Captured tables and their options. A selection without <c>*</c> wins over patterns; among patterns the first that matches decides.</summary>
     public required IReadOnlyList<TableSelection> Tables { get; init; }
 
-    /// <summary>What to do with rows that exist already.</summary>
+    /// <summary>Whether rows are read that exist before the first start.</summary>
     public BackfillMode Backfill { get; init; } = BackfillMode.Never;
 
     /// <summary>Number of partitions; fixed at the source's first start. Default 32, 1 to 4096.</summary>
     public int Partitions { get; init; } = 32;
 
-    /// <summary>Changes that may be on their way (read, not yet durable) before reading pauses. Default 15,000.</summary>
+    /// <summary>
+    /// Size of the window in changes: changes that were read and are not yet durable. When it is full, reading pauses. Default 15,000.
+    /// </summary>
     public int WindowChanges { get; init; } = 15_000;
 
-    /// <summary>The same in bytes. Default 32 MiB.</summary>
+    /// <summary>Size of the window in bytes. Default 32 MiB.</summary>
     public long WindowBytes { get; init; } = 32L << 20;
 
     /// <summary>Time between heartbeats written into the source's log; zero switches them off. Default 10 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How values are written, where a table has no options of its own.</summary>
+    /// <summary>How events write values; for tables without options of their own.</summary>
     public ValueOptions Values { get; init; } = ValueOptions.Default;
 
-    /// <summary>What becomes of values that are too long to pass through memory.</summary>
+    /// <summary>How values are handled that are too long to be kept in memory.</summary>
     public LargeValueOptions LargeValues { get; init; } = new();
 
-    /// <summary>Which events changes make, where a table has no options of its own.</summary>
+    /// <summary>Which changes become events; for tables without options of their own.</summary>
     public EventOptions Events { get; init; } = EventOptions.Default;
 
     /// <summary>Prefixes of the logical messages that are captured; <c>*</c> stands for any text. Default: all.</summary>
     public IReadOnlyList<string> Messages { get; init; } = ["*"];
 
-    /// <summary>Whether events tell their transaction, and its begin and end are events of their own. Default: no.</summary>
+    /// <summary>Whether events name their transaction, and its begin and end are events too. Default: no.</summary>
     public bool Transactions { get; init; }
 
     /// <summary>Whether heartbeats are events. Default: no.</summary>
     public bool HeartbeatEvents { get; init; }
 
     /// <summary>
-    /// Whether a publication that is created here publishes changes of partitions as those of their partitioned table. Default: yes.
+    /// Whether changes of partitions are published under the name of their partitioned table (<c>publish_via_partition_root</c>). Applies
+    /// when the publication is created here. Default: yes.
     /// </summary>
     public bool ViaPartitionRoot { get; init; } = true;
 
-    /// <summary>The selection that decides for a table; null when none matches.</summary>
+    /// <summary>Finds the selection that applies to a table; null when none matches.</summary>
     public TableSelection? Select(string schema, string table)
     {
         var name = $"{schema}.{table}";
@@ -118,10 +124,10 @@ public sealed record SourceConfiguration
     }
 }
 
-/// <summary>Rows that exist when capture begins.</summary>
+/// <summary>What happens to rows that exist when capture begins.</summary>
 public enum BackfillMode
 {
-    /// <summary>Only changes from now on.</summary>
+    /// <summary>They are not read. Only changes from the first start on are captured.</summary>
     Never,
 
     /// <summary>Read them once, at the first start.</summary>
@@ -141,16 +147,16 @@ public enum EntityActivation
     Always,
 }
 
-/// <summary>What an entity of a table holds.</summary>
+/// <summary>What is stored of each entity of a table.</summary>
 public enum EntityMode : byte
 {
-    /// <summary>Version and row: completed images, entity queries.</summary>
+    /// <summary>The version and the row. Images are complete, and entities can be queried.</summary>
     Row,
 
-    /// <summary>The version only: order and idempotency.</summary>
+    /// <summary>The version. It gives order and idempotency.</summary>
     Version,
 
-    /// <summary>Nothing: order by key within the partition, events carry what the log carries.</summary>
+    /// <summary>Nothing. Events of one key stay in order, and they carry only what the log has.</summary>
     Off,
 }
 
@@ -160,7 +166,7 @@ public sealed record TableSelection
     /// <summary><c>schema.table</c>; <c>*</c> stands for any text.</summary>
     public required string Pattern { get; init; }
 
-    /// <summary>What entities of these tables hold.</summary>
+    /// <summary>What is stored of each entity of these tables.</summary>
     public EntityMode Entities { get; init; } = EntityMode.Row;
 
     /// <summary>When its entities wake. Default: when needed.</summary>
@@ -169,11 +175,11 @@ public sealed record TableSelection
     /// <summary>How values of these tables are written; null for the source's way.</summary>
     public ValueOptions? Values { get; init; }
 
-    /// <summary>Which events changes of these tables make; null for the source's.</summary>
+    /// <summary>Which changes of these tables become events; null for the source's options.</summary>
     public EventOptions? Events { get; init; }
 }
 
-/// <summary>A destination.</summary>
+/// <summary>A sink.</summary>
 public abstract record SinkConfiguration
 {
     /// <summary>The sink's name.</summary>
@@ -206,7 +212,7 @@ public sealed record FileSinkConfiguration : SinkConfiguration
     public required string Directory { get; init; }
 }
 
-/// <summary>Tables that go to sinks.</summary>
+/// <summary>A route from tables to sinks.</summary>
 public sealed record RouteConfiguration
 {
     /// <summary><c>source.schema.table</c>; <c>*</c> stands for any text.</summary>
@@ -222,6 +228,6 @@ public sealed record RouteConfiguration
 /// <summary>The HTTP gateway.</summary>
 public sealed record GatewayConfiguration
 {
-    /// <summary>Address to listen at; loopback only until authentication is set.</summary>
+    /// <summary>Address to listen at. Only loopback addresses are allowed, because there is no authentication.</summary>
     public Uri Listen { get; init; } = new("http://127.0.0.1:8080");
 }

@@ -1,9 +1,9 @@
 namespace CdcOrleans.Model.Configuration;
 
-/// <summary>How events write values of types for which there is a choice: Debezium's options of the same meaning.</summary>
+/// <summary>How events write values of types that allow several forms. Debezium has options of the same meaning.</summary>
 public sealed record ValueOptions
 {
-    /// <summary>What is written unless somebody chooses otherwise.</summary>
+    /// <summary>The defaults.</summary>
     public static readonly ValueOptions Default = new();
 
     /// <summary><c>numeric</c> and <c>money</c> (<c>decimal.handling.mode</c>). Default: text, exact.</summary>
@@ -25,7 +25,7 @@ public sealed record ValueOptions
     public int MoneyDigits { get; init; } = 2;
 
     /// <summary>
-    /// What stands for an out-of-line value that neither the log nor the held row has (<c>unavailable.value.placeholder</c>).
+    /// The placeholder for an out-of-line (TOAST) value that neither the log nor the stored row has (<c>unavailable.value.placeholder</c>).
     /// </summary>
     public string Unavailable { get; init; } = "__debezium_unavailable_value";
 }

@@ -1,7 +1,7 @@
 namespace CdcOrleans.Model.Entities;
 
 /// <summary>The identity of an entity across the cluster: source, table and key. Its text is the entity grain's key.</summary>
-/// <param name="Source">Name of the source; holds no <c>/</c>.</param>
+/// <param name="Source">Name of the source; contains no <c>/</c>.</param>
 /// <param name="Key">Table and key within the source.</param>
 public readonly record struct EntityId(string Source, EntityKey Key)
 {

@@ -9,7 +9,7 @@ namespace CdcOrleans.Model.Entities;
 /// </summary>
 public readonly struct EntityKey : IEquatable<EntityKey>
 {
-    /// <summary>Names an entity.</summary>
+    /// <summary>Creates a key.</summary>
     /// <param name="table">Table as <c>schema.table</c>, unquoted.</param>
     /// <param name="key">Key in canonical text (<see cref="EntityKeyText"/>).</param>
     public EntityKey(string table, string key)
@@ -46,12 +46,12 @@ public readonly struct EntityKey : IEquatable<EntityKey>
     /// <summary><c>table/key</c>.</summary>
     public override string ToString() => $"{Table}/{Key}";
 
-#pragma warning disable CS1591 // Equality needs no words.
+#pragma warning disable CS1591 // The equality operators need no documentation.
     public static bool operator ==(EntityKey left, EntityKey right) => left.Equals(right);
     public static bool operator !=(EntityKey left, EntityKey right) => !left.Equals(right);
 #pragma warning restore CS1591
 
-    // The UTF-16 code units in little-endian order: the same on every platform we run on.
+    // Hashes the UTF-16 code units in little-endian order: the result is the same on every platform that we support.
     private static ulong HashOf(string table, string key) =>
         XxHash3.HashToUInt64(MemoryMarshal.AsBytes(key.AsSpan()), (long)XxHash3.HashToUInt64(MemoryMarshal.AsBytes(table.AsSpan())));
 }

@@ -28,7 +28,7 @@ public static class EntityKeyText
     }
 
     /// <summary>Splits what <see cref="Join"/> made.</summary>
-    /// <exception cref="FormatException">The text ends inside an escape or holds an unknown one.</exception>
+    /// <exception cref="FormatException">The text ends inside an escape, or has an unknown escape.</exception>
     public static IReadOnlyList<string?> Split(string text)
     {
         ArgumentNullException.ThrowIfNull(text);

@@ -4,30 +4,30 @@ namespace CdcOrleans.Model.Schemas;
 public interface ISchemaStore
 {
     /// <summary>
-    /// Numbers a shape: an equal shape that the store already has for this table keeps its number, a new one takes the next.
-    /// <see cref="TableSchema.TableId"/> and <see cref="TableSchema.Version"/> of <paramref name="shape"/> are ignored.
+    /// Gives a schema its number. When the store already has an equal schema of this table, its number is used; otherwise the next one.
+    /// <see cref="TableSchema.TableId"/> and <see cref="TableSchema.Version"/> of <paramref name="schema"/> are ignored.
     /// </summary>
-    Task<TableSchema> Register(string source, TableSchema shape, CancellationToken cancellation);
+    Task<TableSchema> Register(string source, TableSchema schema, CancellationToken cancellation);
 
-    /// <summary>The schema of a number. Answers from memory after the first time.</summary>
+    /// <summary>Reads the schema of a number. After the first call it answers from memory.</summary>
     /// <exception cref="KeyNotFoundException">The store has no such schema.</exception>
     ValueTask<TableSchema> Get(int tableId, int version, CancellationToken cancellation);
 
-    /// <summary>The newest schema of a table; null when nothing of it was ever captured.</summary>
+    /// <summary>Finds the newest schema of a table; null when the table was never captured.</summary>
     Task<TableSchema?> FindLatest(string source, string table, CancellationToken cancellation);
 
-    /// <summary>The number of a table; null when nothing of it was ever captured.</summary>
+    /// <summary>Finds the number of a table; null when the table was never captured.</summary>
     ValueTask<int?> FindTable(string source, string table, CancellationToken cancellation);
 
-    /// <summary>What a relation of the source has stood for, the oldest first; empty when nothing of it was ever captured.</summary>
+    /// <summary>Reads the history of a relation, the oldest record first; empty when the relation was never captured.</summary>
     /// <param name="source">The source.</param>
-    /// <param name="oid">The relation's oid at its server.</param>
+    /// <param name="oid">OID of the relation on the server.</param>
     /// <param name="cancellation">Cancels.</param>
     Task<IReadOnlyList<RelationRecord>> History(string source, uint oid, CancellationToken cancellation);
 
-    /// <summary>Adds to a relation's history; a record of the same version takes the place of the one before.</summary>
+    /// <summary>Adds a record to the history of a relation. It replaces a record of the same version.</summary>
     Task Record(string source, uint oid, RelationRecord record, CancellationToken cancellation);
 
-    /// <summary>The relation that stood for a table last; null when none ever did.</summary>
+    /// <summary>Finds the relation that had the name of a table last; null when there was none.</summary>
     Task<uint?> LatestRelation(string source, int tableId, CancellationToken cancellation);
 }

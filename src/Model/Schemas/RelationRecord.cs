@@ -4,14 +4,14 @@ using CdcOrleans.Model.Configuration;
 namespace CdcOrleans.Model.Schemas;
 
 /// <summary>
-/// What a relation stands for from a version of the log on: its table, key and shape, and what is held of its rows. The log itself does
-/// not always tell the key, and the catalog tells today's: who reads a stretch of the log again takes from here what was so then.
+/// One record in the history of a relation: its table schema and its mode of entities, valid from a version on. The key is not always in
+/// the log, and the catalog has only the current one. So a reader that reads a part of the log a second time uses this record.
 /// </summary>
-/// <param name="From">It is so for changes after this version.</param>
-/// <param name="Table">The table.</param>
-/// <param name="Entities">What its entities hold.</param>
+/// <param name="From">The record is valid for changes after this version.</param>
+/// <param name="Table">The table schema, with the key.</param>
+/// <param name="Entities">What is stored of each entity of the table.</param>
 /// <param name="Forgotten">
-/// Tables of whose rows nothing that was held before is true any more: the relation has another name, key or mode than before, or the
-/// table was another relation's.
+/// Numbers of the tables whose stored rows are no longer valid from this version on. The relation has another name, key or mode than
+/// before, or another relation had the name of the table.
 /// </param>
 public sealed record RelationRecord(ChangeVersion From, TableSchema Table, EntityMode Entities, IReadOnlyList<int> Forgotten);

@@ -1,15 +1,17 @@
 namespace CdcOrleans.Model.Schemas;
 
 /// <summary>
-/// A table's shape as the log announced it: immutable, and numbered in the store. A process has one instance of a shape that arrives
-/// from another silo.
+/// One schema version of a table: its columns and its key. Immutable, and numbered in the schema store. A process has only one instance of
+/// each schema that it receives from other silos.
 /// </summary>
 public sealed class TableSchema
 {
-    /// <summary>Number of the table in the store: unique across sources, kept when the shape changes.</summary>
+    /// <summary>
+    /// Number of the table in the schema store. It is unique across sources, and all schema versions of the table share it.
+    /// </summary>
     public required int TableId { get; init; }
 
-    /// <summary>Number of this shape of the table, from 1.</summary>
+    /// <summary>Number of this schema version of the table, from 1.</summary>
     public required int Version { get; init; }
 
     /// <summary>The table's schema (namespace), unquoted.</summary>
@@ -25,15 +27,17 @@ public sealed class TableSchema
     public required int[] Key { get; init; }
 
     /// <summary>
-    /// Whether the log carries the table's inserts alone, because nothing identifies its old rows: no entity of it can hold a row that
-    /// stays true.
+    /// Whether the log has only inserts of the table, because nothing identifies its old rows. Then no row is stored, because it would
+    /// never be updated.
     /// </summary>
     public bool InsertsOnly { get; init; }
 
-    /// <summary>Oid of the table at its server: another one under the same name is another table. 0 where it is not known.</summary>
+    /// <summary>
+    /// OID of the table on the server; 0 when it is not known. A table with another OID is another table, even under the same name.
+    /// </summary>
     public uint RelationOid { get; init; }
 
-    /// <summary><c>schema.table</c>, unquoted; the name alone where there is no schema (<see cref="SourceStreams"/>).</summary>
+    /// <summary><c>schema.table</c>, unquoted; only the name when there is no schema (<see cref="SourceStreams"/>).</summary>
     public string FullName => field ??= Schema.Length == 0 ? Name : $"{Schema}.{Name}";
 }
 
@@ -58,12 +62,12 @@ public sealed record ColumnSchema
     /// <summary>Type of the elements where the column's type is an array; null for all other types.</summary>
     public ElementSchema? Element { get; init; }
 
-    /// <summary>The column's default in PostgreSQL's text form, where it is a constant; null otherwise.</summary>
+    /// <summary>The default of the column in PostgreSQL's text form, if it is a constant; null otherwise.</summary>
     public string? Default { get; init; }
 
     /// <summary>
-    /// The column's number in its table at the server, which it keeps whatever it is called; 0 where that is not certain, because the
-    /// catalog had changed when the log was read.
+    /// The attribute number of the column (<c>attnum</c>), which does not change when the column is renamed. 0 when it is not certain,
+    /// because the catalog had changed before the log was read.
     /// </summary>
     public int Number { get; init; }
 }
@@ -72,6 +76,6 @@ public sealed record ColumnSchema
 /// <param name="TypeOid">Oid of the type; of the base type where it is a domain.</param>
 /// <param name="TypeModifier">Its modifier, −1 where none.</param>
 /// <param name="TypeName">Its name as <c>format_type</c> gives it.</param>
-/// <param name="Delimiter">What stands between elements in the array's text: a comma for all types but <c>box</c>.</param>
+/// <param name="Delimiter">The delimiter between elements in the text of an array: a comma for all types but <c>box</c>.</param>
 public sealed record ElementSchema(
     uint TypeOid, int TypeModifier, string TypeName, char Delimiter);

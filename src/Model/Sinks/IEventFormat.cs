@@ -4,17 +4,17 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Model.Sinks;
 
-/// <summary>Turns completed changes into events. Stateless and safe for concurrent use.</summary>
+/// <summary>Formats completed changes as events. Stateless and safe for concurrent use.</summary>
 public interface IEventFormat
 {
     /// <summary>The format's name in the configuration.</summary>
     string Name { get; }
 
-    /// <summary>Appends the event or events of one change, in the order in which they must leave (a delete, then its tombstone).</summary>
+    /// <summary>Appends the events of one change in the order of their delivery, such as a delete and then its tombstone.</summary>
     void Format(in CompletedChange change, ICollection<SinkEvent> events);
 }
 
-/// <summary>A change with its images completed from the entity's held row, ready to be formatted.</summary>
+/// <summary>A change whose images were completed from the stored row of its entity, ready for formatting.</summary>
 public readonly struct CompletedChange
 {
     /// <summary>The change as captured.</summary>
@@ -26,7 +26,7 @@ public readonly struct CompletedChange
     /// <summary>Name of the captured database.</summary>
     public required string Database { get; init; }
 
-    /// <summary>Topic that the route gives it.</summary>
+    /// <summary>Topic of the event.</summary>
     public required string Topic { get; init; }
 
     /// <summary>How values are written.</summary>
@@ -35,15 +35,19 @@ public readonly struct CompletedChange
     /// <summary>Whether a delete is followed by a tombstone.</summary>
     public required bool Tombstones { get; init; }
 
-    /// <summary>Where it comes from.</summary>
+    /// <summary>Why the event is sent: from the log, or again.</summary>
     public required EventOrigin Origin { get; init; }
 
-    /// <summary>The row before, as far as it is known; absent when it is not.</summary>
+    /// <summary>The row before the change; absent when it is not known.</summary>
     public RowImage Before { get; init; }
 
-    /// <summary>Shape of <see cref="Before"/>, which may be older than the change's; null when absent.</summary>
+    /// <summary>
+    /// Schema of <see cref="Before"/>, which may be older than that of the change; null when <see cref="Before"/> is absent.
+    /// </summary>
     public TableSchema? BeforeTable { get; init; }
 
-    /// <summary>The row after; absent for deletes. Columns still <see cref="ColumnKind.Unchanged"/> could not be completed.</summary>
+    /// <summary>
+    /// The row after the change; absent for deletes. Columns that are still <see cref="ColumnKind.Unchanged"/> could not be completed.
+    /// </summary>
     public RowImage After { get; init; }
 }

@@ -4,9 +4,9 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Model.Sinks;
 
-/// <summary>Writes a row as people and APIs see it.</summary>
+/// <summary>Formats a row for the API.</summary>
 public interface IRowFormatter
 {
-    /// <summary>The row as a JSON object, with the values that events carry.</summary>
+    /// <summary>Formats a row as a JSON object with the same values as in events.</summary>
     string ToJson(TableSchema table, RowImage row, ValueOptions values);
 }

@@ -44,10 +44,10 @@ public sealed record SinkStatus
     /// <summary>Its type, such as <c>kafka</c>.</summary>
     public required string Type { get; init; }
 
-    /// <summary>Whether the destination takes events; false while it is out of reach and deliveries wait.</summary>
+    /// <summary>Whether the destination accepts events; false while it cannot be reached and deliveries wait.</summary>
     public required bool Healthy { get; init; }
 
-    /// <summary>The last trouble in words; null when there was none.</summary>
+    /// <summary>Message of the last failure; null when there was none.</summary>
     public string? LastError { get; init; }
 
     /// <summary>Events delivered since start.</summary>

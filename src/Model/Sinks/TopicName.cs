@@ -8,20 +8,21 @@ namespace CdcOrleans.Model.Sinks;
 /// <summary>Names of topics.</summary>
 public static class TopicName
 {
-    /// <summary>Kafka's limit.</summary>
+    /// <summary>Kafka's limit for the length of a topic's name.</summary>
     private const int MaxLength = 249;
 
     private static readonly SearchValues<char> Letters = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
     /// <summary>
-    /// <c>source.schema.table</c> made a valid Kafka topic as Debezium does it: every character outside <c>[a-zA-Z0-9._-]</c> becomes
-    /// <c>_</c>. A name longer than 249 characters is cut and ends in a hash of the whole, so that long names stay apart.
+    /// <c>source.schema.table</c> as a valid Kafka topic, in the same way as Debezium: every character outside <c>[a-zA-Z0-9._-]</c>
+    /// becomes <c>_</c>. A name longer than 249 characters is cut and ends in a hash of the whole name, so that different names stay
+    /// different.
     /// </summary>
     public static string For(string source, string schema, string table) => Valid($"{source}.{schema}.{table}");
 
     /// <summary>
-    /// The topic of what a source tells besides its tables: <c>source.message</c>, <c>source.transaction</c>, and, as Debezium's users
-    /// know it, <c>__debezium-heartbeat.source</c>.
+    /// The topic of events that are not changes of rows: <c>source.message</c>, <c>source.transaction</c>, and, as in Debezium,
+    /// <c>__debezium-heartbeat.source</c>.
     /// </summary>
     public static string ForStream(string source, TableSchema stream)
     {

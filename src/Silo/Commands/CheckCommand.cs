@@ -3,13 +3,13 @@ using CdcOrleans.Silo.Hosting;
 
 namespace CdcOrleans.Silo.Commands;
 
-/// <summary><c>check</c>: says whether a configuration can run, and changes nothing.</summary>
+/// <summary><c>check</c>: checks whether a configuration can run. Changes nothing.</summary>
 internal static class CheckCommand
 {
     public static Command Create()
     {
         var config = ConfigOption.Create();
-        var command = new Command("check", "Checks the configuration and everything it names, and changes nothing.") { config };
+        var command = new Command("check", "Checks the configuration and everything that it names. Changes nothing.") { config };
         command.SetAction(async (result, cancellation) =>
         {
             if (ConfigOption.Load(result.GetValue(config)!) is not { } configuration)

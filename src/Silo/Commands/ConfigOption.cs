@@ -4,7 +4,7 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Silo.Commands;
 
-/// <summary>The option that names the configuration file, and its reading.</summary>
+/// <summary>The option for the configuration file, and how the file is read.</summary>
 internal static class ConfigOption
 {
     public static Option<string> Create() => new("--config", "-c")
@@ -13,7 +13,7 @@ internal static class ConfigOption
         DefaultValueFactory = _ => "cdc.yaml",
     };
 
-    /// <summary>Reads the file; says on standard error what is wrong with it and answers null.</summary>
+    /// <summary>Reads the file. Prints errors to standard error and returns null when it has errors.</summary>
     public static PipelineConfiguration? Load(string path)
     {
         try

@@ -1,6 +1,6 @@
 namespace CdcOrleans.Silo.Commands;
 
-/// <summary>What the process ends with.</summary>
+/// <summary>Exit codes of the process.</summary>
 internal static class ExitCode
 {
     public const int Success = 0;
@@ -8,6 +8,6 @@ internal static class ExitCode
     /// <summary>Something failed while running.</summary>
     public const int Failure = 1;
 
-    /// <summary>The configuration or something it names cannot be used; nothing was changed anywhere.</summary>
+    /// <summary>The configuration, or something that it names, cannot be used. Nothing was changed.</summary>
     public const int Refused = 2;
 }

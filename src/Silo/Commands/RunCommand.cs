@@ -4,14 +4,14 @@ using CdcOrleans.Storage.Postgres;
 
 namespace CdcOrleans.Silo.Commands;
 
-/// <summary><c>run</c>: a silo, with the gateway in the same process unless told otherwise.</summary>
+/// <summary><c>run</c>: runs a silo, with the gateway in the same process unless <c>--no-gateway</c> is given.</summary>
 internal static class RunCommand
 {
     public static Command Create()
     {
         var config = ConfigOption.Create();
-        var noGateway = new Option<bool>("--no-gateway") { Description = "Run the silo alone; the gateway is a process of its own." };
-        var command = new Command("run", "Runs a silo and the gateway until it is told to stop (SIGTERM, SIGINT).") { config, noGateway };
+        var noGateway = new Option<bool>("--no-gateway") { Description = "Run the silo without the gateway." };
+        var command = new Command("run", "Runs a silo and the gateway until it is stopped (SIGTERM, SIGINT).") { config, noGateway };
         command.SetAction((result, cancellation) => Run(result.GetValue(config)!, !result.GetValue(noGateway), cancellation));
         return command;
     }
@@ -42,7 +42,7 @@ internal static class RunCommand
         }
         catch (IOException inUse)
         {
-            await Console.Error.WriteLineAsync($"{inUse.Message} Set another gateway.listen, cluster.silo_port or cluster.client_port, or stop what uses it.");
+            await Console.Error.WriteLineAsync($"{inUse.Message} Set another gateway.listen, cluster.silo_port or cluster.client_port, or stop the program that uses the port.");
             return ExitCode.Failure;
         }
     }

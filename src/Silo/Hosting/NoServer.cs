@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace CdcOrleans.Silo.Hosting;
 
-/// <summary>The web server of a silo without a gateway: none.</summary>
+/// <summary>The web server of a silo without a gateway: it does nothing.</summary>
 internal sealed class NoServer : IServer
 {
     /// <inheritdoc />

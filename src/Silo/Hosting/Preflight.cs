@@ -5,10 +5,10 @@ using CdcOrleans.Storage.Postgres;
 
 namespace CdcOrleans.Silo.Hosting;
 
-/// <summary>What must be true before anything is changed anywhere: the control database answers, every source can be captured.</summary>
+/// <summary>Checks that run before anything is changed: the control database can be used, and every source can be captured.</summary>
 internal static class Preflight
 {
-    /// <summary>Everything found wrong, for a person; empty when the pipeline can start.</summary>
+    /// <summary>Returns all problems, for a person; empty when the pipeline can start.</summary>
     public static async Task<IReadOnlyList<string>> Check(PipelineConfiguration configuration, CancellationToken cancellation)
     {
         var findings = new List<string>();

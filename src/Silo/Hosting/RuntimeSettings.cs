@@ -5,28 +5,30 @@ using System.Text;
 namespace CdcOrleans.Silo.Hosting;
 
 /// <summary>
-/// Settings of the .NET runtime and the C library that are read from the environment only, before any of our code runs. Where the
-/// environment does not have them, the process starts itself anew with them: the same process id, arguments and streams.
+/// Settings of the .NET runtime and the C library that are read only from the environment, before any of our code runs. When they are not
+/// set, the process restarts itself with them. Process id, arguments and streams stay the same.
 /// </summary>
 internal static class RuntimeSettings
 {
-    // The youngest generation: by default as large as the processor's cache, which virtual machines often report as tiny. Then what is
-    // on its way to a sink outlives it and has to be collected from the oldest. Measured: a third of the CPU per change.
+    // Size of the youngest generation. By default it is as large as the processor's cache, which virtual machines often report as very
+    // small. Then objects that wait for a sink outlive it, and are collected in the oldest generation. Measured: that costs a third of the
+    // CPU per change.
     private const string YoungestGeneration = "DOTNET_GCgen0size";
     private const string YoungestGenerationBytes = "0x1800000";
 
-    // The generation after it: with room for a second's changes, what is on its way until the next checkpoint dies there, too.
+    // Size of the next generation. It has room for the changes of one second, so objects that wait for the next checkpoint are collected
+    // here.
     private const string MiddleGeneration = "DOTNET_GCgen1size";
     private const string MiddleGenerationBytes = "0x2000000";
 
-    // How readily the collector moves what lives together, from 0 to 9: entities come and go, and leave holes in the oldest generation.
+    // How often the collector compacts, from 0 to 9. Entities that wake and sleep leave gaps in the oldest generation.
     private const string Compaction = "DOTNET_GCConserveMemory";
     private const string CompactionLevel = "6";
 
-    // Arenas of the C library's allocator: each keeps what it once had, and the Kafka client allocates on many threads.
+    // Number of arenas of the C library's allocator. Each arena keeps its memory, and the Kafka client allocates on many threads.
     private const string Arenas = "MALLOC_ARENA_MAX";
 
-    /// <summary>Starts the process anew where that is needed; returns when it is not, or cannot be done.</summary>
+    /// <summary>Restarts the process if necessary. Returns when it is not necessary, or not possible.</summary>
     public static void Apply()
     {
         if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable(YoungestGeneration) is not null)
@@ -47,17 +49,17 @@ internal static class RuntimeSettings
 
             ReleaseDiagnosticsPort();
 
-            // Comes back only when it fails, and then the process goes on as it is: slower, not wrong.
+            // execve returns only when it fails. The process then continues without the settings: slower, but correct.
             _ = Execute(program, [.. arguments, null], [.. environment, null]);
         }
         catch (Exception impossible) when (impossible is IOException or UnauthorizedAccessException or EntryPointNotFoundException or DllNotFoundException)
         {
-            // No /proc, or no such C library: the same.
+            // There is no /proc, or no such C library: the process continues without the settings.
         }
     }
 
-    // This runtime's socket for tools such as dotnet-trace bears the process id and its start time, which both stay: the next runtime
-    // would find the name taken and be out of the tools' reach.
+    // The name of the runtime's diagnostic socket contains the process id and its start time, which both stay the same. The new runtime
+    // would find the name in use, and tools such as dotnet-trace could not reach it.
     private static void ReleaseDiagnosticsPort()
     {
         foreach (var socket in Directory.EnumerateFiles(Path.GetTempPath(), $"dotnet-diagnostic-{Environment.ProcessId}-*-socket"))

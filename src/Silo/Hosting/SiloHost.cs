@@ -10,12 +10,12 @@ using Orleans.Configuration;
 
 namespace CdcOrleans.Silo.Hosting;
 
-/// <summary>Composes the process: Orleans, capture, storage, sinks, grains, and the gateway where it runs here.</summary>
+/// <summary>Puts the process together: Orleans, capture, storage, sinks, grains, and the gateway if it runs in this process.</summary>
 internal static class SiloHost
 {
     public static WebApplication Build(PipelineConfiguration configuration, bool withGateway)
     {
-        // Empty: addresses and limits come from the configuration alone, not from ASPNETCORE_URLS or an appsettings.json lying about.
+        // An empty builder: addresses and limits come only from the configuration, not from ASPNETCORE_URLS or a stray appsettings.json.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = typeof(SiloHost).Assembly.GetName().Name });
         builder.Logging.AddSimpleConsole(console =>
         {
@@ -24,7 +24,7 @@ internal static class SiloHost
             console.UseUtcTimestamp = true;
         });
 
-        // Placement retries tell nothing new, and what CallbackData prints has grain ids in it, and so keys.
+        // The retries of placement add no information. CallbackData logs grain ids, and the id of an entity grain contains its key.
         builder.Logging.SetMinimumLevel(LogLevel.Information).AddFilter("Orleans", LogLevel.Warning).AddFilter("Polly", LogLevel.None).AddFilter("Orleans.Runtime.CallbackData", LogLevel.None).AddFilter("Npgsql", LogLevel.Warning);
         builder.Services.AddSingleton(configuration);
         builder.Services.AddPostgresStorage(configuration.Control.Connection);
@@ -71,7 +71,7 @@ internal static class SiloHost
         var address = IPAddress.Parse(cluster.Address);
         silo.ConfigureEndpoints(address, PortOrFree(address, cluster.SiloPort), PortOrFree(address, cluster.ClientPort), listenOnAnyHostAddress: false);
 
-        // A dead silo is noticed in about three seconds, so that its sources and partitions are at work elsewhere within ten.
+        // A dead silo is detected in about three seconds, so its sources and partitions run on other silos within ten.
         silo.Configure<ClusterMembershipOptions>(options =>
         {
             options.ProbeTimeout = TimeSpan.FromSeconds(1);
@@ -83,7 +83,7 @@ internal static class SiloHost
         silo.AddCdcPipeline();
     }
 
-    // Below the ports that systems give to outgoing connections: one of those might take it before the silo binds it.
+    // The port is below the range of outgoing connections; otherwise such a connection could take it before the silo binds it.
     private static int PortOrFree(IPAddress address, int port)
     {
         while (port == 0)
@@ -97,7 +97,7 @@ internal static class SiloHost
             }
             catch (SocketException taken) when (taken.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AccessDenied)
             {
-                // Somebody else's: another one is tried.
+                // Another process uses the port: try another one.
             }
         }
 

@@ -6,9 +6,9 @@ using CdcOrleans.Sinks.Formats;
 namespace CdcOrleans.Sinks.File;
 
 /// <summary>
-/// One event as a line: <c>{"key":…,"value":…,"headers":{…}}</c>. Keys and values that are JSON stand in it as they are, null for none;
-/// others as base64 under <c>key64</c> and <c>value64</c>. Headers are strings; one that is not UTF-8 is base64 under its name with <c>64</c>
-/// at the end.
+/// Formats an event as a line: <c>{"key":…,"value":…,"headers":{…}}</c>. Keys and values that are JSON are copied, and null stands for
+/// none. Other keys and values are base64 in <c>key64</c> and <c>value64</c>. Headers are strings. A header that is not UTF-8 is base64,
+/// with <c>64</c> added to its name.
 /// </summary>
 internal static class EventLine
 {
@@ -61,7 +61,7 @@ internal static class EventLine
         }
     }
 
-    // In valid JSON a line break can only be white space between tokens.
+    // In valid JSON, a line break can only be white space between tokens.
     private static void WriteOnOneLine(JsonBuffer buffer, ReadOnlySpan<byte> json)
     {
         while (json.IndexOfAny((byte)'\n', (byte)'\r') is >= 0 and var next)

@@ -12,8 +12,8 @@ internal static class FileName
     private static readonly SearchValues<byte> Safe = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"u8);
 
     /// <summary>
-    /// <c>&lt;topic&gt;.ndjson</c>, with every byte that is unsafe in a file's name, and a dot at the start, as <c>%XX</c>: no two topics
-    /// share a file. Names longer than 200 characters are cut and end in a hash of the topic.
+    /// <c>&lt;topic&gt;.ndjson</c>. Every byte that is unsafe in a file name, and a dot at the start, is written as <c>%XX</c>, so no two
+    /// topics share a file. Names longer than 200 characters are cut and end in a hash of the topic.
     /// </summary>
     public static string For(string topic)
     {

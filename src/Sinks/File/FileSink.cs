@@ -7,13 +7,13 @@ using Microsoft.Extensions.Logging;
 namespace CdcOrleans.Sinks.File;
 
 /// <summary>
-/// Delivers to files, one a topic, one JSON object a line (<see cref="EventLine"/>). One task writes: all that came in while the last
-/// write was under way goes out as one write and one fsync per file, and only then are the deliveries complete. So a completed delivery
-/// survives a power failure, and the cost of the disk is shared by as many events as arrive while it works.
+/// Delivers to files: one file per topic, one JSON object per line (<see cref="EventLine"/>). One task writes. Everything that arrived
+/// during the last write is written with one write and one fsync per file, and only then are the deliveries completed. So a completed
+/// delivery survives a power failure, and many events share the cost of the disk.
 /// </summary>
 /// <remarks>
-/// A file that cannot be written holds back only its own topic; it is tried again with growing waits, up to 30 s. Several processes may
-/// write to one folder: each has a file to itself while it writes.
+/// A file that cannot be written delays only its own topic. It is tried again after growing waits, up to 30 s. Several processes may write
+/// to one folder: a process locks the folder while it writes.
 /// </remarks>
 internal sealed partial class FileSink : ISink
 {
@@ -55,7 +55,7 @@ internal sealed partial class FileSink : ISink
         _incoming.Writer.TryWrite(delivery);
     }
 
-    /// <summary>Nothing to do: the writer never waits for more.</summary>
+    /// <summary>Does nothing: the writer never waits for more events.</summary>
     public void Flush()
     {
     }
@@ -169,7 +169,7 @@ internal sealed partial class FileSink : ISink
 #pragma warning disable CA5394 // Jitter needs no secrecy.
         outlet.Wait = Backoff.After(outlet.Failures, FirstWait, LongestWait, Random.Shared.NextDouble());
 #pragma warning restore CA5394
-        if (_health.Down($"Writing to '{_directory}' failed: {failure.Message} Free space or grant access; the sink goes on by itself."))
+        if (_health.Down($"Writing to '{_directory}' failed: {failure.Message} Free space or grant access; the sink then continues by itself."))
             LogDown(Name, _directory, failure.Message);
     }
 
@@ -180,7 +180,7 @@ internal sealed partial class FileSink : ISink
             LogUp(Name);
     }
 
-    // Topics come and go: keep no more than so many that nothing waits for.
+    // Limits the number of topics that are kept although nothing waits for them.
     private void ForgetSome()
     {
         if (_outlets.Count <= KeptOutlets)
@@ -202,7 +202,7 @@ internal sealed partial class FileSink : ISink
     [LoggerMessage(Level = LogLevel.Information, Message = "Sink {Sink}: all files take events again")]
     private partial void LogUp(string sink);
 
-    /// <summary>A topic's file and what waits for it.</summary>
+    /// <summary>The file of a topic, and the deliveries that wait for it.</summary>
     private sealed class Outlet(string path)
     {
         public string Path { get; } = path;

@@ -4,26 +4,28 @@ using Microsoft.Win32.SafeHandles;
 namespace CdcOrleans.Sinks.File;
 
 /// <summary>
-/// The file of one topic: appended to in whole lines and forced to the disk. Its end is always the end of a line: what a crash or a
-/// failed write left behind the last line break is cut off before more is written. It is open only while it is written to, so that it may
-/// be moved away in between; and written only under the folder's lock, a file that writers alone open, so that several silos may share a
-/// folder and readers hold nobody up.
+/// The file of one topic. Whole lines are appended and forced to the disk. The file always ends at the end of a line: before a write,
+/// everything after the last line break is cut off, which a crash or a failed write may have left. The file is open only during a write, so
+/// it may be moved away in between. It is written only under the lock of its folder. The lock is a file that only writers open, so several
+/// silos may share a folder, and readers do not delay a writer.
 /// </summary>
 internal static class TopicFile
 {
     private const int Block = 64 * 1024;
 
-    // Other share modes than "none" are shared locks on Unix: two writers of the file itself would both get theirs.
+    // On Unix, share modes other than "none" are shared locks, so two writers would both get the lock of the file itself.
     private const string LockName = ".cdc-lock";
 
-    /// <summary>Appends whole lines; they are on the disk when this returns.</summary>
-    /// <exception cref="IOException">The disk is full, the path is gone, or the like; no part of the lines counts as written.</exception>
+    /// <summary>Appends whole lines. They are on the disk when this returns.</summary>
+    /// <exception cref="IOException">
+    /// The disk is full, the path does not exist any more, or the like. No part of the lines counts as written.
+    /// </exception>
     /// <exception cref="UnauthorizedAccessException">The file may not be written.</exception>
     public static void Append(string path, ReadOnlySpan<byte> lines)
     {
         var folder = Path.GetDirectoryName(path)!;
         Directory.CreateDirectory(folder);
-        using var held = System.IO.File.OpenHandle(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        using var folderLock = System.IO.File.OpenHandle(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         var isNew = !System.IO.File.Exists(path);
         using var handle = System.IO.File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
         var end = EndOfLastLine(handle);
@@ -43,7 +45,7 @@ internal static class TopicFile
         }
     }
 
-    /// <summary>Whether a failure means that another process has the file at the moment.</summary>
+    /// <summary>Whether the failure means that another process is using the file.</summary>
     public static bool IsBusy(IOException failure)
     {
         const int sharingViolation = unchecked((int)0x80070020);
@@ -51,7 +53,7 @@ internal static class TopicFile
         return failure.HResult == (OperatingSystem.IsWindows() ? sharingViolation : wouldBlock);
     }
 
-    // The next attempt cuts as well; here no torn line shall be left to readers meanwhile.
+    // The next attempt cuts the file as well. It is done here so that readers do not see an incomplete line in the meantime.
     private static void CutOff(SafeFileHandle handle, long end)
     {
         try
@@ -60,7 +62,7 @@ internal static class TopicFile
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            // Cut off by the next attempt.
+            // The next attempt cuts the file.
         }
     }
 
@@ -87,7 +89,7 @@ internal static class TopicFile
         return 0;
     }
 
-    /// <summary>Makes a new file's entry in its folder durable, where the system needs that.</summary>
+    /// <summary>Makes the entry of a new file in its folder durable, on systems that need it.</summary>
     private static class FolderSync
     {
         public static void Force(string folder)

@@ -6,7 +6,7 @@ namespace CdcOrleans.Sinks.Formats;
 /// <summary>
 /// The format <c>cloudevents</c>: CloudEvents 1.0 in structured JSON mode. <c>id</c> is the event id, <c>source</c> is
 /// <c>/cdc/&lt;source&gt;</c>, <c>subject</c> the table, <c>time</c> that of the commit, <c>data</c> has the row before and after.
-/// A logical message, a transaction's begin or end, and a heartbeat have themselves as <c>data</c>.
+/// For a logical message, the begin or end of a transaction, and a heartbeat, <c>data</c> has their own content.
 /// Extension attributes: <c>cdcversion</c>, <c>cdcorigin</c>, <c>cdcschema</c>. A delete is followed by a tombstone, as in the format
 /// <c>debezium</c>.
 /// </summary>

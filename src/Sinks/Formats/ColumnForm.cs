@@ -39,7 +39,7 @@ internal sealed class ColumnForm
     /// <summary>The column's name.</summary>
     public string Name { get; }
 
-    /// <summary>What stands before the value in a row, such as <c>,"name":</c>; without the comma for the first.</summary>
+    /// <summary>The text before the value in a row, such as <c>,"name":</c>; without the comma for the first column.</summary>
     public byte[] Lead { get; }
 
     /// <summary>Whether it may be NULL.</summary>
@@ -66,13 +66,13 @@ internal sealed class ColumnForm
     /// <summary>Which geometric type it is, where it is one.</summary>
     public GeometryKind Geometry { get; }
 
-    /// <summary>Choices where there are any.</summary>
+    /// <summary>The options for values.</summary>
     public ValueOptions Options { get; }
 
     /// <summary>How elements are written where the value is an array.</summary>
     public ColumnForm? Element { get; }
 
-    /// <summary>What stands between the elements in an array's text.</summary>
+    /// <summary>The delimiter between the elements in the text of an array.</summary>
     public byte Delimiter { get; }
 
     /// <summary>The form of a table's column.</summary>
@@ -89,7 +89,7 @@ internal sealed class ColumnForm
         return form;
     }
 
-    // A default is printed as it was given: 1.5 where the column's values are printed as 1.50.
+    // The catalog has a default as it was declared, such as 1.5, where values of the column are printed as 1.50.
     private static byte[]? DefaultOf(ColumnForm column, string? text) => text is null
         ? null
         : column.Form switch

@@ -4,17 +4,17 @@ using CdcOrleans.Model.Sinks;
 namespace CdcOrleans.Sinks.Formats;
 
 /// <summary>
-/// The format <c>debezium</c>: the envelope, key and tombstone that Debezium's JSON converter without schemas emits, with decimals as
-/// strings. Fields, their order, types and values are those of Debezium 3.7. Where the held row knows more than the log, events carry
-/// the truth instead of Debezium's gaps: the whole <c>before</c>, and out-of-line values.
+/// The format <c>debezium</c>: the envelope, key and tombstone of Debezium's JSON converter without schemas, with decimals as strings.
+/// Fields, their order, types and values are those of Debezium 3.7. When the stored row has values that the log lacks, events have these
+/// values: the complete <c>before</c>, and out-of-line values.
 /// </summary>
 /// <remarks>
 /// <list type="bullet">
 /// <item><c>ts_*</c> of the envelope is the time of formatting, <c>source.ts_*</c> that of the commit.</item>
-/// <item>An update whose old row is not known has <c>before: null</c>, or what the log has of it; every create and read has null.</item>
-/// <item>A <c>before</c> held in an older shape of the table has the columns of the change's shape: those that the old one lacks with their default, as the table's rows have them.</item>
-/// <item>A truncation has a null key and neither row; a logical message has a <c>message</c> block instead of rows.</item>
-/// <item>A delete of a row that has no key is not followed by a tombstone: one with a null key means nothing.</item>
+/// <item>An update whose old row is not known has <c>before: null</c>, or the values that the log has. Every create and read has null.</item>
+/// <item>When the stored row has an older schema than the change, <c>before</c> has the columns of the change's schema. Columns that the older schema lacks have their default, as in the table.</item>
+/// <item>A truncation has a null key and no rows. A logical message has a <c>message</c> block instead of rows.</item>
+/// <item>A delete of a row without a key has no tombstone, because a tombstone with a null key has no meaning.</item>
 /// </list>
 /// </remarks>
 /// <param name="time">Gives the envelope's time.</param>
@@ -64,7 +64,7 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
             events.Add(EventParts.Event(change, key, value: null, headers));
     }
 
-    // Where an update changed the key, the delete names the new one and the create the old one.
+    // When an update changed the key, the delete has the new key in a header, and the create has the old one.
     private static KeyValuePair<string, byte[]>[]? OtherKey(JsonBuffer buffer, RowEncoding encoding, RowChange row)
     {
         buffer.Clear();
@@ -86,7 +86,7 @@ public sealed class DebeziumFormat(TimeProvider time) : IEventFormat
         buffer.Raw("\",\"ts_ms\":"u8);
         var ticks = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks;
         buffer.Number(ticks / TimeSpan.TicksPerMillisecond);
-        // A message has this one alone.
+        // The event of a logical message has only this one of the ts fields.
         if (row.Operation == ChangeOperation.Message)
             return;
         buffer.Raw(",\"ts_us\":"u8);

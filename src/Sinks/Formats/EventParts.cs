@@ -3,10 +3,10 @@ using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Sinks.Formats;
 
-/// <summary>What all formats have in common: keys, the row before, the event around the bytes.</summary>
+/// <summary>The common parts of all formats: keys, the row before the change, and the event.</summary>
 internal static class EventParts
 {
-    /// <summary>What writing a change begins with: an empty buffer, how its rows are written, and its key.</summary>
+    /// <summary>Begins to write a change: returns an empty buffer, the encoding of its rows, and its key.</summary>
     public static JsonBuffer Start(in CompletedChange change, out RowEncoding encoding, out byte[]? key)
     {
         var buffer = JsonBuffer.Take();
@@ -15,13 +15,14 @@ internal static class EventParts
         return buffer;
     }
 
-    // Null where the table has no key, and where all of its rows are meant.
+    // Null when the table has no key, and for truncations.
     private static byte[]? Key(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
     {
         var row = change.Change;
         if (!encoding.HasKey || row.Operation == ChangeOperation.Truncate)
             return null;
-        // The log's own image first: its shape is the change's. The entity's key text has it all, should an image lack a part.
+        // The image from the log is used first, because it has the schema of the change. If the image lacks a part of the key, the entity's
+        // key text has it.
         if (!encoding.TryWriteKey(buffer, row.Operation == ChangeOperation.Delete ? row.Before : row.After))
             encoding.WriteKey(buffer, row.Entity.Key);
         var key = buffer.ToArray();
@@ -29,11 +30,11 @@ internal static class EventParts
         return key;
     }
 
-    /// <summary>Writes the row before the change, or <c>null</c> where there was none or nobody knows it.</summary>
+    /// <summary>Writes the row before the change, or <c>null</c> when there was none or it is not known.</summary>
     public static void WriteBefore(JsonBuffer buffer, RowEncoding encoding, in CompletedChange change)
     {
         var row = change.Change;
-        // Where nobody knows the row, the log may still have its key: in deletes, and in updates whose key is stored out of line.
+        // When the row is not known, the log may still have its key: in deletes, and in updates whose key is stored out of line.
         var before = change.Before.IsPresent || !row.BeforeIsKeyOnly ? change.Before : row.Before;
         if (row.Operation is ChangeOperation.Create or ChangeOperation.Read || !before.IsPresent)
             buffer.Raw("null"u8);
@@ -52,7 +53,7 @@ internal static class EventParts
             buffer.Raw("null"u8);
     }
 
-    /// <summary>Writes a transaction's begin or end: its columns, of which one is JSON already.</summary>
+    /// <summary>Writes the begin or the end of a transaction: its columns, one of which already is JSON.</summary>
     public static void WriteTransaction(JsonBuffer buffer, in CompletedChange change)
     {
         var index = 0;
@@ -78,7 +79,7 @@ internal static class EventParts
         buffer.Raw((byte)'}');
     }
 
-    /// <summary>The letter that Debezium has for an operation.</summary>
+    /// <summary>Returns Debezium's letter for an operation.</summary>
     public static byte LetterOf(ChangeOperation operation) => operation switch
     {
         ChangeOperation.Create => (byte)'c',
@@ -89,7 +90,7 @@ internal static class EventParts
         _ => (byte)'m',
     };
 
-    /// <summary>The event around key and value.</summary>
+    /// <summary>Creates the event from key and value.</summary>
     public static SinkEvent Event(
         in CompletedChange change, byte[]? key, byte[]? value, IReadOnlyList<KeyValuePair<string, byte[]>>? headers = null) => new()
         {

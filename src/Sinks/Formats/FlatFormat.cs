@@ -6,11 +6,11 @@ using CdcOrleans.Model.Sinks;
 namespace CdcOrleans.Sinks.Formats;
 
 /// <summary>
-/// The format <c>flat</c>: the value is the row as it is now, a tombstone when it was deleted; what happened stands in headers:
-/// <c>cdc.op</c> (<c>c</c>, <c>u</c>, <c>d</c>, <c>r</c>; <c>t</c> for a truncation, whose value is JSON's <c>null</c>; <c>m</c> for what is
-/// not a table's), <c>cdc.table</c> and <c>cdc.ts_ms</c> (time of the commit).
+/// The format <c>flat</c>: the value is the current row, or a tombstone when the row was deleted. The headers describe the change:
+/// <c>cdc.op</c> (<c>c</c>, <c>u</c>, <c>d</c>, <c>r</c>; <c>t</c> for a truncation, whose value is JSON's <c>null</c>; <c>m</c> for events
+/// that are not of a table), <c>cdc.table</c> and <c>cdc.ts_ms</c> (time of the commit).
 /// </summary>
-/// <remarks>A delete in a table without a key has the row it deleted as its value: a tombstone without a key would say nothing.</remarks>
+/// <remarks>A delete in a table without a key has the deleted row as its value, because a tombstone without a key has no meaning.</remarks>
 public sealed class FlatFormat : IEventFormat
 {
     private const string Operation = "cdc.op";

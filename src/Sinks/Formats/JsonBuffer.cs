@@ -6,8 +6,8 @@ using System.Text.Unicode;
 namespace CdcOrleans.Sinks.Formats;
 
 /// <summary>
-/// A growing buffer of UTF-8 JSON, one a thread: the formats run once per change, so text goes from the log's bytes to the event's
-/// bytes without strings or a writer's state between.
+/// A growing buffer of UTF-8 JSON, one per thread. The formats run once per change, so they copy text directly from the bytes of the log to
+/// the bytes of the event, without strings and without the state of a JSON writer.
 /// </summary>
 internal sealed class JsonBuffer
 {
@@ -22,7 +22,7 @@ internal sealed class JsonBuffer
     private byte[] _bytes = new byte[4096];
     private int _length;
 
-    /// <summary>The thread's buffer, empty. Not to be kept or used from within another use.</summary>
+    /// <summary>Returns the empty buffer of the thread. It must not be kept, and not be used inside another use.</summary>
     public static JsonBuffer Take()
     {
         var buffer = _ofThread ??= new JsonBuffer();
@@ -38,10 +38,10 @@ internal sealed class JsonBuffer
     /// <summary>Bytes written so far.</summary>
     public int Length => _length;
 
-    /// <summary>Forgets what was written.</summary>
+    /// <summary>Removes what was written.</summary>
     public void Clear() => _length = 0;
 
-    /// <summary>Takes back what was written after a length.</summary>
+    /// <summary>Removes what was written after a length.</summary>
     public void CutTo(int length) => _length = length;
 
     /// <summary>What was written, as an array of its own.</summary>
@@ -120,7 +120,7 @@ internal sealed class JsonBuffer
         Raw((byte)'"');
     }
 
-    /// <summary>At least so many free bytes; <see cref="Advance"/> tells how many were used.</summary>
+    /// <summary>Returns at least this number of free bytes. The caller reports the used ones to <see cref="Advance"/>.</summary>
     /// <exception cref="InvalidOperationException">The event would be larger than an array can be, about 2 GB.</exception>
     public Span<byte> Room(int bytes)
     {
@@ -128,7 +128,7 @@ internal sealed class JsonBuffer
         {
             var needed = (long)_length + bytes;
             if (needed > Array.MaxLength)
-                throw new InvalidOperationException($"An event of {needed} bytes or more cannot be written: {Array.MaxLength} is the most. A lower large_values.limit leaves its longest values out.");
+                throw new InvalidOperationException($"An event of {needed} bytes or more cannot be written: {Array.MaxLength} is the maximum. With a lower large_values.limit, its longest values are left out.");
             Array.Resize(ref _bytes, (int)Math.Clamp(2L * _bytes.Length, needed, Array.MaxLength));
         }
 

@@ -4,7 +4,7 @@ namespace CdcOrleans.Sinks.Formats;
 
 /// <summary>
 /// A point of time as PostgreSQL prints it with <c>DateStyle=ISO</c>: days since 1970-01-01 in the proleptic Gregorian calendar and
-/// microseconds within the day. Kept apart because the product of the last years PostgreSQL knows leaves 64 bits.
+/// microseconds within the day. They are kept separately, because the microseconds of PostgreSQL's last years do not fit into 64 bits.
 /// </summary>
 internal readonly struct PostgresTime(long days, long micros)
 {
@@ -37,7 +37,7 @@ internal readonly struct PostgresTime(long days, long micros)
         return true;
     }
 
-    /// <summary>Reads the same; the result is the time as it stands and its offset, in microseconds east of UTC.</summary>
+    /// <summary>Reads a time of day with an offset; the result is the local time and its offset, in microseconds east of UTC.</summary>
     public static bool TryParseTimeWithOffset(ReadOnlySpan<byte> text, out long micros, out long offset)
     {
         offset = 0;
@@ -72,8 +72,7 @@ internal readonly struct PostgresTime(long days, long micros)
     public long EpochMillis => (Days * 86_400_000) + (Micros / 1000);
 
     /// <summary>
-    /// Microseconds since 1970-01-01. Times after 294247-01-10 do not fit; they become the greatest number below the one that stands
-    /// for infinity.
+    /// Microseconds since 1970-01-01. Times after 294247-01-10 do not fit; they become the greatest number below the one for infinity.
     /// </summary>
     public long EpochMicros
     {
@@ -84,7 +83,7 @@ internal readonly struct PostgresTime(long days, long micros)
         }
     }
 
-    /// <summary>Nanoseconds since 1970-01-01; null where 64 bits do not hold them, before 1677 and after 2262.</summary>
+    /// <summary>Nanoseconds since 1970-01-01; null before 1677 and after 2262, because they do not fit into 64 bits.</summary>
     public long? EpochNanos
     {
         get
@@ -131,7 +130,7 @@ internal readonly struct PostgresTime(long days, long micros)
         buffer.Raw((byte)'Z');
     }
 
-    /// <summary>Writes the date alone, such as <c>2024-02-29</c>; years as ISO 8601 counts them, before the first with a minus.</summary>
+    /// <summary>Writes only the date, such as <c>2024-02-29</c>; years as ISO 8601 counts them, before the first with a minus.</summary>
     public void WriteIsoDate(JsonBuffer buffer)
     {
         var (year, month, day) = CivilOf(Days);

@@ -8,7 +8,9 @@ using CdcOrleans.Model.Schemas;
 
 namespace CdcOrleans.Sinks.Formats;
 
-/// <summary>How rows and keys of one table schema are written; made once per schema and kept while the schema lives.</summary>
+/// <summary>
+/// Writes the rows and keys of one table schema. There is one instance per schema and options, as long as the schema is used.
+/// </summary>
 internal sealed class RowEncoding
 {
     private static readonly ConditionalWeakTable<TableSchema, ConcurrentDictionary<ValueOptions, RowEncoding>> Known = [];
@@ -47,13 +49,13 @@ internal sealed class RowEncoding
     {
         if (_source is { } block && block.Source == source && block.Database == database)
             return block;
-        // What is not a table's names none.
+        // Events that are not of a table have no table name.
         return _source = new SourceBlock(source, database, _table.Schema, _table.Schema.Length == 0 ? "" : _table.Name);
     }
 
     /// <summary>
-    /// Writes a row of this schema as an object. In a key-only image a NULL only means that the log does not carry the column: its
-    /// default, or a zero where it is NOT NULL, stands there, as in Debezium.
+    /// Writes a row of this schema as a JSON object. In a key-only image, NULL only means that the log does not have the column. As in
+    /// Debezium, the column then has its default, or a zero when it is NOT NULL.
     /// </summary>
     public void WriteRow(JsonBuffer buffer, RowImage row, bool isKeyOnly = false)
     {
@@ -85,18 +87,19 @@ internal sealed class RowEncoding
     }
 
     /// <summary>
-    /// Writes a row of another shape of the table as an object of this shape: the columns of this schema, matched by number. One that the
-    /// other lacks has its default, as rows have that were there when it was added. A value is written in the form of the type it had.
+    /// Writes a row of another schema version of the table as an object with the columns of this schema. Columns are matched by number. A
+    /// column that the other schema lacks has its default, as in the rows that existed when the column was added. A value is written in the
+    /// form of its former type.
     /// </summary>
-    public void WriteRowOf(JsonBuffer buffer, TableSchema shape, RowImage row)
+    public void WriteRowOf(JsonBuffer buffer, TableSchema schema, RowImage row)
     {
-        if (ReferenceEquals(shape, _table) || (shape.TableId == _table.TableId && shape.Version == _table.Version))
+        if (ReferenceEquals(schema, _table) || (schema.TableId == _table.TableId && schema.Version == _table.Version))
         {
             WriteRow(buffer, row);
             return;
         }
 
-        var other = Of(shape, _options);
+        var other = Of(schema, _options);
         var mapping = _mapping is { } known && ReferenceEquals(known.From, other) ? known : _mapping = new Mapping(other, _table);
         buffer.Raw((byte)'{');
         for (var index = 0; index < _columns.Length; index++)
@@ -112,7 +115,10 @@ internal sealed class RowEncoding
         buffer.Raw((byte)'}');
     }
 
-    /// <summary>Writes the key's object from a row of this schema; false, and nothing written, where the row does not carry the whole key.</summary>
+    /// <summary>
+    /// Writes the key as an object from a row of this schema. Returns false, and writes nothing, when the row does not have the complete
+    /// key.
+    /// </summary>
     public bool TryWriteKey(JsonBuffer buffer, RowImage row)
     {
         if (!row.IsPresent)
@@ -133,7 +139,7 @@ internal sealed class RowEncoding
         return true;
     }
 
-    /// <summary>Writes the key's object from canonical key text.</summary>
+    /// <summary>Writes the key as an object from canonical key text.</summary>
     /// <exception cref="FormatException">The text is not a key of this table.</exception>
     public void WriteKey(JsonBuffer buffer, string canonical)
     {
@@ -153,7 +159,7 @@ internal sealed class RowEncoding
         buffer.Raw((byte)'}');
     }
 
-    // False where the image has no value to write (unchanged, or too short); the placeholder stands there then.
+    // Returns false when the image has no value to write (unchanged, or too few columns). The placeholder is written instead.
     private static bool WriteColumn(JsonBuffer buffer, ColumnForm form, RowImage row, int index)
     {
         foreach (var value in row)
@@ -178,14 +184,14 @@ internal sealed class RowEncoding
         return false;
     }
 
-    /// <summary>Where each column of a shape stands in another; −1 where it does not.</summary>
+    /// <summary>Returns for each column of a schema its index in another one; −1 when it is not there.</summary>
     private sealed class Mapping(RowEncoding from, TableSchema to)
     {
         public RowEncoding From { get; } = from;
 
         public int[] Columns { get; } = [.. to.Columns.Select(c => Array.FindIndex(from._table.Columns, f => Same(from._table, f, to, c)))];
 
-        // By number, which names cannot tell after renames; by name where there is none.
+        // By attribute number, because names may have changed; by name when there is no number.
         private static bool Same(TableSchema from, ColumnSchema left, TableSchema to, ColumnSchema right) =>
             from.RelationOid == to.RelationOid && left.Number != 0 && right.Number != 0 ? left.Number == right.Number : left.Name == right.Name;
     }

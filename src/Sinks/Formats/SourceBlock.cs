@@ -2,7 +2,7 @@ using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Sinks.Formats;
 
-/// <summary>The envelope's <c>source</c> block of one table, its constant parts encoded once.</summary>
+/// <summary>The <c>source</c> block of the envelope for one table. Its constant parts are encoded once.</summary>
 internal sealed class SourceBlock
 {
     private static readonly string ProductVersion = typeof(SourceBlock).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";

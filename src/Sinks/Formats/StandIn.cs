@@ -5,12 +5,12 @@ using CdcOrleans.Sinks.Formats.Values;
 
 namespace CdcOrleans.Sinks.Formats;
 
-/// <summary>Writes what stands, as in Debezium, in the place of values that the log does not carry.</summary>
+/// <summary>Writes the values that Debezium uses in place of values that the log does not have.</summary>
 internal static class StandIn
 {
     private const uint Int4 = 23, Int8 = 20, Date = 1082, Uuid = 2950;
 
-    /// <summary>Writes the placeholder of an out-of-line value that is not known, in the form of its type where there is one.</summary>
+    /// <summary>Writes the placeholder for an out-of-line value that is not known, in the form of the type.</summary>
     public static void WriteUnavailable(JsonBuffer buffer, ColumnForm column)
     {
         var placeholder = column.Options.Unavailable;
@@ -41,7 +41,10 @@ internal static class StandIn
         }
     }
 
-    /// <summary>Writes what a row has in a column that was added after it was written: its constant default, else a zero or null.</summary>
+    /// <summary>
+    /// Writes the value of a column that was added after the row was stored: its constant default; otherwise null, or zero when it is NOT
+    /// NULL.
+    /// </summary>
     public static void WriteAdded(JsonBuffer buffer, ColumnForm column)
     {
         if (column.Default is { } value)
@@ -51,8 +54,8 @@ internal static class StandIn
     }
 
     /// <summary>
-    /// Writes what stands in a key-only image for a column that is not of the key: its constant default, else the zero of its type where
-    /// it is NOT NULL, else null. Defaults of arrays, amounts and what is written in parts are not looked at.
+    /// Writes the value for a column that is not in a key-only image: its constant default; otherwise null, or the zero of its type when it
+    /// is NOT NULL. Defaults of arrays, amounts and structured times are not used.
     /// </summary>
     public static void WriteFiller(JsonBuffer buffer, ColumnForm column)
     {
@@ -113,10 +116,10 @@ internal static class StandIn
         buffer.Raw((byte)']');
     }
 
-    // Named by its text without a namespace: RFC 9562's version 3, of which MD5 is a part.
+    // A name-based UUID of its text without a namespace: version 3 of RFC 9562, which uses MD5.
     private static Guid UuidOf(string name)
     {
-#pragma warning disable CA5351 // Nothing is protected by it.
+#pragma warning disable CA5351 // MD5 is not used for security here.
         var hash = MD5.HashData(Encoding.UTF8.GetBytes(name));
 #pragma warning restore CA5351
         hash[6] = (byte)((hash[6] & 0x0F) | 0x30);

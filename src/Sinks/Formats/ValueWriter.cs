@@ -4,8 +4,9 @@ using CdcOrleans.Sinks.Formats.Values;
 namespace CdcOrleans.Sinks.Formats;
 
 /// <summary>
-/// Writes single values from PostgreSQL's text to what Debezium's JSON carries under the same options.
-/// Text that a type's form does not expect (another DateStyle, say) is written as a JSON string: every value gives valid JSON.
+/// Writes single values from PostgreSQL's text form to the form of Debezium's JSON with the same options.
+/// Text that does not have the expected form (with another DateStyle, for example) is written as a JSON string, so every value gives valid
+/// JSON.
 /// </summary>
 internal static class ValueWriter
 {

@@ -4,7 +4,7 @@ using Confluent.Kafka;
 
 namespace CdcOrleans.Sinks.Kafka;
 
-/// <summary>Kafka headers of an event. What many events share is made once.</summary>
+/// <summary>Makes the Kafka headers of an event. Headers that many events share are created once.</summary>
 internal static class KafkaHeaders
 {
     private const int SharedSchemas = 64;

@@ -2,22 +2,22 @@ using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Sinks.Kafka;
 
-/// <summary>Settings of the sink's producers: ours first, then the user's options over them, then what delivery rests on.</summary>
+/// <summary>Settings of the sink's producers: first our defaults, then the user's options, then those that delivery depends on.</summary>
 internal sealed class KafkaSettings
 {
-    /// <summary>Option of the sink, not of the client: whether topics that the broker does not know are created.</summary>
+    /// <summary>Name of an option of the sink, not of the client: whether missing topics are created.</summary>
     private const string CreateTopicsOption = "create_topics";
 
     private static readonly Dictionary<string, string> Fixed = new()
     {
-        // Order and no duplicates within a producer's life rest on these.
+        // Order, and no duplicates during the life of a producer, depend on these.
         ["enable.idempotence"] = "true",
         ["acks"] = "all",
 
-        // Nothing expires while the broker is away: deliveries wait, and whoever sends them bounds their number.
+        // Messages do not expire while the broker cannot be reached. Deliveries wait, and the caller limits their number.
         ["message.timeout.ms"] = "0",
 
-        // Delivery reports carry the outcome only; keys and values are known here.
+        // Delivery reports have only the outcome. Keys and values are known here.
         ["dotnet.producer.delivery.report.fields"] = "none",
         ["dotnet.producer.enable.delivery.reports"] = "true",
         ["dotnet.producer.enable.background.poll"] = "true",
@@ -31,7 +31,7 @@ internal sealed class KafkaSettings
         {
             ["client.id"] = $"cdc-{configuration.Name}",
 
-            // Keys land where Java's clients put them.
+            // Uses the same partitioner as Java clients.
             ["partitioner"] = "murmur2_random",
             ["linger.ms"] = "2",
             ["batch.num.messages"] = "10000",
@@ -57,13 +57,13 @@ internal sealed class KafkaSettings
         _settings["bootstrap.servers"] = configuration.Bootstrap;
     }
 
-    /// <summary>Whether topics that the broker does not know are created; otherwise the broker's auto-creation is relied on.</summary>
+    /// <summary>Whether missing topics are created by the sink; otherwise the broker must create them.</summary>
     public bool CreatesTopics { get; }
 
-    /// <summary>Settings of the producer that nearly all events go through.</summary>
+    /// <summary>Settings of the producer that sends nearly all events.</summary>
     public Dictionary<string, string> ForBatches() => new(_settings);
 
-    /// <summary>Settings of the producer that gives every event a request of its own.</summary>
+    /// <summary>Settings of the producer that sends every event in a request of its own.</summary>
     public Dictionary<string, string> ForSingles() => new(_settings) { ["batch.num.messages"] = "1", ["linger.ms"] = "0" };
 
     /// <summary>Settings of the client that creates topics.</summary>

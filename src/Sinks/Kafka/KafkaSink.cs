@@ -9,9 +9,9 @@ using ErrorCode = Confluent.Kafka.ErrorCode;
 namespace CdcOrleans.Sinks.Kafka;
 
 /// <summary>
-/// Delivers to Apache Kafka through an idempotent producer. A delivery is complete when the last of its events is acknowledged by all
-/// in-sync replicas. While brokers are away deliveries wait in the client; nothing expires. What fails for a reason that may pass is
-/// held and sent again in order; what the broker refuses for good is refused alone, never with its neighbours.
+/// Delivers to Apache Kafka with an idempotent producer. A delivery is completed when all in-sync replicas have acknowledged its last
+/// event. While brokers cannot be reached, deliveries wait in the client and do not expire. Events that fail for a reason that may pass are
+/// sent again in order. An event that the broker refuses for good is refused by itself, without the other events of its batch.
 /// </summary>
 /// <remarks>
 /// After a fatal error of the producer (its sequence numbers were lost at the broker, say) a new one takes over and sends again what was
@@ -113,7 +113,7 @@ internal sealed partial class KafkaSink : ISink
         }
         else
         {
-            // What a broken producer gives back says nothing of its own: the fatal error was told already.
+            // The errors of a broken producer add nothing: the fatal error was already reported.
             if (error.Code is not (ErrorCode.Local_PurgeQueue or ErrorCode.Local_PurgeInflight or ErrorCode.Local_Fatal))
                 _health.Trouble($"{error.Reason} ({error.Code}); sending again.");
             _failed.Enqueue(shipment);

@@ -6,13 +6,15 @@ namespace CdcOrleans.Sinks.Kafka;
 /// <summary>What an error of one event means for it.</summary>
 internal enum KafkaVerdict
 {
-    /// <summary>It may pass later: hold and send again.</summary>
+    /// <summary>It may succeed later: keep the event and send it again.</summary>
     Again,
 
-    /// <summary>The broker refused the batch it was in; sent alone, the event gets a verdict of its own.</summary>
+    /// <summary>
+    /// The broker refused the batch of the event. The event must be sent in a batch of its own, and then gets its own verdict.
+    /// </summary>
     Alone,
 
-    /// <summary>It never passes.</summary>
+    /// <summary>It never succeeds.</summary>
     Refuse,
 }
 

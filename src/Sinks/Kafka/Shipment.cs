@@ -5,8 +5,8 @@ using ErrorCode = Confluent.Kafka.ErrorCode;
 namespace CdcOrleans.Sinks.Kafka;
 
 /// <summary>
-/// One delivery on its way through a producer. Its events leave one after the other without waiting; when all have an outcome it is
-/// complete, or it is sent again from the first event that failed, so that later ones never stand before an earlier one for good.
+/// One delivery that a producer is sending. Its events are sent one after another without waiting. When all have an outcome, the delivery
+/// is completed, or it is sent again from the first failed event on, so that a later event is never left without an earlier one.
 /// </summary>
 internal sealed class Shipment
 {
@@ -79,7 +79,7 @@ internal sealed class Shipment
         {
             var message = new Message<byte[]?, byte[]?> { Key = single.Key, Value = single.Value, Headers = KafkaHeaders.Of(single) };
             var reported = index == 0 ? _reported : ReportedOf(index);
-            // Without a key nothing but one partition keeps the order.
+            // Events without a key keep their order only if all go to one partition.
             if (single.Key is null)
                 producer.Produce(new TopicPartition(single.Topic, 0), message, reported);
             else

@@ -1,5 +1,5 @@
--- differs (unheld): public.zeros {"id":2}[1].before.c_computed: 0 there, null here
--- differs (unheld): public.zeros {"id":1}[1].before.c_computed: 0 there, null here
+-- differs (entities-off): public.zeros {"id":2}[1].before.c_computed: 0 there, null here
+-- differs (entities-off): public.zeros {"id":1}[1].before.c_computed: 0 there, null here
 -- differs: public.missing {"id":1}[0].after.c_cid: null there, "7" here
 -- differs: public.missing {"id":1}[0].after.c_cube: null there, "(1, 2),(3, 4)" here
 -- differs: public.missing {"id":1}[0].after.c_datemultirange: null there, "{[2024-01-01,2024-02-01)}" here

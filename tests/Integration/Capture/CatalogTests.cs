@@ -46,7 +46,7 @@ public sealed class CatalogTests(CaptureServer server) : IClassFixture<CaptureSe
         Assert.Equal(
             ["11 Create", "11 Update", "11 Delete", "12 Create", "12 Delete"], cut.Select(c => $"{c.Entity.Key} {c.Operation}"));
         Assert.All(cut.Where(c => c.Before.IsPresent), c => Assert.True(c.BeforeIsKeyOnly));
-        Assert.Single(capture.Log.Lines, l => l.Contains("public.p has REPLICA IDENTITY FULL and not all of its partitions", StringComparison.Ordinal));
+        Assert.Single(capture.Log.Lines, l => l.Contains("public.p has REPLICA IDENTITY FULL but not all of its partitions", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -55,7 +55,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
 
     [Theory]
     [InlineData("CREATE TABLE later (n int)", "nothing identifies its rows")]
-    [InlineData("CREATE TABLE later (n int PRIMARY KEY); ALTER TABLE later OWNER TO somebody", "belongs to another role")]
+    [InlineData("CREATE TABLE later (n int PRIMARY KEY); ALTER TABLE later OWNER TO somebody", "another role owns the table or the publication")]
     public async Task A_table_that_appears_later_and_cannot_be_captured_stops_nothing(string schema, string why)
     {
         await using var owner = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
@@ -106,7 +106,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
         Assert.Contains("does not exist, and slot", dropped.Message);
         Assert.Contains($"pg_drop_replication_slot('{capture.Source.Slot}')", dropped.Message);
 
-        // What was changed meanwhile cannot be had by creating it again.
+        // Creating the publication again does not bring back the changes in between.
         Assert.Equal(dropped.Message, (await Assert.ThrowsAsync<CaptureException>(() => capture.Capture.Prepare(null, CancellationToken.None))).Message);
         Assert.Equal("0", await capture.Scalar("SELECT count(*) FROM pg_publication"));
     }
@@ -147,15 +147,15 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
     [Fact]
     public async Task Tables_of_one_name_in_text_are_refused_and_a_later_one_is_left_out()
     {
-        const string Twin = "CREATE SCHEMA a; CREATE TABLE a.\"b.c\" (id int PRIMARY KEY)";
-        await using var both = await server.Capture("CREATE SCHEMA \"a.b\"; CREATE TABLE \"a.b\".c (id int PRIMARY KEY); " + Twin, "a.*");
+        const string NameClash = "CREATE SCHEMA a; CREATE TABLE a.\"b.c\" (id int PRIMARY KEY)";
+        await using var both = await server.Capture("CREATE SCHEMA \"a.b\"; CREATE TABLE \"a.b\".c (id int PRIMARY KEY); " + NameClash, "a.*");
         await Refused(both, "selects \"a\".\"b.c\" and \"a.b\".\"c\"", "all are a.b.c", "RENAME TO");
 
         await using var capture = await server.Capture("CREATE SCHEMA \"a.b\"; CREATE TABLE \"a.b\".c (id int PRIMARY KEY)", "a.*");
         await capture.Start();
-        await capture.Execute(Twin);
+        await capture.Execute(NameClash);
         Assert.Empty(await capture.Capture.Watch(CancellationToken.None));
-        Assert.Contains("table \"a\".\"b.c\" fits", Assert.Single(capture.Log.Lines, l => l.Contains("both are a.b.c")));
+        Assert.Contains("table \"a\".\"b.c\" matches", Assert.Single(capture.Log.Lines, l => l.Contains("another captured table, a.b.c")));
 
         // Somebody publishes it all the same.
         await capture.Execute("INSERT INTO \"a.b\".c VALUES (1)");

@@ -23,7 +23,7 @@ public sealed class ColumnNumberTests
         Assert.Equal([1, 3, 4], await NumbersOf(capture, "2"));
         await capture.Stream.DisposeAsync();
 
-        // Who has not read it before has the catalog alone.
+        // A reader that has not read the relation before has only the catalog.
         await using var other = capture.Again(s => s, new MemorySchemaStore());
         await other.Start();
         Assert.Equal([1, 3, 0], await NumbersOf(other, "2"));

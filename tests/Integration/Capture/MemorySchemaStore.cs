@@ -12,25 +12,25 @@ internal sealed class MemorySchemaStore : ISchemaStore
 
     public int Registrations { get; private set; }
 
-    public Task<TableSchema> Register(string source, TableSchema shape, CancellationToken cancellation)
+    public Task<TableSchema> Register(string source, TableSchema schema, CancellationToken cancellation)
     {
         lock (_lock)
         {
             Registrations++;
-            var same = _schemas.Where(s => s.Source == source && s.Schema.FullName == shape.FullName).Select(s => s.Schema).ToList();
-            var known = same.Find(s => s.Columns.SequenceEqual(shape.Columns) && s.Key.SequenceEqual(shape.Key) && s.InsertsOnly == shape.InsertsOnly && s.RelationOid == shape.RelationOid);
+            var same = _schemas.Where(s => s.Source == source && s.Schema.FullName == schema.FullName).Select(s => s.Schema).ToList();
+            var known = same.Find(s => s.Columns.SequenceEqual(schema.Columns) && s.Key.SequenceEqual(schema.Key) && s.InsertsOnly == schema.InsertsOnly && s.RelationOid == schema.RelationOid);
             if (known is not null)
                 return Task.FromResult(known);
             var numbered = new TableSchema
             {
                 TableId = same.Count > 0 ? same[0].TableId : _schemas.Select(s => s.Schema.TableId).DefaultIfEmpty().Max() + 1,
                 Version = same.Count + 1,
-                Schema = shape.Schema,
-                Name = shape.Name,
-                Columns = shape.Columns,
-                Key = shape.Key,
-                InsertsOnly = shape.InsertsOnly,
-                RelationOid = shape.RelationOid,
+                Schema = schema.Schema,
+                Name = schema.Name,
+                Columns = schema.Columns,
+                Key = schema.Key,
+                InsertsOnly = schema.InsertsOnly,
+                RelationOid = schema.RelationOid,
             };
             _schemas.Add((source, numbered));
             return Task.FromResult(numbered);

@@ -23,7 +23,7 @@ public sealed class RelationHistoryTests(CaptureServer server) : IClassFixture<C
         await capture.Execute("UPDATE item SET id = 2; DELETE FROM item");
         await capture.Restart();
 
-        // The catalog knows the last key alone; what was read under another one has it again.
+        // The catalog has only the last key. Changes that were read under another key have that key again.
         var first = await Taken(capture, 5);
         Assert.Equal(["public.item/", "public.item/", "public.item/1", "public.item/a", "public.item/a"], Entities(first));
         Assert.Equal([2, 3], Forgotten(first));

@@ -69,7 +69,7 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
             ALTER TABLE whole REPLICA IDENTITY FULL;
             """);
         await capture.Start();
-        // Larger than every buffer on the way.
+        // Larger than every buffer.
         await capture.Execute("INSERT INTO docs VALUES (1, repeat('x', 1000000), 1); INSERT INTO whole VALUES (1, repeat('y', 300000), 1)");
         await capture.Execute("UPDATE docs SET n = 2; UPDATE whole SET n = 2");
 
@@ -126,7 +126,7 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
         await capture.Start();
         await capture.Execute("INSERT INTO grows VALUES (1)");
         var (before, _) = await capture.NextTransaction();
-        // The row written in the same transaction before the column is there follows the older shape, though the catalog is ahead.
+        // The row written in the same transaction before the column is there has the older schema, although the catalog is newer.
         await capture.Execute("BEGIN; INSERT INTO grows VALUES (2); ALTER TABLE grows ADD note text DEFAULT 'none'; INSERT INTO grows VALUES (3, 'three'); COMMIT");
         var (after, _) = await capture.NextTransaction();
 
@@ -248,7 +248,7 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
         await using var capture = await server.Capture("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)");
         await capture.Start();
         await capture.Execute("BEGIN; INSERT INTO t VALUES (1); SELECT pg_logical_emit_message(true, 'note', 'hé'); TRUNCATE t, u; INSERT INTO t VALUES (2); COMMIT");
-        await capture.Execute("SELECT pg_logical_emit_message(false, 'alone', decode('00ff', 'hex'))");
+        await capture.Execute("SELECT pg_logical_emit_message(false, 'non-transactional', decode('00ff', 'hex'))");
 
         var (changes, _) = await capture.NextTransaction();
         Assert.Equal(
@@ -257,12 +257,12 @@ public sealed class StreamTests(CaptureServer server) : IClassFixture<CaptureSer
         Assert.Equal([1L, 2, 3, 4, 5], changes.Select(c => c.Version.Ordinal));
         Assert.Equal(["note", @"\x68c3a9"], CaptureUnderTest.Values(changes[1].After));
 
-        var alone = (await capture.Next()).Change!;
-        Assert.Equal(["alone", @"\x00ff"], CaptureUnderTest.Values(alone.After));
-        Assert.Equal(0u, alone.Transaction.Xid);
+        var nonTransactional = (await capture.Next()).Change!;
+        Assert.Equal(["non-transactional", @"\x00ff"], CaptureUnderTest.Values(nonTransactional.After));
+        Assert.Equal(0u, nonTransactional.Transaction.Xid);
         var reached = await capture.Next();
-        Assert.Equal((WalItemKind.Position, alone.Lsn), (reached.Kind, reached.EndLsn));
-        Assert.Equal(alone.Lsn.Value - 1, alone.Version.CommitLsn.Value);
+        Assert.Equal((WalItemKind.Position, nonTransactional.Lsn), (reached.Kind, reached.EndLsn));
+        Assert.Equal(nonTransactional.Lsn.Value - 1, nonTransactional.Version.CommitLsn.Value);
     }
 
     [Fact]

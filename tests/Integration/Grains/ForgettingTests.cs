@@ -10,7 +10,7 @@ using Xunit;
 
 namespace CdcOrleans.Integration.Grains;
 
-/// <summary>What was held of a row is told only as long as it is certainly that row's: a wrong value is worse than none.</summary>
+/// <summary>A stored row is used only as long as it certainly belongs to the row: a wrong value is worse than none.</summary>
 public sealed class ForgettingTests(ControlServer control, CaptureServer sources) : IClassFixture<CaptureServer>
 {
     private const string Doc = "CREATE TABLE doc (id int PRIMARY KEY, code int NOT NULL, n int NOT NULL, body text); ALTER TABLE doc ALTER body SET STORAGE EXTERNAL;";
@@ -72,7 +72,7 @@ public sealed class ForgettingTests(ControlServer control, CaptureServer sources
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_slot_that_is_gone_or_another_one_is_never_read_past_unasked(bool isMadeAnew)
+    public async Task A_slot_that_is_gone_or_another_one_is_never_read_past_unasked(bool isCreatedAgain)
     {
         await using var cluster = await Start();
         var reader = cluster.Cluster.Client.GetGrain<IWalReaderGrain>("shop");
@@ -81,13 +81,13 @@ public sealed class ForgettingTests(ControlServer control, CaptureServer sources
         var slot = await PostgresServer.Scalar(cluster.Source, "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()");
         await InProcessCluster.Until(() => Dropped(cluster.Source, slot!), "the slot to be dropped");
         await PostgresServer.Execute(cluster.Source, "UPDATE doc SET body = repeat('y', 5000)");
-        if (isMadeAnew)
+        if (isCreatedAgain)
             await PostgresServer.Execute(cluster.Source, $"SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')");
-        var said = isMadeAnew ? "it was made anew" : "is gone";
+        var reason = isCreatedAgain ? "the slot was created again" : "is gone";
         await InProcessCluster.Until(
-            async () => await reader.GetStatus() is { State: SourceState.Failed, Detail: { } detail } && detail.Contains(said, StringComparison.Ordinal)
+            async () => await reader.GetStatus() is { State: SourceState.Failed, Detail: { } detail } && detail.Contains(reason, StringComparison.Ordinal)
                 && detail.Contains("cdc.accept_gap('shop')", StringComparison.Ordinal),
-            "the gap to be told");
+            "the gap to be reported");
         Assert.Single(cluster.Delivered);
 
         await PostgresServer.Scalar(cluster.Control.Connection, "SELECT cdc.accept_gap('shop')");

@@ -61,14 +61,14 @@ public sealed class OddChangesTests(ControlServer control, CaptureServer sources
         for (var i = 1; i <= 20; i++)
         {
             await PostgresServer.Execute(
-                cluster.Source, $"BEGIN; INSERT INTO item VALUES ({i}); SELECT pg_logical_emit_message(true, 'note', '{i}'); COMMIT; SELECT pg_logical_emit_message(false, 'alone', '{i}')");
+                cluster.Source, $"BEGIN; INSERT INTO item VALUES ({i}); SELECT pg_logical_emit_message(true, 'note', '{i}'); COMMIT; SELECT pg_logical_emit_message(false, 'outside', '{i}')");
         }
 
         await InProcessCluster.Until(
             () => Task.FromResult(Of(cluster, "shop.transaction").Count >= 40 && Of(cluster, "shop.message").Count >= 40 && Of(cluster, "__debezium-heartbeat.shop").Count >= 2),
             "all events");
         Assert.Equal(Enumerable.Repeat((string[])["BEGIN", "END"], 20).SelectMany(s => s), Of(cluster, "shop.transaction").Select(v => v["status"]!.GetValue<string>()));
-        foreach (var prefix in (string[])["note", "alone"])
+        foreach (var prefix in (string[])["note", "outside"])
         {
             Assert.Equal(
                 Enumerable.Range(1, 20).Select(i => $"{i}"),

@@ -12,8 +12,8 @@ using Xunit;
 namespace CdcOrleans.Integration.Properties;
 
 /// <summary>
-/// Random schemas, values and transactions, while two silos follow and one of them is killed half-way: when the stream is drained, what
-/// the entities hold is what the tables have, in PostgreSQL's own text. The seed is printed, and stands in every failure.
+/// Random schemas, values and transactions, while two silos follow and one of them is killed half-way: when the stream is drained, the
+/// stored rows are those of the tables, in PostgreSQL's own text. The seed is printed, and stands in every failure.
 /// </summary>
 /// <remarks>
 /// Without a seed it is always the same one, so that a failure is of the change under test. CDC_PROPERTY_SEED runs another, or with "any"
@@ -61,9 +61,9 @@ public sealed class PropertyTests(ControlServer control, CaptureServer sources) 
         var (tables, rows, unknown) = (0, 0, 0);
         foreach (var table in schemas.SelectMany(s => s.Tables))
         {
-            var have = await HeldRows.OfTable(connection, table);
-            var held = await HeldRows.OfEntities(store, cluster.Control.Schemas, "shop", table, TestContext.Current.CancellationToken);
-            differences.AddRange(HeldRows.Compare(table, have, held, out var unknowable));
+            var have = await StoredRows.OfTable(connection, table);
+            var stored = await StoredRows.OfEntities(store, cluster.Control.Schemas, "shop", table, TestContext.Current.CancellationToken);
+            differences.AddRange(StoredRows.Compare(table, have, stored, out var unknowable));
             (tables, rows, unknown) = (tables + 1, rows + have.Count, unknown + unknowable);
         }
 
@@ -85,11 +85,11 @@ public sealed class PropertyTests(ControlServer control, CaptureServer sources) 
         Dictionary<string, string?> Row(string key, string? value) =>
             table.Columns.ToDictionary(c => c.Name, c => table.Key.Contains(c.Name) ? key : value);
         List<Dictionary<string, string?>> rows = [Row("1", "a"), Row("2", "b")];
-        Assert.Empty(HeldRows.Compare(table, rows, [Row("2", "b"), Row("1", "a")]));
-        Assert.Single(HeldRows.Compare(table, rows, [Row("1", "a")]));
-        Assert.Single(HeldRows.Compare(table, rows, [.. rows, Row("3", "c")]));
-        Assert.Equal(table.Columns.Count - table.Key.Count, HeldRows.Compare(table, rows, [Row("1", "a"), Row("2", null)]).Count);
-        Assert.Equal(table.Columns.Count - table.Key.Count, HeldRows.Compare(table, rows, [Row("1", "a"), Row("2", HeldRows.NotKnown)]).Count);
+        Assert.Empty(StoredRows.Compare(table, rows, [Row("2", "b"), Row("1", "a")]));
+        Assert.Single(StoredRows.Compare(table, rows, [Row("1", "a")]));
+        Assert.Single(StoredRows.Compare(table, rows, [.. rows, Row("3", "c")]));
+        Assert.Equal(table.Columns.Count - table.Key.Count, StoredRows.Compare(table, rows, [Row("1", "a"), Row("2", null)]).Count);
+        Assert.Equal(table.Columns.Count - table.Key.Count, StoredRows.Compare(table, rows, [Row("1", "a"), Row("2", StoredRows.NotKnown)]).Count);
     }
 
     private static async Task Created(string source, RandomSchema schema)

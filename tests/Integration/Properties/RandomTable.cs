@@ -34,10 +34,10 @@ internal sealed class RandomTable
 
     public string Ddl { get; }
 
-    /// <summary>Columns that are called otherwise than at first: while the log is read later than they were renamed, they cannot be told.</summary>
+    /// <summary>Columns that were renamed. When the log is read after that, it is not certain which columns they are.</summary>
     public HashSet<string> Renamed { get; } = [];
 
-    /// <summary>Columns of another type than at first: a large value of theirs that was not touched since cannot be had from before.</summary>
+    /// <summary>Columns whose type was changed. A large value that was not updated since then is not known.</summary>
     public HashSet<string> Retyped { get; } = [];
 
     public static RandomTable Make(Dice dice, string schema, int number, IReadOnlyList<SqlType> types)

@@ -12,7 +12,7 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
     private readonly Dictionary<string, int> _refused = [];
     private readonly List<string> _altered = [];
 
-    /// <summary>Changes of shape, in their order.</summary>
+    /// <summary>Changes of schemas, in their order.</summary>
     public IReadOnlyList<string> Altered => _altered;
 
     /// <summary>Statements that were accepted.</summary>
@@ -53,7 +53,7 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
                 await transaction.RollbackAsync("whole", cancellation);
         }
 
-        // A table's shape here follows what was committed.
+        // The columns of a table here are those that were committed.
         if (dice.Chance(10) && changes.Count == 0)
             await transaction.RollbackAsync(cancellation);
         else
@@ -107,7 +107,7 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
         return $"{column.Sql} = {column.Sql}";
     }
 
-    // Rows by their place in the key's order, which a seed gives again; where they are is told by ctid.
+    // Rows are chosen by their place in the order of keys, which is the same for the same seed, and then addressed by ctid.
     private static string Somewhere(Dice dice, RandomTable table, int most = 4) =>
         $"(tableoid, ctid) IN (SELECT tableoid, ctid FROM {table.Sql} ORDER BY {string.Join(", ", table.Key.Select(k => $"{SqlText.Name(k)}::text COLLATE \"C\""))} OFFSET {NumberValues.Text(dice.Below(12))} LIMIT {NumberValues.Text(dice.Between(1, most))})";
 
@@ -165,8 +165,8 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
     }
 
     /// <summary>
-    /// Changes the table's shape and then touches every row: a default given to old rows, or another type, makes no events by itself,
-    /// so what is held of them is as it was.
+    /// Alters the table and then updates every row. A default for existing rows, or another type, makes no events by itself, so their
+    /// stored rows would stay as they are.
     /// </summary>
     private async Task Alter(
         NpgsqlConnection connection, NpgsqlTransaction transaction, Dice dice, RandomTable table, List<Action> changes, CancellationToken cancellation)

@@ -4,11 +4,11 @@ using CdcOrleans.Model.Storage;
 using CdcOrleans.Testing;
 using Npgsql;
 using Xunit;
-using static CdcOrleans.Integration.Storage.Shapes;
+using static CdcOrleans.Integration.Storage.SampleStates;
 
 namespace CdcOrleans.Integration.Storage;
 
-/// <summary>A checkpoint is held up in its middle, at a state whose row another session has locked; then something happens.</summary>
+/// <summary>A checkpoint is stopped in the middle, at a state whose row another session has locked. Then something happens.</summary>
 public sealed class CheckpointCrashTests(ControlServer control) : IAsyncLifetime
 {
     private ControlStores _stores = null!;

@@ -6,7 +6,7 @@ using CdcOrleans.Model.Storage;
 using CdcOrleans.Storage.Postgres;
 using Npgsql;
 using Xunit;
-using static CdcOrleans.Integration.Storage.Shapes;
+using static CdcOrleans.Integration.Storage.SampleStates;
 
 namespace CdcOrleans.Integration.Storage;
 
@@ -64,7 +64,7 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
         await Store.FixPartitions("shop", 32, default);
         await Store.FixPartitions("shop", 32, default);
         var trouble = await Assert.ThrowsAsync<InvalidOperationException>(() => Store.FixPartitions("shop", 16, default));
-        Assert.Contains("Source 'shop' runs with 32 partitions since its first start and cannot change to 16", trouble.Message, StringComparison.Ordinal);
+        Assert.Contains("Source 'shop' has run with 32 partitions since its first start and cannot change to 16", trouble.Message, StringComparison.Ordinal);
         await Store.FixPartitions("not yet seen", 4, default);
         Assert.Equal(1, await Store.RaiseEpoch("not yet seen", "silo-1", null, default));
     }
@@ -140,7 +140,7 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
         var refusal = await Assert.ThrowsAsync<StaleOwnerException>(() => Commit(Full(0, 1)));
         Assert.True(refusal.EpochIsStale);
         Assert.Empty(refusal.Partitions);
-        Assert.Contains("it is of epoch 1 and the store's is 2", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("it has epoch 1, but the current epoch is 2", refusal.Message, StringComparison.Ordinal);
         await NothingWasWritten();
     }
 

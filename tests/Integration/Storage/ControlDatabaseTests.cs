@@ -53,7 +53,7 @@ public class ControlDatabaseTests(ControlServer control)
     public async Task A_missing_password_is_named()
     {
         var trouble = await Assert.ThrowsAsync<ControlDatabaseException>(() => Migrate(control.Server.Connection("postgres", "secured")));
-        Assert.Contains("asks for a password", trouble.Message, StringComparison.Ordinal);
+        Assert.Contains("requires a password", trouble.Message, StringComparison.Ordinal);
     }
 
     [Fact]

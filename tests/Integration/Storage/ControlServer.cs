@@ -63,7 +63,7 @@ public sealed class ControlStores : IAsyncDisposable
 
     public ISchemaStore Schemas => _services.GetRequiredService<ISchemaStore>();
 
-    public ISourceMarks Marks => _services.GetRequiredService<ISourceMarks>();
+    public IConfirmedPositions Positions => _services.GetRequiredService<IConfirmedPositions>();
 
     public Task<string?> Scalar(string sql) => PostgresServer.Scalar(Connection, sql);
 

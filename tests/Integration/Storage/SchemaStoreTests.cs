@@ -11,10 +11,10 @@ public class SchemaStoreTests(ControlServer control)
     public async Task Equal_shapes_share_a_number_and_new_ones_take_the_next()
     {
         await using var stores = await control.Migrated();
-        var first = await stores.Schemas.Register("shop", Shape("id"), default);
-        var second = await stores.Schemas.Register("shop", Shape("id", "name"), default);
-        var again = await stores.Schemas.Register("shop", Shape("id"), default);
-        var elsewhere = await stores.Schemas.Register("mall", Shape("id"), default);
+        var first = await stores.Schemas.Register("shop", Schema("id"), default);
+        var second = await stores.Schemas.Register("shop", Schema("id", "name"), default);
+        var again = await stores.Schemas.Register("shop", Schema("id"), default);
+        var elsewhere = await stores.Schemas.Register("mall", Schema("id"), default);
         Assert.Equal((first.TableId, 1), (first.TableId, first.Version));
         Assert.Equal((first.TableId, 2), (second.TableId, second.Version));
         Assert.Same(first, again);
@@ -26,7 +26,7 @@ public class SchemaStoreTests(ControlServer control)
     public async Task Another_silo_finds_what_one_has_numbered()
     {
         await using var stores = await control.Migrated();
-        var registered = await stores.Schemas.Register("shop", Shape("id", "name"), default);
+        var registered = await stores.Schemas.Register("shop", Schema("id", "name"), default);
         await using var other = new ControlStores(stores.Connection);
         var read = await other.Schemas.Get(registered.TableId, registered.Version, default);
         Assert.Equal("public.orders", read.FullName);
@@ -35,7 +35,7 @@ public class SchemaStoreTests(ControlServer control)
         Assert.Equal((registered.TableId, 1), (read.TableId, read.Version));
         Assert.Same(read, await other.Schemas.Get(registered.TableId, registered.Version, default));
         Assert.Equal(registered.TableId, await other.Schemas.FindTable("shop", "public.orders", default));
-        Assert.Equal(1, (await other.Schemas.Register("shop", Shape("id", "name"), default)).Version);
+        Assert.Equal(1, (await other.Schemas.Register("shop", Schema("id", "name"), default)).Version);
     }
 
     [Fact]
@@ -52,30 +52,30 @@ public class SchemaStoreTests(ControlServer control)
     {
         await using var stores = await control.Migrated();
         var silos = Enumerable.Range(0, 8).Select(_ => new ControlStores(stores.Connection)).ToList();
-        var shapes = new[] { Shape("id"), Shape("id", "a"), Shape("id", "b"), Shape("id", "a", "b") };
-        var registered = await Task.WhenAll(silos.SelectMany((silo, i) => shapes.Select((_, n) =>
+        var schemas = new[] { Schema("id"), Schema("id", "a"), Schema("id", "b"), Schema("id", "a", "b") };
+        var registered = await Task.WhenAll(silos.SelectMany((silo, i) => schemas.Select((_, n) =>
         {
-            var shape = (i + n) % shapes.Length;
-            return Numbered(silo, shape, shapes[shape]);
+            var schema = (i + n) % schemas.Length;
+            return Numbered(silo, schema, schemas[schema]);
         })));
 
         Assert.Single(registered.Select(r => r.Schema.TableId).Distinct());
-        var byShape = registered.GroupBy(r => r.Shape).ToDictionary(g => g.Key, g => g.Select(r => r.Schema.Version).Distinct().Single());
-        Assert.Equal([1, 2, 3, 4], byShape.Values.Order());
+        var bySchema = registered.GroupBy(r => r.Number).ToDictionary(g => g.Key, g => g.Select(r => r.Schema.Version).Distinct().Single());
+        Assert.Equal([1, 2, 3, 4], bySchema.Values.Order());
         Assert.Equal("4", await stores.Scalar("SELECT count(*) FROM cdc.table_schemas"));
         foreach (var silo in silos)
             await silo.DisposeAsync();
 
-        static async Task<(int Shape, TableSchema Schema)> Numbered(ControlStores silo, int number, TableSchema shape) =>
-            (number, await silo.Schemas.Register("shop", shape, default));
+        static async Task<(int Number, TableSchema Schema)> Numbered(ControlStores silo, int number, TableSchema schema) =>
+            (number, await silo.Schemas.Register("shop", schema, default));
     }
 
     [Fact]
     public async Task A_relation_keeps_its_history_in_the_order_of_the_log()
     {
         await using var stores = await control.Migrated();
-        var first = await stores.Schemas.Register("shop", Shape("id"), default);
-        var second = await stores.Schemas.Register("shop", Shape("id", "name"), default);
+        var first = await stores.Schemas.Register("shop", Schema("id"), default);
+        var second = await stores.Schemas.Register("shop", Schema("id", "name"), default);
         Assert.Empty(await stores.Schemas.History("shop", 7, default));
         Assert.Null(await stores.Schemas.LatestRelation("shop", first.TableId, default));
         await stores.Schemas.Record("shop", 7, new RelationRecord(At(20, 1), second, EntityMode.Off, [first.TableId]), default);
@@ -92,5 +92,5 @@ public class SchemaStoreTests(ControlServer control)
         static ChangeVersion At(ulong commit, long ordinal) => new(new Lsn(commit), ordinal);
     }
 
-    private static TableSchema Shape(params string[] columns) => Shapes.Orders(columns);
+    private static TableSchema Schema(params string[] columns) => SampleStates.Orders(columns);
 }

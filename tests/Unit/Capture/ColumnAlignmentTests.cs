@@ -26,7 +26,9 @@ public sealed class ColumnAlignmentTests
     public void A_column_is_found_whatever_happened_to_it_since(string log, string catalog, string places) =>
         Assert.Equal(places, string.Join(' ', ColumnAlignment.Of(Columns(log), Attributes(catalog))));
 
-    /// <summary>Columns that come, go and are renamed; the log tells of some moment, the catalog of the end.</summary>
+    /// <summary>
+    /// Columns that are added, dropped and renamed. The relation message has the state of some moment, and the catalog the last state.
+    /// </summary>
     [Fact]
     public void Columns_that_exist_at_the_end_are_found_at_any_moment_before() =>
         Gen.Select(Gen.Select(Gen.Int[0, 3], Gen.Int[0, 100]).Array[1, 12], Gen.Int[0, 12]).Sample((steps, moment) =>
@@ -42,7 +44,7 @@ public sealed class ColumnAlignmentTests
                 {
                     0 or 1 => [.. columns, ($"n{i}", false)],
                     2 when place > 0 => [.. columns.Select((c, at) => at == place ? (c.Name, true) : c)],
-                    // Only the key is renamed: of two that were, nobody can tell which is which.
+                    // Only the key is renamed: if two columns were renamed, nobody could know which is which.
                     _ => [($"k{i}", false), .. columns.Skip(1)],
                 };
             }

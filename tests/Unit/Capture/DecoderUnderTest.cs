@@ -43,7 +43,7 @@ internal sealed class DecoderUnderTest : ICaptureObserver
         init => _decoder.HasOmitted = value;
     }
 
-    /// <summary>Whether old rows are taken for their keys alone.</summary>
+    /// <summary>Whether only the keys of old rows are used.</summary>
     public bool OldRowsAreKeyOnly
     {
         init => _decoder.Announce(Orders, new CapturedRelation(Announcement, Table, EventOptions.Default) { OldRowsAreKeyOnly = value });
@@ -66,10 +66,10 @@ internal sealed class DecoderUnderTest : ICaptureObserver
 
     public int ChangesNotSelected { get; private set; }
 
-    /// <summary>The tables of the last message that told of any.</summary>
+    /// <summary>The tables of the last message that recorded added tables.</summary>
     public IReadOnlyList<string> Joined => _decoder.Joined;
 
-    /// <summary>Announces the table anew.</summary>
+    /// <summary>Announces the table again.</summary>
     public void Announce(Func<CapturedRelation, CapturedRelation> made) => _decoder.Announce(Orders, made(_orders));
 
     public Decoded Take(byte[] message, ulong position = 0)
@@ -79,8 +79,8 @@ internal sealed class DecoderUnderTest : ICaptureObserver
         Array.Fill(message, (byte)0xFF);
         if (decoded == Decoded.Item)
             Items.Add(item);
-        while (_decoder.TryTakeHeld(out var held))
-            Items.Add(held);
+        while (_decoder.TryTakeQueued(out var queued))
+            Items.Add(queued);
         return decoded;
     }
 

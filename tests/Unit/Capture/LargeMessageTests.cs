@@ -74,7 +74,7 @@ public sealed class LargeMessageTests
 
     private static bool IsLong(string? value, int limit) => value is not null && !ReferenceEquals(value, LogWriter.Unchanged) && value.Length > limit;
 
-    // A mark of a length that no value has, which Replaced turns into what a value left out looks like.
+    // A marker of a length that no value has. Replaced turns it into the form of a value that was left out.
     private static string?[] Shortened(string?[] values, int limit) => [.. values.Select(v => IsLong(v, limit) ? "#left out#" : v)];
 
     private static byte[] Replaced(byte[] message)

@@ -164,8 +164,8 @@ public sealed class DefaultsTests
         Reader.Read(narrow);
         Assert.Equal(
             [
-                "cdc.yaml:6:25: sources.shop.events.messages: no route takes these events; add one such as - { from: \"shop.message\", to: … }, or leave this out",
-                "cdc.yaml:6:47: sources.shop.events.transactions: no route takes these events; add one such as - { from: \"shop.transaction\", to: … }, or leave this out",
+                "cdc.yaml:6:25: sources.shop.events.messages: no route selects these events; add one such as - { from: \"shop.message\", to: … }, or leave this out",
+                "cdc.yaml:6:47: sources.shop.events.transactions: no route selects these events; add one such as - { from: \"shop.transaction\", to: … }, or leave this out",
             ],
             Reader.Refused(narrow.Replace("    tables:", "    events: { messages: outbox, transactions: true }\n    tables:", StringComparison.Ordinal)));
         Reader.Read(narrow.Replace("    tables:", "    events: { messages: outbox }\n    tables:", StringComparison.Ordinal) + "\n  - { from: shop.message, to: events }");

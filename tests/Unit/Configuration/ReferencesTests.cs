@@ -23,7 +23,7 @@ public sealed class ReferencesTests
     [InlineData("${NONE:-a:-b}", "a:-b")]
     [InlineData("${NONE:-$$}", "$")]
     [InlineData("${A:-d}", "1")]
-    [InlineData("${DOLLAR}", "${A}$$")] // What a variable holds is not looked into.
+    [InlineData("${DOLLAR}", "${A}$$")] // The value of a variable is not changed.
     public void References_are_replaced(string text, string expected)
     {
         var problems = new List<string>();
@@ -36,10 +36,10 @@ public sealed class ReferencesTests
     [InlineData("a$b", "a single '$' has no meaning; write $$ for a literal $, or ${NAME} for an environment variable")]
     [InlineData("$", "a single '$' has no meaning; write $$ for a literal $, or ${NAME} for an environment variable")]
     [InlineData("${A", "'${' without a closing '}'; write ${NAME} or ${NAME:-default}, or $$ for a literal $")]
-    [InlineData("${1A}", "'${…}' must hold the name of an environment variable (letters, digits and '_', not starting with a digit), and may go on with ':-' and a default")]
-    [InlineData("${}", "'${…}' must hold the name of an environment variable (letters, digits and '_', not starting with a digit), and may go on with ':-' and a default")]
-    [InlineData("${A-b}", "'${…}' must hold the name of an environment variable (letters, digits and '_', not starting with a digit), and may go on with ':-' and a default")]
-    [InlineData("${A:-${B}}", "the default of ${A} holds a '$'; a default is plain text, with $$ for a literal $")]
+    [InlineData("${1A}", "'${…}' must contain the name of an environment variable (letters, digits and '_', not starting with a digit), optionally followed by ':-' and a default")]
+    [InlineData("${}", "'${…}' must contain the name of an environment variable (letters, digits and '_', not starting with a digit), optionally followed by ':-' and a default")]
+    [InlineData("${A-b}", "'${…}' must contain the name of an environment variable (letters, digits and '_', not starting with a digit), optionally followed by ':-' and a default")]
+    [InlineData("${A:-${B}}", "the default of ${A} contains a '$'; a default is plain text, with $$ for a literal $")]
     public void What_is_wrong_is_named(string text, string problem)
     {
         var problems = new List<string>();

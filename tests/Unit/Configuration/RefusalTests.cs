@@ -46,7 +46,7 @@ public sealed class RefusalTests
     [InlineData("Host=127.0.0.1;Database=cdc", "postgres://cdc:hunter2@db/cdc", "2:24: control.connection: is not a connection string; write keyword=value pairs separated by ';', such as Host=127.0.0.1;Database=shop;Username=cdc")]
     [InlineData("Host=127.0.0.1;Database=cdc", "Database=cdc;Password=hunter2", "2:24: control.connection: names no Host; write for example Host=127.0.0.1;Database=shop;Username=cdc")]
     [InlineData("Host=127.0.0.1;Database=cdc", "Host=db;Password=hunter2", "2:24: control.connection: names no Database; write for example Host=127.0.0.1;Database=shop;Username=cdc")]
-    [InlineData("Host=127.0.0.1;Database=cdc", "Host=db;Database=cdc;Port=hunter2", "2:24: control.connection: has a Port that is no number from 1 to 65535")]
+    [InlineData("Host=127.0.0.1;Database=cdc", "Host=db;Database=cdc;Port=hunter2", "2:24: control.connection: has a Port that is not a number from 1 to 65535")]
     // Sources.
     [InlineData(Source, "backfill: never", "4:3: sources.shop.postgres: is missing; write 'postgres: { connection: … }'")]
     [InlineData(Source, "postgres: { slot: a }", "5:5: sources.shop.postgres.connection: is missing; write for example 'connection: Host=127.0.0.1;Database=shop;Username=cdc'")]
@@ -61,8 +61,8 @@ public sealed class RefusalTests
     [InlineData(Tables, "tables: [{ table: public.a, values: { decimals: exact } }]", "6:53: sources.shop.tables[0].values.decimals: 'exact' is not known here; write 'string' or 'precise' or 'double'")]
     [InlineData(Tables, "tables: [{ table: public.a, values: { money_digits: 19 } }]", "6:57: sources.shop.tables[0].values.money_digits: '19' is out of range; write a number from 0 to 18")]
     [InlineData(Tables, "tables: [{ table: public.a, entities: versoin }]", "6:43: sources.shop.tables[0].entities: 'versoin' is not known here; did you mean 'version'? write 'row' or 'version' or 'off'")]
-    [InlineData(Tables, "tables: [\"public.*\"]\n    backfill: initial", "7:15: sources.shop.backfill: 'initial' is not in this version, which captures changes from its first start on and does not read rows that exist already; write 'never'")]
-    [InlineData(Tables, "tables: [\"public.*\"]\n    backfill: when_needed", "7:15: sources.shop.backfill: 'when_needed' is not in this version, which captures changes from its first start on and does not read rows that exist already; write 'never'")]
+    [InlineData(Tables, "tables: [\"public.*\"]\n    backfill: initial", "7:15: sources.shop.backfill: 'initial' is not in this version, which captures only changes from its first start on and does not read existing rows; write 'never'")]
+    [InlineData(Tables, "tables: [\"public.*\"]\n    backfill: when_needed", "7:15: sources.shop.backfill: 'when_needed' is not in this version, which captures only changes from its first start on and does not read existing rows; write 'never'")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    backfill: always", "7:15: sources.shop.backfill: 'always' is not known here; write 'never' or 'initial' or 'when_needed'")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    partitions: 0", "7:17: sources.shop.partitions: '0' is out of range; write a number from 1 to 4096")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    window: { changes: 999 }", "7:24: sources.shop.window.changes: '999' is out of range; write a number from 1000 to 10000000")]
@@ -70,9 +70,9 @@ public sealed class RefusalTests
     [InlineData(Tables, "tables: [\"public.*\"]\n    heartbeat: 2h", "7:16: sources.shop.heartbeat: '2h' is out of range; write a duration from 100ms to 1h, or 0 for none")]
     // Events.
     [InlineData(Tables, "tables: [\"public.*\"]\n    events: { skip: [x] }", "7:22: sources.shop.events.skip[0]: 'x' is not known here; write 'c' or 'u' or 'd' or 't' or 'none'")]
-    [InlineData(Tables, "tables: [\"public.*\"]\n    events: { skip: [t, none] }", "7:25: sources.shop.events.skip[1]: 'none' stands alone; write the operations to skip, or none")]
+    [InlineData(Tables, "tables: [\"public.*\"]\n    events: { skip: [t, none] }", "7:25: sources.shop.events.skip[1]: 'none' cannot be combined with operations; write the operations to skip, or only none")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    events: { tombstones: no }", "7:27: sources.shop.events.tombstones: 'no' is not known here; write 'true' or 'false'")]
-    [InlineData(Tables, "tables: [\"public.*\"]\n    heartbeat: 0\n    events: { heartbeats: true }", "8:5: sources.shop.events.heartbeats: there are none: 'heartbeat' is 0; give it an interval, or leave this out")]
+    [InlineData(Tables, "tables: [\"public.*\"]\n    heartbeat: 0\n    events: { heartbeats: true }", "8:5: sources.shop.events.heartbeats: there are no heartbeats, because 'heartbeat' is 0; set an interval there, or leave this out")]
     [InlineData(Tables, "tables: [{ table: public.a, events: { transactions: true } }]", "6:43: sources.shop.tables[0].events.transactions: unknown key 'transactions'; known keys: skip, tombstones")]
     [InlineData("Database=shop }", "Database=shop, publish_via_partition_root: 1 }", "5:87: sources.shop.postgres.publish_via_partition_root: '1' is not known here; write 'true' or 'false'")]
     // Sinks.
@@ -95,8 +95,8 @@ public sealed class RefusalTests
     [InlineData(Route, "{ from: \"shop.*\", to: events }", "10:3: routes: expected a list of routes, found a mapping; write for example - { from: \"shop.*\", to: events }")]
     [InlineData("from: \"shop.*\", ", "", "10:5: routes[0].from: is missing; write source.schema.table with '*' for any text, such as \"shop.public.*\"")]
     [InlineData("\"shop.*\", to: events", "\"shop.*\"", "10:5: routes[0].to: is missing; name a sink, or a list of sinks")]
-    [InlineData("to: events", "to: evnets", "10:27: routes[0].to: 'evnets' is no sink; did you mean 'events'? the sinks are events")]
-    [InlineData("to: events", "to: [events, nowhere]", "10:36: routes[0].to[1]: 'nowhere' is no sink; the sinks are events")]
+    [InlineData("to: events", "to: evnets", "10:27: routes[0].to: 'evnets' is not a sink; did you mean 'events'? the sinks are events")]
+    [InlineData("to: events", "to: [events, nowhere]", "10:36: routes[0].to[1]: 'nowhere' is not a sink; the sinks are events")]
     [InlineData("to: events", "to: [events, events]", "10:36: routes[0].to[1]: 'events' is given twice; remove one")]
     [InlineData("shop.*\", to", "shpo.*\", to", "10:13: routes[0].from: 'shpo.*' names no source; did you mean 'shop'? the sources are shop")]
     [InlineData("shop.*\", to", "shop\", to", "10:13: routes[0].from: 'shop' names no table; write source.schema.table with '*' for any text, such as 'shop.*'")]
@@ -119,7 +119,7 @@ public sealed class RefusalTests
     [Fact]
     public void A_source_without_a_route_is_refused() =>
         Assert.Equal(
-            "cdc.yaml:7:3: sources.spare: no route takes from this source; add a route such as - { from: \"spare.*\", to: … }, or remove the source",
+            "cdc.yaml:7:3: sources.spare: no route selects this source; add a route such as - { from: \"spare.*\", to: … }, or remove the source",
             Reader.RefusedWith("sinks:", "  spare: { postgres: { connection: Host=b;Database=b }, tables: \"*\" }\nsinks:"));
 
     [Fact]
@@ -156,7 +156,7 @@ public sealed class RefusalTests
                 "cdc.yaml:1:16: cluster.id: 'UP' is not a cluster id; write 1 to 63 characters of a-z, 0-9 and '-'",
                 "cdc.yaml:3:1: sources: is empty; name at least one captured database",
                 "cdc.yaml:4:21: sinks.f.type: 'flie' is not a type of sink; did you mean 'file'? this version has kafka and file",
-                "cdc.yaml:5:30: routes[0].to: 'g' is no sink; the sinks are f",
+                "cdc.yaml:5:30: routes[0].to: 'g' is not a sink; the sinks are f",
                 "cdc.yaml:6:1: extra: unknown key 'extra'; known keys: cluster, control, sources, sinks, routes, gateway",
             ],
             Reader.Refused("""
@@ -220,7 +220,7 @@ public sealed class RefusalTests
     [InlineData("a: !x y", "1:4: tags ('!…') have no meaning here; remove it, or quote a value that starts with '!'")]
     [InlineData("a: 1\n<<: { b: 2 }", "2:1: merge keys ('<<') are not supported; repeat the keys, or use an alias for the whole value")]
     [InlineData("? [a]\n: 1", "1:3: a key must be a single value, not a mapping or a list")]
-    [InlineData("a: 1\n---\nb: 2", "2:1: a second document starts here; the file holds one document, so remove this '---' and what follows")]
+    [InlineData("a: 1\n---\nb: 2", "2:1: a second document starts here; the file must have one document, so remove this '---' and what follows")]
     [InlineData("just text", "1:1: expected a mapping (key: value), found a single value")]
     public void What_is_not_usable_YAML_is_refused(string text, string expected) =>
         Assert.StartsWith($"cdc.yaml:{expected}", Assert.Single(Reader.Refused(text)), StringComparison.Ordinal);

@@ -64,8 +64,8 @@ public sealed class SerializationTests
     {
         using var services = new ServiceCollection().AddSerializer().BuildServiceProvider();
         var serializer = services.GetRequiredService<Serializer>();
-        TableSchema Arrived(TableSchema shape) => serializer.Deserialize<HeldRow>(serializer.SerializeToArray(new HeldRow(true, default, shape)))!.Table!;
-        TableSchema Shape(string column, int version = 3) => new()
+        TableSchema Arrived(TableSchema schema) => serializer.Deserialize<StoredRow>(serializer.SerializeToArray(new StoredRow(true, default, schema)))!.Table!;
+        TableSchema Schema(string column, int version = 3) => new()
         {
             TableId = 11,
             Version = version,
@@ -84,20 +84,20 @@ public sealed class SerializationTests
             RelationOid = 77,
         };
 
-        var first = Arrived(Shape("a"));
-        Assert.Same(first, Arrived(Shape("a")));
+        var first = Arrived(Schema("a"));
+        Assert.Same(first, Arrived(Schema("a")));
         Assert.Equal((11, 3, "public", "interned", true, 77u), (first.TableId, first.Version, first.Schema, first.Name, first.InsertsOnly, first.RelationOid));
-        Assert.Equal(Shape("a").Columns, first.Columns);
+        Assert.Equal(Schema("a").Columns, first.Columns);
         Assert.Equal([0], first.Key);
 
-        // The same numbers in another control database, and another shape of the same table.
-        Assert.Equal("b", Arrived(Shape("b")).Columns[0].Name);
-        Assert.NotSame(first, Arrived(Shape("a", version: 4)));
+        // The same numbers in another control database, and another schema version of the same table.
+        Assert.Equal("b", Arrived(Schema("b")).Columns[0].Name);
+        Assert.NotSame(first, Arrived(Schema("a", version: 4)));
         foreach (var stream in (TableSchema[])[SourceStreams.Messages, SourceStreams.Transactions, SourceStreams.Heartbeats])
             Assert.Same(stream, Arrived(stream));
 
         // Within a silo nothing is copied.
-        var local = Shape("local");
+        var local = Schema("local");
         Assert.Same(local, services.GetRequiredService<DeepCopier>().Copy(local));
     }
 

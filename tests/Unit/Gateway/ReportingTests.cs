@@ -17,14 +17,14 @@ public class ReportingTests
     [InlineData(SourceState.Streaming, SourceState.Failed, PipelineState.Failed)]
     [InlineData(SourceState.Stopped, SourceState.Holding, PipelineState.Failed)]
     public void The_worst_source_decides(SourceState first, SourceState second, PipelineState expected) =>
-        Assert.Equal(expected, Reporting.Overall([Reading(first), Reading(second)]));
+        Assert.Equal(expected, Reporting.Overall([Result(first), Result(second)]));
 
     [Fact]
     public void A_source_that_cannot_be_read_fails_the_pipeline()
     {
-        var unread = new SourceReading(
+        var unread = new SourceStatusResult(
             Configurations.Source("b"), null, new ClusterTroubleException(ClusterTrouble.TimedOut, "No answer for 'b'."));
-        Assert.Equal(PipelineState.Failed, Reporting.Overall([Reading(SourceState.Streaming), unread]));
+        Assert.Equal(PipelineState.Failed, Reporting.Overall([Result(SourceState.Streaming), unread]));
         var summary = Reporting.Summary(unread);
         Assert.Equal(ReportedState.Unknown, summary.State);
         Assert.Equal("No answer for 'b'.", summary.Detail);
@@ -38,13 +38,13 @@ public class ReportingTests
     public void A_sink_or_checkpoint_in_trouble_degrades_it(bool healthy, string? checkpointError)
     {
         var figures = new SiloFigures { Sinks = [Sink("events", healthy)], CheckpointError = checkpointError };
-        Assert.Equal(PipelineState.Degraded, Reporting.Overall([Reading(SourceState.Streaming, ("s1", figures))]));
+        Assert.Equal(PipelineState.Degraded, Reporting.Overall([Result(SourceState.Streaming, ("s1", figures))]));
     }
 
     [Fact]
     public void A_sink_is_summed_over_silos_and_well_only_where_it_is_well_everywhere()
     {
-        var reading = Reading(
+        var reading = Result(
             SourceState.Streaming,
             ("s1", new SiloFigures { Sinks = [Sink("files"), Sink("events")] }),
             ("s2", new SiloFigures { Sinks = [Sink("events", false, "broker gone")] }));
@@ -56,7 +56,7 @@ public class ReportingTests
     [Fact]
     public void Latency_is_the_slowest_silos()
     {
-        var reading = Reading(
+        var reading = Result(
             SourceState.Streaming,
             ("s1", new SiloFigures { LatencyP50 = 3, LatencyP99 = 9, LatencyMax = 11 }),
             ("s2", new SiloFigures { LatencyP50 = 2, LatencyP99 = 12, LatencyMax = double.NaN }));
@@ -66,7 +66,7 @@ public class ReportingTests
     [Fact]
     public void Figures_that_are_no_numbers_and_positions_that_are_not_known_are_null()
     {
-        var reading = Reading(SourceState.Starting, ("s1", new SiloFigures { LatencyP50 = double.NaN, LatencyP99 = double.NaN, LatencyMax = double.NaN }));
+        var reading = Result(SourceState.Starting, ("s1", new SiloFigures { LatencyP50 = double.NaN, LatencyP99 = double.NaN, LatencyMax = double.NaN }));
         reading = reading with { Status = reading.Status! with { ChangesPerSecond = double.NaN, LagSeconds = double.PositiveInfinity, ConfirmedLsn = Lsn.None } };
         var detail = Reporting.Source(reading);
         Assert.Null(detail.Reader!.ChangesPerSecond);
@@ -82,9 +82,9 @@ public class ReportingTests
     [InlineData(SourceState.Retrying, false)]
     [InlineData(SourceState.Failed, false)]
     [InlineData(SourceState.Stopped, false)]
-    public void Streaming_and_holding_are_ready(SourceState state, bool ready) => Assert.Equal(ready, Reporting.Ready(Reading(state)).Ready);
+    public void Streaming_and_holding_are_ready(SourceState state, bool ready) => Assert.Equal(ready, Reporting.Ready(Result(state)).Ready);
 
-    private static SourceReading Reading(SourceState state, params (string Silo, SiloFigures Figures)[] silos) => new(
+    private static SourceStatusResult Result(SourceState state, params (string Silo, SiloFigures Figures)[] silos) => new(
         Configurations.Source("a"),
         new SourceStatus
         {

@@ -66,20 +66,20 @@ public sealed class EntityQuestionTests
     {
         await using var rig = new PartitionRig(new TestStore());
         rig.Take(Create("a", 1));
-        Assert.Equal(new HeldRow(false), await Row(rig, 1, 1));
+        Assert.Equal(new StoredRow(false), await Row(rig, 1, 1));
         rig.Sink.Answer(_ => true);
         var row = await Row(rig, 1, 1);
         Assert.Equal((true, Sample.Version(1)), (row.Settled, row.Version));
         Assert.Equal(["a", "1", null], Sample.Values(row.Row));
 
-        Assert.Equal(new HeldRow(false, IsBehind: true), await Row(rig, 1, 2));
-        Assert.Equal(new HeldRow(false, IsBehind: true), await Row(rig, 2, 1));
+        Assert.Equal(new StoredRow(false, IsBehind: true), await Row(rig, 1, 2));
+        Assert.Equal(new StoredRow(false, IsBehind: true), await Row(rig, 2, 1));
         rig.Partition.Epoch = 2;
         await Assert.ThrowsAsync<StaleReaderException>(() => Row(rig, 1, 1));
 
         rig.Take(Delete("a", 3));
         await rig.AnswerAll();
-        Assert.Equal(new HeldRow(true), await Row(rig, 2, 3));
+        Assert.Equal(new StoredRow(true), await Row(rig, 2, 3));
     }
 
     [Fact]
@@ -101,7 +101,7 @@ public sealed class EntityQuestionTests
         return await answer;
     }
 
-    private static async Task<HeldRow> Row(PartitionRig rig, long epoch, long taken)
+    private static async Task<StoredRow> Row(PartitionRig rig, long epoch, long taken)
     {
         var answer = rig.Activations.Find(A).ReadRow(epoch, Sample.Version(taken)).AsTask();
         rig.RunTurns();

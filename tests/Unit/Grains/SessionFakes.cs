@@ -10,7 +10,7 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Unit.Grains;
 
-/// <summary>A log that holds what the test writes.</summary>
+/// <summary>A log with the content that the test writes.</summary>
 internal sealed class FakeLog : IWalStream
 {
     private readonly Channel<WalItem> _items = Channel.CreateUnbounded<WalItem>();
@@ -37,13 +37,13 @@ internal sealed class FakeLog : IWalStream
     public ValueTask DisposeAsync() => default;
 }
 
-/// <summary>A partition that keeps what it gets and answers as it is told.</summary>
+/// <summary>A partition that records what it receives, and answers as the test sets it.</summary>
 internal sealed class FakePartition : IPartitionGrain
 {
     private readonly Lock _gate = new();
     private readonly List<ChangeBatch> _batches = [];
 
-    public Func<EntityKey, HeldRow> Row { get; set; } = _ => new HeldRow(true);
+    public Func<EntityKey, StoredRow> Row { get; set; } = _ => new StoredRow(true);
 
     /// <summary>Questions for rows: epoch and last version given.</summary>
     public List<(long Epoch, ChangeVersion Taken)> Asked { get; } = [];
@@ -89,7 +89,7 @@ internal sealed class FakePartition : IPartitionGrain
 
     public ValueTask Start() => default;
 
-    public ValueTask<HeldRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken)
+    public ValueTask<StoredRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken)
     {
         lock (_gate)
             Asked.Add((epoch, taken));
@@ -122,7 +122,7 @@ public class FakeGrains : DispatchProxy
     {
         public ValueTask<EntityView?> GetState() => throw new NotSupportedException();
 
-        public ValueTask<HeldRow> ReadRow(long epoch, ChangeVersion taken) => partition.ReadRow(key, epoch, taken);
+        public ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion taken) => partition.ReadRow(key, epoch, taken);
 
         public ValueTask<bool> Wake(long generation) => throw new NotSupportedException();
     }

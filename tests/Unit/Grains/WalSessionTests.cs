@@ -21,14 +21,14 @@ public sealed class WalSessionTests
     {
         await using var rig = new Rig();
         var (mover, other) = rig.TwoKeys();
-        rig.Partitions[rig.Of(mover)].Row = _ => new HeldRow(false);
+        rig.Partitions[rig.Of(mover)].Row = _ => new StoredRow(false);
         rig.Log.Write(Create(other, 1), Deleted(mover, 2), Created("b", 2));
         _ = rig.Start();
         await Until(() => rig.Partitions[rig.Of(other)].Changes.Any());
         await Until(() => rig.Session.Held > TimeSpan.Zero);
         Assert.Equal("Reading waits for a row of public.orders that moved to another key.", rig.Session.HeldFor);
 
-        rig.Partitions[rig.Of(mover)].Row = _ => new HeldRow(true, Sample.Version(1), Sample.Orders, Sample.Row(mover, "old", "large"));
+        rig.Partitions[rig.Of(mover)].Row = _ => new StoredRow(true, Sample.Version(1), Sample.Orders, Sample.Row(mover, "old", "large"));
         await Until(() => rig.Partitions[rig.Of("b")].Changes.Any(c => c.Operation == ChangeOperation.Create && c.Entity.Key == "b"));
         Assert.Equal(["b", "new", "large"], Sample.Values(rig.Partitions[rig.Of("b")].Changes.Single(c => c.Entity.Key == "b").After));
         Assert.Null(rig.Session.HeldFor);
@@ -64,7 +64,7 @@ public sealed class WalSessionTests
     {
         await using var rig = new Rig();
         var partition = rig.Partitions[rig.Of("a")];
-        partition.Row = _ => partition.Opened < 2 ? new HeldRow(false, IsBehind: true) : new HeldRow(true);
+        partition.Row = _ => partition.Opened < 2 ? new StoredRow(false, IsBehind: true) : new StoredRow(true);
         rig.Log.Write(Create("a", 1));
         _ = rig.Start();
         await Until(() => partition.Changes.Any());

@@ -60,18 +60,18 @@ public sealed class DebeziumFormatTests
     }
 
     [Fact]
-    public void Update_has_the_held_row_before_and_null_where_none_is_held()
+    public void Update_has_the_stored_row_before_and_null_without_one()
     {
         var updated = Rows.Change(ChangeOperation.Update, Orders, after: Rows.Image("1", "paid", "2.00"));
 
-        var held = Text(Format(Rows.Complete(updated, before: Rows.Image("1", "new", "2.00")))[0].Value);
-        var alone = Text(Format(Rows.Complete(updated))[0].Value);
+        var completed = Text(Format(Rows.Complete(updated, before: Rows.Image("1", "new", "2.00")))[0].Value);
+        var uncompleted = Text(Format(Rows.Complete(updated))[0].Value);
 
         Assert.StartsWith(
             "{\"before\":{\"id\":1,\"status\":\"new\",\"total\":\"2.00\"},\"after\":{\"id\":1,\"status\":\"paid\",\"total\":\"2.00\"},",
-            held, StringComparison.Ordinal);
-        Assert.StartsWith("{\"before\":null,\"after\":{\"id\":1,\"status\":\"paid\"", alone, StringComparison.Ordinal);
-        Assert.Contains("\"op\":\"u\"", held, StringComparison.Ordinal);
+            completed, StringComparison.Ordinal);
+        Assert.StartsWith("{\"before\":null,\"after\":{\"id\":1,\"status\":\"paid\"", uncompleted, StringComparison.Ordinal);
+        Assert.Contains("\"op\":\"u\"", completed, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -17,8 +17,8 @@ public class StaleOwnersTests
         Assert.True(refusal.EpochIsStale);
         Assert.Equal([1, 9], refusal.Partitions);
         Assert.Equal(
-            "A checkpoint of source 'shop' was refused whole: it is of epoch 4 and the store's is 6; "
-            + "partition 1 is of generation 7 and the store's is 8; partition 9 is of generation 1 and the store's is none.",
+            "A checkpoint of source 'shop' was refused: it has epoch 4, but the current epoch is 6; "
+            + "partition 1 has generation 7, but the current generation is 8; partition 9 has generation 1, but the current generation is none.",
             refusal.Message);
     }
 

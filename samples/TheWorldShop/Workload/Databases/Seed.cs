@@ -67,7 +67,7 @@ internal static class Seed
         while (await ShopDatabase.Scalar<int>(shop, ready, cancellation, ("s", slot)) == 0)
         {
             if (waited.Elapsed > TimeSpan.FromSeconds(60))
-                throw new TellUserException($"Slot '{slot}' did not appear within 60 s: is the silo running with this source?");
+                throw new UserException($"Slot '{slot}' did not appear within 60 s: is the silo running with this source?");
             await Task.Delay(100, cancellation);
         }
     }

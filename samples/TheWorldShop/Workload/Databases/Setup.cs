@@ -14,7 +14,7 @@ internal static class Setup
         {
             var level = await ShopDatabase.Scalar<string>(server, "SHOW wal_level", cancellation);
             if (level != "logical")
-                throw new TellUserException($"wal_level of this server is '{level}'. Set wal_level = logical in postgresql.conf and restart the server.");
+                throw new UserException($"wal_level of this server is '{level}'. Set wal_level = logical in postgresql.conf and restart the server.");
 
             await CreateRole(server, names.Role, password, cancellation);
             foreach (var database in new[] { names.Database, names.Control })

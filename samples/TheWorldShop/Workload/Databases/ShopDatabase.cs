@@ -14,7 +14,7 @@ internal static class ShopDatabase
         }
         catch (ArgumentException error)
         {
-            throw new TellUserException($"The connection string cannot be read: {error.Message} Expected e.g. Host=127.0.0.1;Database=theworldshop;Username=cdc");
+            throw new UserException($"The connection string cannot be read: {error.Message} Expected e.g. Host=127.0.0.1;Database=theworldshop;Username=cdc");
         }
 
         if (database is not null)
@@ -29,12 +29,12 @@ internal static class ShopDatabase
         {
             await open.DisposeAsync();
             var remedy = error is PostgresException ? "" : " Is the server running, and are host and port right?";
-            throw new TellUserException($"Cannot open database '{settings.Database}' at {settings.Host}:{settings.Port} as '{settings.Username}': {error.Message}{remedy}");
+            throw new UserException($"Cannot open database '{settings.Database}' at {settings.Host}:{settings.Port} as '{settings.Username}': {error.Message}{remedy}");
         }
     }
 
     public static string NameIn(string connection) =>
-        new NpgsqlConnectionStringBuilder(connection).Database ?? throw new TellUserException("The connection string names no database.");
+        new NpgsqlConnectionStringBuilder(connection).Database ?? throw new UserException("The connection string names no database.");
 
     public static async Task<int> Execute(NpgsqlConnection open, string sql, CancellationToken cancellation, params (string Name, object Value)[] parameters)
     {

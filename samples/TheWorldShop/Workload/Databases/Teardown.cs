@@ -12,9 +12,9 @@ internal static class Teardown
         const string owner = "SELECT database || CASE WHEN active THEN '/active' ELSE '/' END FROM pg_replication_slots WHERE slot_name = @s";
         var slot = await ShopDatabase.Scalar<string>(server, owner, cancellation, ("s", names.Slot));
         if (slot is not null && !slot.StartsWith(names.Database + "/", StringComparison.Ordinal))
-            throw new TellUserException($"Slot '{names.Slot}' belongs to another database ({slot[..slot.LastIndexOf('/')]}); it is left alone, and nothing was removed.");
+            throw new UserException($"Slot '{names.Slot}' belongs to another database ({slot[..slot.LastIndexOf('/')]}); it is left alone, and nothing was removed.");
         if (slot is not null && slot.EndsWith("/active", StringComparison.Ordinal))
-            throw new TellUserException($"Slot '{names.Slot}' is in use: stop the silo first. Nothing was removed.");
+            throw new UserException($"Slot '{names.Slot}' is in use: stop the silo first. Nothing was removed.");
 
         if (slot is not null)
         {
@@ -69,7 +69,7 @@ internal static class Teardown
         }
         catch (Exception error) when (error is KafkaException or DeleteTopicsException)
         {
-            throw new TellUserException($"Kafka at {bootstrap}: {error.Message}");
+            throw new UserException($"Kafka at {bootstrap}: {error.Message}");
         }
     }
 }

@@ -68,7 +68,7 @@ internal sealed record LoadRun
         }
         catch (NpgsqlException error)
         {
-            throw new TellUserException($"The shop's database refused a transaction: {error.Message}");
+            throw new UserException($"The shop's database refused a transaction: {error.Message}");
         }
     }
 
@@ -106,11 +106,11 @@ internal sealed record LoadRun
             var products = await ShopDatabase.Scalar<int>(shop, "SELECT count(*)::int FROM products", cancellation);
             return customers > 0 && products > 0
                 ? (customers, products)
-                : throw new TellUserException("The shop is empty: run 'seed' first.");
+                : throw new UserException("The shop is empty: run 'seed' first.");
         }
         catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.UndefinedTable)
         {
-            throw new TellUserException("The database has no shop in it: run samples/TheWorldShop/setup.sh first.");
+            throw new UserException("The database has no shop in it: run samples/TheWorldShop/setup.sh first.");
         }
     }
 }

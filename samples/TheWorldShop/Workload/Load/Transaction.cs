@@ -38,7 +38,7 @@ internal sealed class Transaction(string kind)
             batch.BatchCommands.Add(statement);
         var changed = await batch.ExecuteNonQueryAsync();
         if (changed != Changes)
-            throw new TellUserException($"A transaction '{kind}' changed {changed} rows instead of {Changes}: is the shop seeded with the customers and products it had, and does nobody else write?");
+            throw new UserException($"A transaction '{kind}' changed {changed} rows instead of {Changes}: is the shop seeded with the customers and products it had, and does nobody else write?");
         if (GivenUp)
             await transaction.RollbackAsync();
         else

@@ -66,7 +66,7 @@ internal sealed class FileEvents(string directory, string source) : IDeliveredEv
         }
         catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            throw new TellUserException($"{file} holds a line that is not an event {{\"key\":…,\"value\":…,\"headers\":{{…}}}}.");
+            throw new UserException($"{file} holds a line that is not an event {{\"key\":…,\"value\":…,\"headers\":{{…}}}}.");
         }
     }
 

@@ -43,7 +43,7 @@ internal sealed class KafkaEvents : IDeliveredEvents
                 // Positions also pass records that are not handed out, such as transaction markers.
                 behind.RemoveWhere(p => _consumer.Position(p) is { IsSpecial: false } position && position.Value >= ends[p]);
                 if (stalled.Elapsed > StallTimeout)
-                    throw new TellUserException($"Kafka at {_bootstrap} handed out nothing for {StallTimeout.TotalSeconds:0} s though {behind.Count} partitions hold more.");
+                    throw new UserException($"Kafka at {_bootstrap} handed out nothing for {StallTimeout.TotalSeconds:0} s though {behind.Count} partitions hold more.");
                 continue;
             }
 
@@ -96,7 +96,7 @@ internal sealed class KafkaEvents : IDeliveredEvents
         }
         catch (KafkaException error)
         {
-            throw new TellUserException($"Kafka at {_bootstrap}: {error.Error.Reason}");
+            throw new UserException($"Kafka at {_bootstrap}: {error.Error.Reason}");
         }
     }
 

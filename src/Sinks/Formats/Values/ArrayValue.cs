@@ -3,14 +3,14 @@ using System.Buffers;
 namespace CdcOrleans.Sinks.Formats.Values;
 
 /// <summary>
-/// Arrays, from PostgreSQL's text such as <c>{1,NULL,"a \"b\""}</c> or <c>[0:1]={{1,2},{3,4}}</c> to nested JSON arrays. JSON has no
-/// place for bounds: they are left out.
+/// Arrays, from PostgreSQL's text such as <c>{1,NULL,"a \"b\""}</c> or <c>[0:1]={{1,2},{3,4}}</c> to nested JSON arrays. JSON cannot
+/// express the bounds, so they are left out.
 /// </summary>
 internal static class ArrayValue
 {
     private const int DeepestServer = 6;
 
-    /// <summary>Writes an array; false, and nothing written, where the text is none.</summary>
+    /// <summary>Writes an array. Returns false, and writes nothing, when the text is not such a value.</summary>
     public static bool TryWrite(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         var start = buffer.Length;

@@ -7,7 +7,7 @@ namespace CdcOrleans.Sinks.Formats.Values;
 /// <summary>Bytes and bits.</summary>
 internal static class BinaryValue
 {
-    /// <summary>Writes a <c>bytea</c>; false, and nothing written, where the text is none.</summary>
+    /// <summary>Writes a <c>bytea</c>. Returns false, and writes nothing, when the text is not such a value.</summary>
     public static bool TryWriteBytes(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         var scratch = ArrayPool<byte>.Shared.Rent(text.Length + 1);
@@ -47,7 +47,7 @@ internal static class BinaryValue
         }
     }
 
-    /// <summary>Writes a <c>bit</c> or <c>varbit</c> as little-endian bytes, as many as hold its highest one; false where the text is none.</summary>
+    /// <summary>Writes a <c>bit</c> or <c>varbit</c> as little-endian bytes, as many as its highest set bit needs. Returns false when the text is not such a value.</summary>
     public static bool TryWriteBits(JsonBuffer buffer, ReadOnlySpan<byte> text)
     {
         if (text.ContainsAnyExcept((byte)'0', (byte)'1'))

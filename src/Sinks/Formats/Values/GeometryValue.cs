@@ -14,7 +14,7 @@ internal static class GeometryValue
 
     private static readonly SearchValues<byte> Brackets = SearchValues.Create("()[]{}<>,"u8);
 
-    /// <summary>Writes a value; false, and nothing written, where the text is none of the type.</summary>
+    /// <summary>Writes a value. Returns false, and writes nothing, when the text is not a value of the type.</summary>
     public static bool TryWrite(JsonBuffer buffer, GeometryKind kind, ReadOnlySpan<byte> text)
     {
         if (!TryNumbers(text, out var numbers))

@@ -5,7 +5,7 @@ namespace CdcOrleans.Sinks.Formats.Values;
 /// <summary>hstore, from text such as <c>"a"=>"1", "b"=>NULL</c>.</summary>
 internal static class HstoreValue
 {
-    /// <summary>Writes the pairs; false, and nothing written, where the text is none.</summary>
+    /// <summary>Writes the pairs. Returns false, and writes nothing, when the text is not such a value.</summary>
     public static bool TryWrite(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         var pairs = new JsonBuffer();
@@ -15,7 +15,7 @@ internal static class HstoreValue
         return true;
     }
 
-    /// <summary>Writes a pair of twice the same text.</summary>
+    /// <summary>Writes a pair whose name and value are the same text.</summary>
     public static void WriteOne(JsonBuffer buffer, ColumnForm column, string text)
     {
         var pair = new JsonBuffer();
@@ -67,7 +67,7 @@ internal static class HstoreValue
         return true;
     }
 
-    // The end of the text is looked for before room is taken: a text of many pairs is read once, not once a pair.
+    // The end of a text is found before space is reserved, so that a long text is not read once per pair.
     private static bool TryQuoted(JsonBuffer pairs, ref ReadOnlySpan<byte> text)
     {
         if (text.IsEmpty || text[0] != (byte)'"')

@@ -8,7 +8,7 @@ internal static class IntervalValue
 {
     private const double DaysPerMonth = 365.25 / 12;
 
-    /// <summary>Writes an interval; false, and nothing written, where the text is none.</summary>
+    /// <summary>Writes an interval. Returns false, and writes nothing, when the text is not such a value.</summary>
     public static bool TryWrite(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         if (text.SequenceEqual("infinity"u8) || text.SequenceEqual("-infinity"u8) || !TryParse(text, out var span))
@@ -96,7 +96,8 @@ internal static class IntervalValue
         public long Minutes;
         public long SecondMicros;
 
-        // Computed in doubles, as Debezium does, so that both come to the same number; beyond 64 bits it stays at their end.
+        // Computed in doubles, as in Debezium, so that both give the same number. A result beyond 64 bits becomes the greatest or least
+        // number.
         public readonly long Micros
         {
             get

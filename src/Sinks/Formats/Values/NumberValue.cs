@@ -23,8 +23,8 @@ internal static class NumberValue
     }
 
     /// <summary>
-    /// Writes a float with its digits as printed, in the notation that Debezium has: keys are compared byte by byte. False where the text
-    /// is no number.
+    /// Writes a float with its digits as printed, in the notation of Debezium, because keys are compared byte by byte. Returns false when the
+    /// text is not a number.
     /// </summary>
     public static bool TryWriteFloat(JsonBuffer buffer, ReadOnlySpan<byte> text)
     {
@@ -110,7 +110,7 @@ internal static class NumberValue
         WriteFloat(buffer, text[..written]);
     }
 
-    /// <summary>Writes a decimal number by the options; false where the text is none.</summary>
+    /// <summary>Writes a decimal number by the options. Returns false when the text is not such a value.</summary>
     public static bool TryWriteNumeric(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         var isNumber = IsNumber(text);
@@ -123,7 +123,7 @@ internal static class NumberValue
                     return false;
                 return true;
             case DecimalForm.Precise when isNumber && TryUnscaled(text, out var unscaled, out var scale):
-                // The modifier holds precision and scale; without one each value has a scale of its own.
+                // The modifier has precision and scale. Without it, each value has its own scale.
                 if (ScaleOf(column.Modifier) is { } fixedScale)
                     buffer.Base64(Rescaled(unscaled, scale, fixedScale).ToByteArray(isBigEndian: true));
                 else
@@ -146,7 +146,7 @@ internal static class NumberValue
 
     /// <summary>
     /// Writes an amount that was printed by <c>lc_monetary</c> ("-$1,234.50", "1.234,50 €", "($5.00)") by the options. A last separator
-    /// before exactly two digits is the decimal point. False where the text has no digits.
+    /// before exactly two digits is the decimal point. Returns false when the text has no digits.
     /// </summary>
     public static bool TryWriteMoney(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
@@ -190,10 +190,10 @@ internal static class NumberValue
         }
     }
 
-    /// <summary>The scale of a numeric column, from its type's modifier: eleven bits with a sign; null where it has none.</summary>
+    /// <summary>The scale of a numeric column, from its type's modifier: eleven bits with a sign; null when it has none.</summary>
     public static int? ScaleOf(int modifier) => modifier < 4 ? null : (((modifier - 4) & 0x7FF) ^ 0x400) - 0x400;
 
-    /// <summary>A number as PostgreSQL prints it in a column of this scale: rounded half away from zero; the text where it is none.</summary>
+    /// <summary>A number as PostgreSQL prints it in a column of this scale: rounded half away from zero; the text itself when it is not a number.</summary>
     public static byte[] ToScale(string text, int scale)
     {
         var bytes = Encoding.UTF8.GetBytes(text);

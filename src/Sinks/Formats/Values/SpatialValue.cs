@@ -13,7 +13,7 @@ internal static class SpatialValue
     private const int OrderAndType = 5;
     private const uint HasReference = 0x2000_0000;
 
-    /// <summary>Writes a value; false, and nothing written, where the text is none.</summary>
+    /// <summary>Writes a value. Returns false, and writes nothing, when the text is not such a value.</summary>
     public static bool TryWrite(JsonBuffer buffer, bool isGeometry, ReadOnlySpan<byte> text)
     {
         var scratch = ArrayPool<byte>.Shared.Rent((text.Length / 2) + 1);

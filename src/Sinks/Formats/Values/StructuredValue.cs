@@ -2,19 +2,19 @@ using System.Text;
 
 namespace CdcOrleans.Sinks.Formats.Values;
 
-/// <summary>Dates, times and intervals as JSON objects of their parts. What is infinite has a special value and no parts.</summary>
+/// <summary>Dates, times and intervals as JSON objects of their parts. Infinity is a special value without parts.</summary>
 internal static class StructuredValue
 {
     private const long Second = 1_000_000;
 
-    /// <summary>Whether a column's values are written so.</summary>
+    /// <summary>Whether values of a column are written in this form.</summary>
     public static bool IsOf(ColumnForm column) => column is
     {
         Unit: TimeUnit.Parts,
         Form: ValueForm.Date or ValueForm.Time or ValueForm.TimeUtc or ValueForm.Timestamp or ValueForm.TimestampUtc or ValueForm.Interval,
     };
 
-    /// <summary>Writes the zero of a column's type: the beginning of 1970, of a day, or no time at all.</summary>
+    /// <summary>Writes the zero of a column's type: the beginning of 1970, the beginning of a day, or an empty interval.</summary>
     public static void WriteZero(JsonBuffer buffer, ColumnForm column)
     {
         const string date = "{\"year\":1970,\"month\":1,\"day\":1", clock = "\"hour\":0,\"minute\":0,\"second\":0,\"nanos\":0";
@@ -33,7 +33,7 @@ internal static class StructuredValue
             WriteEnd(buffer, column);
     }
 
-    /// <summary>Writes a date; false where the text is none.</summary>
+    /// <summary>Writes a date. Returns false when the text is not such a value.</summary>
     public static bool TryWriteDate(JsonBuffer buffer, ReadOnlySpan<byte> text)
     {
         if (PostgresTime.TryParseDate(text, out var days))
@@ -55,7 +55,7 @@ internal static class StructuredValue
         return true;
     }
 
-    /// <summary>Writes a time of day; false where the text is none.</summary>
+    /// <summary>Writes a time of day. Returns false when the text is not such a value.</summary>
     public static bool TryWriteTime(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         if (!PostgresTime.TryParseTime(text, out var micros))
@@ -66,7 +66,7 @@ internal static class StructuredValue
         return true;
     }
 
-    /// <summary>Writes a time of day with its offset; false where the text is none.</summary>
+    /// <summary>Writes a time of day with its offset. Returns false when the text is not such a value.</summary>
     public static bool TryWriteTimeWithOffset(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         if (!PostgresTime.TryParseTimeWithOffset(text, out var micros, out var offset))
@@ -79,7 +79,7 @@ internal static class StructuredValue
         return true;
     }
 
-    /// <summary>Writes a timestamp, in UTC where it has a zone; false where the text is none.</summary>
+    /// <summary>Writes a timestamp, in UTC where it has a zone. Returns false when the text is not such a value.</summary>
     public static bool TryWriteTimestamp(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         var isUtc = column.Form == ValueForm.TimestampUtc;
@@ -108,7 +108,7 @@ internal static class StructuredValue
         return true;
     }
 
-    /// <summary>Writes the end of an object that tells the digits of its column's fraction.</summary>
+    /// <summary>Writes the end of an object, which has the number of fraction digits of the column.</summary>
     public static void WriteEnd(JsonBuffer buffer, ColumnForm column)
     {
         buffer.Raw(",\"precision\":"u8);

@@ -1,15 +1,15 @@
 namespace CdcOrleans.Sinks.Formats.Values;
 
-/// <summary>Dates and times without a zone by the options, and times of day with one.</summary>
+/// <summary>Dates, times and timestamps without a zone in the form of the options, and times of day with a zone.</summary>
 internal static class TimeValue
 {
-    // What the PostgreSQL driver under Debezium turns the infinities into.
+    // The values that the PostgreSQL driver of Debezium uses for infinity.
     private const long DateInfinity = 2146033979;
     private const long DateMinusInfinity = -2147472691;
     private const long MillisInfinity = 9223372036825200000;
     private const long MillisMinusInfinity = -9223372036832400000;
 
-    /// <summary>Writes a date; false where the text is none.</summary>
+    /// <summary>Writes a date. Returns false when the text is not such a value.</summary>
     public static bool TryWriteDate(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         if (!PostgresTime.TryParseDate(text, out var days))
@@ -32,7 +32,7 @@ internal static class TimeValue
         return true;
     }
 
-    /// <summary>Writes a time of day; false where the text is none.</summary>
+    /// <summary>Writes a time of day. Returns false when the text is not such a value.</summary>
     public static bool TryWriteTime(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         if (!PostgresTime.TryParseTime(text, out var micros))
@@ -56,7 +56,7 @@ internal static class TimeValue
         return true;
     }
 
-    /// <summary>Writes a timestamp; false where the text is none.</summary>
+    /// <summary>Writes a timestamp. Returns false when the text is not such a value.</summary>
     public static bool TryWriteTimestamp(JsonBuffer buffer, ColumnForm column, ReadOnlySpan<byte> text)
     {
         if (PostgresTime.TryParse(text, withOffset: false, out var time))
@@ -96,7 +96,7 @@ internal static class TimeValue
         return isInfinity;
     }
 
-    /// <summary>Writes a time of day with an offset, in UTC; false where the text is none.</summary>
+    /// <summary>Writes a time of day with an offset, in UTC. Returns false when the text is not such a value.</summary>
     public static bool TryWriteTimeUtc(JsonBuffer buffer, ReadOnlySpan<byte> text)
     {
         if (!PostgresTime.TryParseTimeWithOffset(text, out var micros))
@@ -105,7 +105,7 @@ internal static class TimeValue
         return true;
     }
 
-    // With the digits of fraction that it has.
+    // With the digits of fraction in the text.
     private static void Iso(JsonBuffer buffer, long micros)
     {
         var seconds = micros / 1_000_000;

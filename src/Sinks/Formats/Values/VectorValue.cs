@@ -8,7 +8,7 @@ namespace CdcOrleans.Sinks.Formats.Values;
 /// </summary>
 internal static class VectorValue
 {
-    /// <summary>Writes a dense vector; false, and nothing written, where the text is none.</summary>
+    /// <summary>Writes a dense vector. Returns false, and writes nothing, when the text is not such a value.</summary>
     public static bool TryWriteDense(JsonBuffer buffer, ReadOnlySpan<byte> text)
     {
         if (text is not [(byte)'[', .. var numbers, (byte)']'] || numbers.EndsWith(","u8))
@@ -30,7 +30,7 @@ internal static class VectorValue
         return true;
     }
 
-    /// <summary>Writes a sparse vector; false, and nothing written, where the text is none.</summary>
+    /// <summary>Writes a sparse vector. Returns false, and writes nothing, when the text is not such a value.</summary>
     public static bool TryWriteSparse(JsonBuffer buffer, ReadOnlySpan<byte> text)
     {
         var slash = text.LastIndexOf((byte)'/');

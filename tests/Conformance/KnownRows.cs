@@ -4,15 +4,15 @@ using System.Text.Json.Nodes;
 namespace CdcOrleans.Conformance;
 
 /// <summary>
-/// What our own events say of a row one after another: the row before a change is the row after the change before. Theirs does not
-/// have it, so this is what our held rows are compared with.
+/// The rows that our own events give one after another: the row before a change is the row after the previous change. Debezium's events do
+/// not have it, so the <c>before</c> that comes from a stored row is compared with this.
 /// </summary>
-internal sealed class HeldRows
+internal sealed class KnownRows
 {
-    // The row that each event found; null where no event before it told of one.
+    // The row before each event; missing when no earlier event had it.
     private readonly Dictionary<TopicRecord, JsonObject> _found = new(ReferenceEqualityComparer.Instance);
 
-    public HeldRows(Dictionary<(string Topic, string? Key), List<TopicRecord>> ours)
+    public KnownRows(Dictionary<(string Topic, string? Key), List<TopicRecord>> ours)
     {
         var last = new Dictionary<(string Topic, string? Key), JsonObject>();
         foreach (var (place, records) in ours.Where(o => o.Key.Key is not null))
@@ -32,7 +32,7 @@ internal sealed class HeldRows
             }
         }
 
-        // A row that comes from another key brings its values along.
+        // A row with a new key keeps the values of the row under the old key.
         foreach (var record in ours.Values.SelectMany(r => r))
         {
             if (record.Headers.TryGetValue("__debezium.oldkey", out var old) && last.TryGetValue((record.Topic, old), out var row))
@@ -40,22 +40,22 @@ internal sealed class HeldRows
         }
     }
 
-    /// <summary>Rows before that were other than the row after the change before.</summary>
+    /// <summary>Each <c>before</c> that differs from the row after the previous change.</summary>
     public List<string> Wrong { get; } = [];
 
-    /// <summary>Whether an event before this one told of the row.</summary>
+    /// <summary>Whether an earlier event had the row.</summary>
     public bool Knows(TopicRecord our) => _found.ContainsKey(our);
 
     /// <summary>
-    /// Whether a value is what the row had before this event: what is in its own <c>before</c>, which is compared here, else what an
-    /// event before it told; where neither is there, it must be a placeholder.
+    /// Whether a value is the one that the row had before this event. It is in the event's own <c>before</c>, which is compared here, or
+    /// else in an earlier event. When neither has it, the value must be a placeholder.
     /// </summary>
     public bool IsLastKnown(TopicRecord our, string column, JsonNode? value) =>
         (our.Value!["before"] as JsonObject ?? _found.GetValueOrDefault(our)) is { } row && row.ContainsKey(column)
             ? JsonText.Equal(row[column], value)
             : JsonText.IsPlaceholder(value);
 
-    // Another shape is another matter, and so are a value that no event told, and values that stand under each other's names since.
+    // Rows with other columns are not compared, nor values that no event had, nor values whose columns exchanged their names.
     private void Check(string at, JsonObject row, JsonObject before)
     {
         if (!row.Select(p => p.Key).ToHashSet().SetEquals(before.Select(p => p.Key)))
@@ -64,6 +64,6 @@ internal sealed class HeldRows
         if (wrong.Count > 1 && wrong.Select(n => JsonText.Of(row[n])).Order(StringComparer.Ordinal).SequenceEqual(wrong.Select(n => JsonText.Of(before[n])).Order(StringComparer.Ordinal)))
             return;
         foreach (var name in wrong)
-            Wrong.Add($"{at}.{name}: {JsonText.Of(row[name]) ?? "null"} was told, {JsonText.Of(before[name]) ?? "null"} is before");
+            Wrong.Add($"{at}.{name}: {JsonText.Of(row[name]) ?? "null"} was reported, {JsonText.Of(before[name]) ?? "null"} is before");
     }
 }

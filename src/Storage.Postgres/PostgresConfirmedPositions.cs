@@ -4,13 +4,13 @@ using Npgsql;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>Marks of sources in the control database.</summary>
-internal sealed class PostgresSourceMarks(NpgsqlDataSource control, ICheckpointStore checkpoints) : ISourceMarks
+/// <summary>Confirmed positions of sources in the control database.</summary>
+internal sealed class PostgresConfirmedPositions(NpgsqlDataSource control, ICheckpointStore checkpoints) : IConfirmedPositions
 {
-    // Later than every change.
+    // Higher than the version of every change.
     private static readonly ChangeVersion End = new(new Lsn(long.MaxValue), long.MaxValue);
 
-    public async Task<SourceMark?> Find(string source, CancellationToken cancellation)
+    public async Task<ConfirmedPosition?> Find(string source, CancellationToken cancellation)
     {
         await using var command = control.CreateCommand(
             """
@@ -20,7 +20,7 @@ internal sealed class PostgresSourceMarks(NpgsqlDataSource control, ICheckpointS
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
         await using var rows = await command.ExecuteReaderAsync(cancellation);
         return await rows.ReadAsync(cancellation)
-            ? new SourceMark(rows.GetString(0), new Lsn((ulong)rows.GetInt64(1)), rows.GetBoolean(2))
+            ? new ConfirmedPosition(rows.GetString(0), new Lsn((ulong)rows.GetInt64(1)), rows.GetBoolean(2))
             : null;
     }
 
@@ -37,7 +37,7 @@ internal sealed class PostgresSourceMarks(NpgsqlDataSource control, ICheckpointS
 
     public async Task BeginAnew(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation)
     {
-        // Generations first: from then on nobody who is open writes anything.
+        // The generations are raised first. From then on, no open activation of a partition can write.
         await using (var command = control.CreateCommand(
             """
             WITH current AS (SELECT FROM cdc.sources WHERE source = $1 AND epoch = $2 FOR SHARE)

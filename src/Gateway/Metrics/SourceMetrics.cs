@@ -7,14 +7,14 @@ using CdcOrleans.Model.Sinks;
 namespace CdcOrleans.Gateway.Metrics;
 
 /// <summary>
-/// The pipeline's figures as instruments. They show what the sources' readers last said, so that a gateway in a process of its own
-/// shows them too; a source that cannot be read shows nothing but that.
+/// The metrics of the pipeline. They show the last status that the reader of each source reported, so a gateway in a process of its own has
+/// them too. When the status of a source cannot be read, only <c>cdc.source.reachable</c> is shown for it.
 /// </summary>
-internal sealed class SourceFigures
+internal sealed class SourceMetrics
 {
-    private volatile IReadOnlyList<SourceReading> _readings = [];
+    private volatile IReadOnlyList<SourceStatusResult> _results = [];
 
-    public SourceFigures(IMeterFactory meters)
+    public SourceMetrics(IMeterFactory meters)
     {
         var meter = meters.Create(CdcMeter.Name);
         meter.CreateObservableGauge("cdc.source.reachable", Reachable, null, "1 while the source's status can be read, else 0.");
@@ -24,12 +24,12 @@ internal sealed class SourceFigures
         Gauge("cdc.source.server_lsn", null, "End of the source server's log, as a number.", s => s.ServerLsn.Value);
         Gauge("cdc.source.received_lsn", null, "Last position read, as a number.", s => s.ReceivedLsn.Value);
         Gauge("cdc.source.confirmed_lsn", null, "Position up to which everything is durable, as a number.", s => s.ConfirmedLsn.Value);
-        Gauge("cdc.source.retained.bytes", "By", "Log that the slot keeps the server from recycling.", s => s.RetainedBytes);
-        Gauge("cdc.source.window.changes", "{change}", "Changes on their way: read, not yet durable.", s => s.WindowChanges);
-        Gauge("cdc.source.window.limit.changes", "{change}", "Most changes that may be on their way.", s => s.WindowChangesLimit);
-        Gauge("cdc.source.window.bytes", "By", "Bytes on their way: read, not yet durable.", s => s.WindowBytes);
-        Gauge("cdc.source.window.limit.bytes", "By", "Most bytes that may be on their way.", s => s.WindowBytesLimit);
-        Gauge("cdc.source.epoch", null, "Epoch of the source's reader; rises with every start of it.", s => s.Epoch);
+        Gauge("cdc.source.retained.bytes", "By", "Log that the server keeps for the slot.", s => s.RetainedBytes);
+        Gauge("cdc.source.window.changes", "{change}", "Changes in the window: read, not yet durable.", s => s.WindowChanges);
+        Gauge("cdc.source.window.limit.changes", "{change}", "Limit of the window in changes.", s => s.WindowChangesLimit);
+        Gauge("cdc.source.window.bytes", "By", "Bytes in the window: read, not yet durable.", s => s.WindowBytes);
+        Gauge("cdc.source.window.limit.bytes", "By", "Limit of the window in bytes.", s => s.WindowBytesLimit);
+        Gauge("cdc.source.epoch", null, "Epoch of the source's reader; rises with every start of the reader.", s => s.Epoch);
         Counter("cdc.source.changes", "{change}", "Changes read since the reader started.", s => s.Changes);
         Counter("cdc.source.transactions", "{transaction}", "Transactions read since the reader started.", s => s.Transactions);
         Counter("cdc.source.heartbeats", "{heartbeat}", "Heartbeats seen in the log since the reader started.", s => s.Heartbeats);
@@ -44,10 +44,10 @@ internal sealed class SourceFigures
         SiloGauge("cdc.checkpoint.healthy", null, "1 unless the silo's last checkpoint failed.", f => f.CheckpointError is null ? 1 : 0);
         SiloCounter("cdc.changes.finished", "{change}", "Changes delivered to every route or dead-lettered.", f => f.Finished);
         SiloCounter("cdc.changes.duplicates", "{change}", "Changes skipped because they had been applied before.", f => f.Duplicates);
-        SiloCounter("cdc.changes.unrouted", "{change}", "Changes that no route takes.", f => f.Unrouted);
+        SiloCounter("cdc.changes.unrouted", "{change}", "Changes that no route selects.", f => f.Unrouted);
         SiloCounter("cdc.changes.skipped", "{change}", "Changes that made no event because their operation is skipped.", f => f.Skipped);
         SiloCounter("cdc.dead_letters", "{event}", "Events dead-lettered.", f => f.DeadLetters);
-        SiloCounter("cdc.states.read", "{state}", "Entity states read from the store at first touch.", f => f.StateReads);
+        SiloCounter("cdc.states.read", "{state}", "Entity states read from the store.", f => f.StateReads);
         SiloCounter("cdc.states.written", "{state}", "Entity states written by checkpoints.", f => f.StatesWritten);
         SiloCounter("cdc.checkpoints", "{checkpoint}", "Checkpoints committed.", f => f.Checkpoints);
         meter.CreateObservableGauge(
@@ -75,11 +75,11 @@ internal sealed class SourceFigures
             meter.CreateObservableCounter(name, () => OfSilos(figure), unit, description);
     }
 
-    /// <summary>Replaces what the instruments show.</summary>
-    public void Show(IReadOnlyList<SourceReading> readings) => _readings = readings;
+    /// <summary>Sets the statuses that the metrics show.</summary>
+    public void Show(IReadOnlyList<SourceStatusResult> results) => _results = results;
 
     private IEnumerable<Measurement<int>> Reachable() =>
-        _readings.Select(r => new Measurement<int>(r.Status is null ? 0 : 1, Tag("source", r.Source.Name)));
+        _results.Select(r => new Measurement<int>(r.Status is null ? 0 : 1, Tag("source", r.Source.Name)));
 
     private IEnumerable<Measurement<int>> States() =>
         from status in Statuses
@@ -111,7 +111,7 @@ internal sealed class SourceFigures
         select new Measurement<long>(
             figure(sink), Tag("source", status.Source), Tag("silo", silo.Key), Tag("sink", sink.Name), Tag("type", sink.Type));
 
-    private IEnumerable<SourceStatus> Statuses => _readings.Where(r => r.Status is not null).Select(r => r.Status!);
+    private IEnumerable<SourceStatus> Statuses => _results.Where(r => r.Status is not null).Select(r => r.Status!);
 
     private static KeyValuePair<string, object?> Tag(string name, string value) => new(name, value);
 }

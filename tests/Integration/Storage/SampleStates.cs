@@ -7,7 +7,7 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Integration.Storage;
 
-internal static class Shapes
+internal static class SampleStates
 {
     public static TableSchema Orders(params string[] columns) => Named("orders", columns);
 

@@ -6,10 +6,10 @@ using Npgsql;
 namespace CdcOrleans.Integration.Properties;
 
 /// <summary>
-/// Rows of one table as columns' texts by name: as the table has them, and as its entities hold them. Both are PostgreSQL's own text,
+/// Rows of one table as columns' texts by name: as the table has them, and as they are stored. Both are PostgreSQL's own text,
 /// byte for byte: COPY writes with the same output functions as the log.
 /// </summary>
-internal static class HeldRows
+internal static class StoredRows
 {
     /// <summary>Stands for a value that is not known.</summary>
     public const string NotKnown = "\u0001not known";
@@ -33,11 +33,11 @@ internal static class HeldRows
         return rows;
     }
 
-    /// <summary>What the entities of a table hold that were not deleted.</summary>
+    /// <summary>The stored rows of a table whose entities are not deleted.</summary>
     public static async Task<List<Dictionary<string, string?>>> OfEntities(
         NpgsqlDataSource control, ISchemaStore schemas, string source, RandomTable table, CancellationToken cancellation)
     {
-        var stored = new List<(int TableId, int Version, byte[] Row)>();
+        var states = new List<(int TableId, int Version, byte[] Row)>();
         await using (var command = control.CreateCommand(
             """
             SELECT s.table_id, s.schema_version, s."row" FROM cdc.entity_states s JOIN cdc.tables t USING (table_id)
@@ -48,34 +48,34 @@ internal static class HeldRows
             command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = $"{table.Schema}.{table.Name}" });
             await using var rows = await command.ExecuteReaderAsync(cancellation);
             while (await rows.ReadAsync(cancellation))
-                stored.Add((rows.GetInt32(0), rows.GetInt32(1), rows.GetFieldValue<byte[]>(2)));
+                states.Add((rows.GetInt32(0), rows.GetInt32(1), rows.GetFieldValue<byte[]>(2)));
         }
 
-        var held = new List<Dictionary<string, string?>>();
-        foreach (var (tableId, version, row) in stored)
-            held.Add(Columns(await schemas.Get(tableId, version, cancellation), new RowImage(row)));
-        return held;
+        var stored = new List<Dictionary<string, string?>>();
+        foreach (var (tableId, version, row) in states)
+            stored.Add(Columns(await schemas.Get(tableId, version, cancellation), new RowImage(row)));
+        return stored;
     }
 
-    /// <summary>How held rows differ from the table's; empty when they do not.</summary>
-    public static List<string> Compare(RandomTable table, List<Dictionary<string, string?>> rows, List<Dictionary<string, string?>> held) =>
-        Compare(table, rows, held, out _);
+    /// <summary>How the stored rows differ from the table's; empty when they do not.</summary>
+    public static List<string> Compare(RandomTable table, List<Dictionary<string, string?>> rows, List<Dictionary<string, string?>> stored) =>
+        Compare(table, rows, stored, out _);
 
     /// <summary>The same.</summary>
     /// <param name="table">The table.</param>
     /// <param name="rows">Its rows.</param>
-    /// <param name="held">What is held of them.</param>
+    /// <param name="stored">The stored rows.</param>
     /// <param name="unknowable">Values that are not known and cannot be: see <see cref="RandomTable.Renamed"/> and <see cref="RandomTable.Retyped"/>.</param>
     public static List<string> Compare(
-        RandomTable table, List<Dictionary<string, string?>> rows, List<Dictionary<string, string?>> held, out int unknowable)
+        RandomTable table, List<Dictionary<string, string?>> rows, List<Dictionary<string, string?>> stored, out int unknowable)
     {
         unknowable = 0;
         var differences = new List<string>();
         var byKey = new Dictionary<string, Dictionary<string, string?>>();
-        foreach (var row in held)
+        foreach (var row in stored)
         {
             if (!byKey.TryAdd(KeyOf(table, row), row))
-                differences.Add($"{KeyOf(table, row)}: held twice");
+                differences.Add($"{KeyOf(table, row)}: stored twice");
         }
 
         foreach (var row in rows)
@@ -83,28 +83,28 @@ internal static class HeldRows
             var key = KeyOf(table, row);
             if (!byKey.Remove(key, out var other))
             {
-                differences.Add($"{key}: in the table, and not held");
+                differences.Add($"{key}: in the table, and not stored");
                 continue;
             }
 
             foreach (var (column, value) in row)
             {
-                var isHeld = other.TryGetValue(column, out var heldValue);
-                // The log leaves a large value out, and what is held of it is of another type, or of a column that cannot be told to be it.
-                if (isHeld && heldValue == NotKnown && value?.Length > LeastLarge && (table.Renamed.Contains(column) || table.Retyped.Contains(column)))
+                var isStored = other.TryGetValue(column, out var storedValue);
+                // The log leaves a large value out, and the stored value has another type or belongs to a column that is not certainly the same.
+                if (isStored && storedValue == NotKnown && value?.Length > LeastLarge && (table.Renamed.Contains(column) || table.Retyped.Contains(column)))
                 {
                     unknowable++;
                     continue;
                 }
 
-                if (!isHeld || heldValue != value)
-                    differences.Add($"{key}, column {column} ({table.Column(column).Type.Name}): {Shown(value)} in the table, {(isHeld ? Shown(heldValue) : "no such column")} held");
+                if (!isStored || storedValue != value)
+                    differences.Add($"{key}, column {column} ({table.Column(column).Type.Name}): {Shown(value)} in the table, {(isStored ? Shown(storedValue) : "no such column")} stored");
             }
 
-            differences.AddRange(other.Keys.Except(row.Keys).Select(column => $"{key}, column {column}: held, and not in the table"));
+            differences.AddRange(other.Keys.Except(row.Keys).Select(column => $"{key}, column {column}: stored, and not in the table"));
         }
 
-        differences.AddRange(byKey.Keys.Select(key => $"{key}: held, and not in the table"));
+        differences.AddRange(byKey.Keys.Select(key => $"{key}: stored, and not in the table"));
         return differences;
     }
 

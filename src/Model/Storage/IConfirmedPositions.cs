@@ -1,0 +1,32 @@
+using CdcOrleans.Model.Changes;
+
+namespace CdcOrleans.Model.Storage;
+
+/// <summary>
+/// The confirmed position of each source: the position in the log up to which the reader has confirmed changes to the server. It is written
+/// to the control database before it is sent to the server. So the slot can never be ahead of it, unless somebody moved the slot or created
+/// it again. Safe for concurrent use.
+/// </summary>
+public interface IConfirmedPositions
+{
+    /// <summary>Reads the confirmed position of a source; null before its first start.</summary>
+    Task<ConfirmedPosition?> Find(string source, CancellationToken cancellation);
+
+    /// <summary>Stores the confirmed position of a source.</summary>
+    /// <exception cref="StaleOwnerException">The epoch is not the store's current one.</exception>
+    Task Set(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation);
+
+    /// <summary>
+    /// Resets a source after a gap was accepted: deletes its stored rows, the progress of its partitions, the history of its relations and
+    /// the acceptance itself. Then stores the confirmed position. The caller must end the activations of its partitions. Calling it again
+    /// is harmless.
+    /// </summary>
+    /// <exception cref="StaleOwnerException">The epoch is not the store's current one.</exception>
+    Task BeginAnew(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation);
+}
+
+/// <summary>The confirmed position of a source, and the server that it belongs to.</summary>
+/// <param name="SystemIdentifier">System identifier of the server that was read.</param>
+/// <param name="Confirmed">The highest position that may have been sent to the server.</param>
+/// <param name="GapAccepted">Whether a person has accepted, within the last hour, that changes are missing (<c>cdc.accept_gap</c>).</param>
+public sealed record ConfirmedPosition(string SystemIdentifier, Lsn Confirmed, bool GapAccepted);
