@@ -149,7 +149,9 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         Attach();
         if (_host is not { IsEnded: false } host || !await host.HasTaken(epoch, taken))
             return new StoredRow(false, IsBehind: true);
-        if (_waiting.Count > 0 || _step != Step.Idle)
+
+        // Before changes come to this activation, one may be under way that passes it by.
+        if (_presence is null || _waiting.Count > 0 || _step != Step.Idle)
             return new StoredRow(false);
         var state = await Current(host);
         return state is { Deleted: false, Row.IsPresent: true } && host.Source.Routes.Plan(state.Table).Mode == EntityMode.Row

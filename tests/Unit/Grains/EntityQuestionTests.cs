@@ -1,7 +1,6 @@
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
-using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Testing.Pipeline;
 using Xunit;
