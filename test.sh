@@ -12,6 +12,7 @@ usage() {
 Suites: unit         no servers, no files
         integration  each part against real servers
         cluster      real processes that are stopped and killed
+        always       the property tests and the cluster suite once more, with entities that wake for every change
         conformance  the same workload compared with a real Debezium, or with what one recorded earlier
         shop         ./run.sh for ten seconds, as a user would start it
 Without a name: all of them. E.g.  ./test.sh unit -- -class '*KeyText*'
@@ -28,12 +29,12 @@ while [ $# -gt 0 ]; do
     --help | -h) usage; exit 0 ;;
     --no-build) skip_build=1 ;;
     --) shift; options=("$@"); break ;;
-    unit | integration | cluster | conformance | shop) suites+=("$1") ;;
+    unit | integration | cluster | always | conformance | shop) suites+=("$1") ;;
     *) die "unknown suite or option '$1' (see --help)" ;;
   esac
   shift
 done
-[ ${#suites[@]} -gt 0 ] || suites=(unit integration cluster conformance shop)
+[ ${#suites[@]} -gt 0 ] || suites=(unit integration cluster always conformance shop)
 
 LOCAL=$ROOT/.local/tests
 rm -rf "$LOCAL"
@@ -101,11 +102,12 @@ count() {
   fi
 }
 
-run_suite() { # run_suite SUITE FOLDER
-  local program="$ROOT/tests/$2/bin/Release/net10.0/CdcOrleans.$2" results="$LOCAL/$1.xml" code=0
-  [ -x "$program" ] || { failed=$((failed + 1)); problems+=("$1: not built: $program"); return 0; }
-  foreground "$program" -noColor -result-xml "$results" ${options[@]+"${options[@]}"} || code=$?
-  count "$1" "$results" "$code"
+run_suite() { # run_suite SUITE FOLDER [OPTION ...]
+  local suite=$1 program="$ROOT/tests/$2/bin/Release/net10.0/CdcOrleans.$2" results="$LOCAL/$1.xml" code=0
+  [ -x "$program" ] || { failed=$((failed + 1)); problems+=("$suite: not built: $program"); return 0; }
+  shift 2
+  foreground "$program" -noColor -result-xml "$results" "$@" ${options[@]+"${options[@]}"} || code=$?
+  count "$suite" "$results" "$code"
 }
 
 run_shop() {
@@ -126,6 +128,12 @@ for suite in "${suites[@]}"; do
     unit) run_suite unit Unit ;;
     integration) run_suite integration Integration ;;
     cluster) run_suite cluster Cluster ;;
+    always)
+      export CDC_TEST_ACTIVATION=always
+      run_suite always-properties Integration -class '*PropertyTests' -class '*.Grains.*'
+      run_suite always-cluster Cluster
+      unset CDC_TEST_ACTIVATION
+      ;;
     conformance) run_suite conformance Conformance ;;
     shop) run_shop ;;
   esac

@@ -56,7 +56,7 @@ internal sealed class Pipeline : IAsyncDisposable
                   connection: {{Database}}
                   slot: {{Slot}}
                   publication: {{Slot}}
-                tables: ["public.*"]
+                tables: [{ table: "public.*", activation: {{TestActivation.Word}} }]
                 heartbeat: 1s
             {{Indent(source, 4)}}
             sinks:

@@ -161,7 +161,7 @@ internal sealed class ScriptRun : IAsyncDisposable
         sources:
           {{Ours}}:
             postgres: { connection: "{{_connection}}", slot: our_{{_database}}, publication: ours, publish_via_partition_root: {{(_variant.ViaPartitionRoot ? "true" : "false")}} }
-            tables: [{ table: "*.*", entities: {{(_variant.HasEntities ? "row" : "off")}} }]
+            tables: [{ table: "*.*", entities: {{(_variant.HasEntities ? "row" : "off")}}, activation: {{TestActivation.Word}} }]
             heartbeat: {{_variant.Heartbeat}}
             values: {{_variant.Values}}
             events: {{_variant.Events}}

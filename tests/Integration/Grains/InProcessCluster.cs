@@ -55,11 +55,13 @@ internal sealed class InProcessCluster : IAsyncDisposable
             Name = "shop", Connection = source, Slot = $"slot_{Guid.NewGuid():N}", Publication = "cdc",
             Tables = [new TableSelection { Pattern = "public.*" }], Partitions = 16,
         };
+        captured = configure?.Invoke(captured) ?? captured;
+        captured = captured with { Tables = [.. captured.Tables.Select(t => t with { Activation = TestActivation.Value })] };
         var configuration = new PipelineConfiguration
         {
             Cluster = new ClusterConfiguration { Id = "test" },
             Control = new ControlConfiguration { Connection = control.Connection },
-            Sources = new Dictionary<string, SourceConfiguration> { ["shop"] = configure?.Invoke(captured) ?? captured },
+            Sources = new Dictionary<string, SourceConfiguration> { ["shop"] = captured },
             Sinks = new Dictionary<string, SinkConfiguration> { ["collected"] = new CollectedConfiguration { Name = "collected" } },
             Routes = [new RouteConfiguration { From = "shop.*", To = ["collected"] }],
             Gateway = new GatewayConfiguration(),
