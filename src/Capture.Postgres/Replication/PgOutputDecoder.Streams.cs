@@ -101,7 +101,7 @@ internal sealed partial class PgOutputDecoder
 
     private RowChange Told(string prefix, LogicalMessage message, SourceTransaction transaction, long ordinal, (int Total, int OfTable) place) => Told(
         ChangeOperation.Message, SourceStreams.Messages, prefix, message.Lsn, transaction, ordinal, place,
-        HasOmitted ? TupleData.Of(prefix, TupleData.LeftOut) : TupleData.OfMessage(message.Prefix, message.Content));
+        TupleData.OfMessage(message.Prefix, message.Content, HasOmitted));
 
     // Everything that committed before this record has been read. Told this position, the server repeats the heartbeat at most.
     private WalItem Heartbeat(LogicalMessage message)

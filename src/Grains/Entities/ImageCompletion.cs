@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -44,34 +43,16 @@ internal static class ImageCompletion
         if (held is not { Deleted: false, Row.IsPresent: true } || !after.HasUnchanged)
             return after;
 
-        var size = 2;
+        var size = RowImageWriter.EmptySize;
         var index = 0;
         foreach (var column in after)
-        {
-            var source = column.Kind == ColumnKind.Unchanged ? Held(held, change.Table, index) : column;
-            size += source.Kind == ColumnKind.Text ? 5 + source.Text.Length : 1;
-            index++;
-        }
+            size += RowImageWriter.SizeOf(Completed(column, held, change.Table, index++));
 
         var tuple = new byte[size];
-        BinaryPrimitives.WriteInt16BigEndian(tuple, (short)after.ColumnCount);
-        var rest = tuple.AsSpan(2);
+        var writer = new RowImageWriter(tuple, after.ColumnCount);
         index = 0;
         foreach (var column in after)
-        {
-            var source = column.Kind == ColumnKind.Unchanged ? Held(held, change.Table, index) : column;
-            rest[0] = (byte)source.Kind;
-            rest = rest[1..];
-            if (source.Kind == ColumnKind.Text)
-            {
-                BinaryPrimitives.WriteInt32BigEndian(rest, source.Text.Length);
-                source.Text.CopyTo(rest[4..]);
-                rest = rest[(4 + source.Text.Length)..];
-            }
-
-            index++;
-        }
-
+            writer.Write(Completed(column, held, change.Table, index++));
         return new RowImage(tuple);
     }
 
@@ -99,6 +80,9 @@ internal static class ImageCompletion
 
     // Another table may have had the name, and rows with the same keys, before. Shapes stored by early versions do not tell.
     private static bool IsOfSameTable(EntityState held, TableSchema table) => held.Table.RelationOid == table.RelationOid || held.Table.RelationOid == 0;
+
+    private static RowImage.Column Completed(RowImage.Column column, EntityState held, TableSchema table, int index) =>
+        column.Kind == ColumnKind.Unchanged ? Held(held, table, index) : column;
 
     private static RowImage.Column Held(EntityState held, TableSchema table, int index)
     {

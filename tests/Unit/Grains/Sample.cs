@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -10,7 +9,7 @@ namespace CdcOrleans.Unit.Grains;
 internal static class Sample
 {
     /// <summary>Stands for a TOAST value that the log does not carry.</summary>
-    public const string Unchanged = "\0unchanged";
+    public const string Unchanged = Sinks.Rows.Unchanged;
 
     public static readonly TableSchema Orders = Table("orders", 1, "id", "status", "note");
 
@@ -24,29 +23,7 @@ internal static class Sample
         Key = [0],
     };
 
-    public static RowImage Row(params string?[] values)
-    {
-        using var tuple = new MemoryStream();
-        Span<byte> number = stackalloc byte[4];
-        BinaryPrimitives.WriteInt16BigEndian(number, (short)values.Length);
-        tuple.Write(number[..2]);
-        foreach (var value in values)
-        {
-            if (value is null or Unchanged)
-            {
-                tuple.WriteByte(value is null ? (byte)'n' : (byte)'u');
-                continue;
-            }
-
-            var text = Encoding.UTF8.GetBytes(value);
-            tuple.WriteByte((byte)'t');
-            BinaryPrimitives.WriteInt32BigEndian(number, text.Length);
-            tuple.Write(number);
-            tuple.Write(text);
-        }
-
-        return new RowImage(tuple.ToArray());
-    }
+    public static RowImage Row(params string?[] values) => Sinks.Rows.Image(values);
 
     public static string?[] Values(RowImage row)
     {

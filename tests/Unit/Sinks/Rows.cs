@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
@@ -29,31 +28,15 @@ internal static class Rows
 
     public static RowImage Image(params byte[]?[] values)
     {
-        var tuple = new MemoryStream();
-        Span<byte> number = stackalloc byte[4];
-        BinaryPrimitives.WriteInt16BigEndian(number, (short)values.Length);
-        tuple.Write(number[..2]);
+        var tuple = new byte[RowImageWriter.EmptySize + values.Sum(v => RowImageWriter.SizeOf(KindOf(v), v?.Length ?? 0))];
+        var writer = new RowImageWriter(tuple, values.Length);
         foreach (var value in values)
-        {
-            if (value is null)
-            {
-                tuple.WriteByte((byte)'n');
-            }
-            else if (value.AsSpan().SequenceEqual(Encoding.UTF8.GetBytes(Unchanged)))
-            {
-                tuple.WriteByte((byte)'u');
-            }
-            else
-            {
-                tuple.WriteByte((byte)'t');
-                BinaryPrimitives.WriteInt32BigEndian(number, value.Length);
-                tuple.Write(number);
-                tuple.Write(value);
-            }
-        }
-
-        return new RowImage(tuple.ToArray());
+            writer.Write(KindOf(value), KindOf(value) == ColumnKind.Text ? value : default);
+        return new RowImage(tuple);
     }
+
+    private static ColumnKind KindOf(byte[]? value) =>
+        value is null ? ColumnKind.Null : value.AsSpan().SequenceEqual(Encoding.UTF8.GetBytes(Unchanged)) ? ColumnKind.Unchanged : ColumnKind.Text;
 
     public static RowChange Change(
         ChangeOperation operation, TableSchema table, RowImage before = default, RowImage after = default, bool keyOnly = false,
