@@ -66,15 +66,6 @@ internal static class RelationShape
         && known.Columns.Select(c => c.Name).SequenceEqual(relation.Columns.Select(c => c.Name))
         && (relation.Identity == ReplicaIdentity.Full || known.InsertsOnly || known.Key.Length == 0 || known.Key.Order().SequenceEqual(Identity(relation)));
 
-    /// <summary>Whether two shapes of one relation have the same columns as their key: what is one row's in one is the same row's in the other.</summary>
-    public static bool SameKey(TableSchema left, TableSchema right) =>
-        left.Key.Length == right.Key.Length
-        && left.Key.Zip(right.Key).All(k => SameColumn(left.Columns[k.First], right.Columns[k.Second]));
-
-    // By number, which stays when a column is renamed; by name where it has none.
-    private static bool SameColumn(ColumnSchema left, ColumnSchema right) =>
-        left.TypeOid == right.TypeOid && (left.Number != 0 && right.Number != 0 ? left.Number == right.Number : left.Name == right.Name);
-
     // Computed columns that the log lacks; or partitions of a table that are known by an index of their own.
     private static bool IdentifiesInPart(RelationMessage relation, CatalogFacts catalog, int[] places) =>
         (relation.Identity is ReplicaIdentity.Default or ReplicaIdentity.Index && catalog.GeneratedIdentity.Any(a => places[a] < 0))

@@ -86,7 +86,7 @@ internal static class ImageCompletion
 
     private static RowImage.Column Held(EntityState held, TableSchema table, int index)
     {
-        var place = PlaceOf(held.Table, table, index);
+        var place = ColumnMatch.ForValues.PlaceOf(table, index, held.Table);
         if (place >= 0)
         {
             var at = 0;
@@ -98,19 +98,5 @@ internal static class ImageCompletion
         }
 
         return RowImage.Column.Unknown;
-    }
-
-    // Where a column stood in an older shape; −1 where it did not, where it had another type and so other values, and where it cannot
-    // be told. Names tell nothing: after two were renamed crosswise, or one dropped and another renamed, they are those of others.
-    private static int PlaceOf(TableSchema held, TableSchema now, int index)
-    {
-        if (ReferenceEquals(held, now) || (held.TableId == now.TableId && held.Version == now.Version))
-            return index;
-        if (held.RelationOid != now.RelationOid || now.Columns[index].Number == 0)
-            return -1;
-        var place = Array.FindIndex(held.Columns, c => c.Number == now.Columns[index].Number);
-        return place >= 0 && held.Columns[place].TypeOid == now.Columns[index].TypeOid && held.Columns[place].TypeModifier == now.Columns[index].TypeModifier
-            ? place
-            : -1;
     }
 }
