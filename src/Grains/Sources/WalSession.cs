@@ -66,7 +66,7 @@ internal sealed class WalSession : IAsyncDisposable
         _wait = new SessionWait(configuration.Name, time, logger);
         _links = new PartitionLink[configuration.Partitions];
         for (var i = 0; i < _links.Length; i++)
-            _links[i] = new PartitionLink(this, i, grains.GetGrain<IPartitionGrain>(PartitionKey.For(configuration.Name, i)), logger);
+            _links[i] = new PartitionLink(this, i, grains.GetGrain<IPartitionGrain>(PartitionKey.For(configuration.Name, i)), time, logger);
         _flushTimer = time.CreateTimer(static session => ((WalSession)session!).OnFlushTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _verifyTimer = time.CreateTimer(static session => ((WalSession)session!).Verify(), this, VerifyPatience, VerifyPatience);
     }
