@@ -156,11 +156,11 @@ internal sealed partial class Checkpointer : IAsyncDisposable
 
     private async Task Pause(TimeSpan time)
     {
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        timeout.CancelAfter(time);
+        using var passed = new CancellationTokenSource(time, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, passed.Token);
         try
         {
-            await _wake.WaitAsync(timeout.Token);
+            await _wake.WaitAsync(either.Token);
         }
         catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
         {

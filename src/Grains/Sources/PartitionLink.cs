@@ -146,7 +146,7 @@ internal sealed partial class PartitionLink
             _sent = Math.Max(0, _sent - changes);
             if (progress > _last)
                 _last = progress;
-            _quietSince = Environment.TickCount64;
+            _quietSince = _time.GetTimestamp();
         }
 
         return (changes, bytes);
@@ -160,9 +160,9 @@ internal sealed partial class PartitionLink
     {
         lock (_gate)
         {
-            if (_isSending || _sent == 0 || Environment.TickCount64 - _quietSince < patience.TotalMilliseconds)
+            if (_isSending || _sent == 0 || _time.GetElapsedTime(_quietSince) < patience)
                 return;
-            _quietSince = Environment.TickCount64;
+            _quietSince = _time.GetTimestamp();
             _isOpen = false;
             _isSending = true;
         }
@@ -227,7 +227,7 @@ internal sealed partial class PartitionLink
             _isOpen = true;
             _sequence = 0;
             _sent = 0;
-            _quietSince = Environment.TickCount64;
+            _quietSince = _time.GetTimestamp();
             while (_sent < _retained.Count && _retained[_sent].Version <= opened.Accepted)
                 _sent++;
         }

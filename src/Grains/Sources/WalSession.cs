@@ -61,7 +61,7 @@ internal sealed class WalSession : IAsyncDisposable
         Epoch = epoch;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         _tracker = new AckTracker(configuration.Partitions, confirmed);
-        _window = new SessionWindow(configuration.WindowChanges, configuration.WindowBytes);
+        _window = new SessionWindow(configuration.WindowChanges, configuration.WindowBytes, time);
         _rate = new RateMeter(time);
         _wait = new SessionWait(configuration.Name, time, logger);
         _links = new PartitionLink[configuration.Partitions];
