@@ -45,16 +45,6 @@ internal sealed class CheckpointBuffer
     /// <summary>Bytes waiting for the next cut, roughly.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>Whether something waits for a checkpoint or is in one.</summary>
-    public bool HasUnsaved
-    {
-        get
-        {
-            lock (_gate)
-                return _isCut || _states.Count > 0 || _deadLetters.Count > 0 || _progress > _durable;
-        }
-    }
-
     /// <summary>Finished work: states, dead letters, and the progress that includes them.</summary>
     public void Add(EntityKey key, EntityState state)
     {

@@ -5,7 +5,6 @@ using CdcOrleans.Grains.Entities;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
-using CdcOrleans.Model.Sinks;
 using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Partitions;
@@ -26,7 +25,6 @@ internal sealed class Partition
     private readonly IEntityDispatcher _dispatcher;
     private readonly Action<Action<object>, object> _schedule;
     private readonly ConcurrentQueue<object> _answers = new();
-    private readonly HashSet<ISink> _toFlush = [];
     private TaskCompletionSource? _drained;
     private readonly Action<EntityApply> _onApplied;
     private volatile bool _isEnded;
@@ -180,12 +178,6 @@ internal sealed class Partition
         var plan = _source.Routes.Plan(change.Table);
         if (change.Operation == ChangeOperation.Truncate && !TakeTruncate(change, place))
             return;
-        foreach (var output in plan.Outputs)
-        {
-            foreach (var sink in output.Sinks)
-                _toFlush.Add(sink);
-        }
-
         if (plan.Mode == EntityMode.Off || change.Operation == ChangeOperation.Truncate)
         {
             TakeByLane(change, plan, place);
@@ -418,9 +410,6 @@ internal sealed class Partition
 
     private void EndTurn()
     {
-        foreach (var sink in _toFlush)
-            sink.Flush();
-        _toFlush.Clear();
         Buffer.SetProgress(_sequence.Progress);
         _entities.Trim();
         if (_finished > 0 || _duplicates > 0)

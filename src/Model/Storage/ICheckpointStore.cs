@@ -36,9 +36,6 @@ public interface ICheckpointStore
 
     /// <summary>Reads states in one round trip; the answer has the order of the question, null where nothing is stored.</summary>
     Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation);
-
-    /// <summary>What is durable of every partition of a source that was ever claimed.</summary>
-    Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation);
 }
 
 /// <summary>Names a stored state.</summary>
@@ -51,9 +48,6 @@ public readonly record struct StateKey(int TableId, string Key);
 /// <param name="Progress">Every change at or before it is finished: durable for every route.</param>
 /// <param name="High">No stored state of this partition is newer; at least <paramref name="Progress"/>.</param>
 public sealed record PartitionClaim(long Generation, ChangeVersion Progress, ChangeVersion High);
-
-/// <summary>The durable progress of one partition.</summary>
-public readonly record struct PartitionProgressRow(int Partition, long Generation, ChangeVersion Progress, ChangeVersion High);
 
 /// <summary>What one transaction makes durable: one source's partitions on one silo.</summary>
 /// <param name="Source">The source.</param>

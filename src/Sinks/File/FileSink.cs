@@ -55,11 +55,6 @@ internal sealed partial class FileSink : ISink
         _incoming.Writer.TryWrite(delivery);
     }
 
-    /// <summary>Nothing to do: the writer never waits for more.</summary>
-    public void Flush()
-    {
-    }
-
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {

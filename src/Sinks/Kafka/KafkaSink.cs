@@ -78,11 +78,6 @@ internal sealed partial class KafkaSink : ISink
             _waitingForRoom.Enqueue(shipment);
     }
 
-    /// <summary>Nothing to do: the client sends by itself after <c>linger.ms</c> (2 by default), which costs less than any wait for more.</summary>
-    public void Flush()
-    {
-    }
-
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {

@@ -25,7 +25,6 @@ public sealed class CheckpointBufferTests
         _buffer.Committed();
         Assert.Null(_buffer.Find(Key));
         Assert.Equal(Sample.Version(10), _buffer.Durable);
-        Assert.False(_buffer.HasUnsaved);
         Assert.Null(_buffer.Cut());
     }
 

@@ -463,10 +463,6 @@ public sealed class PartitionTests
                 Answer(Open[pick % Open.Count]);
         }
 
-        public void Flush()
-        {
-        }
-
         public ValueTask DisposeAsync() => default;
 
         private void Answer(Delivery delivery)
@@ -551,9 +547,6 @@ public sealed class PartitionTests
         public Task FixPartitions(string source, int partitions, CancellationToken cancellation) => Task.CompletedTask;
 
         public Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation) => Task.FromResult(Claim());
-
-        public Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation) =>
-            Task.FromResult<IReadOnlyList<PartitionProgressRow>>([]);
     }
 
     private sealed class Reader : IWalReaderGrain
