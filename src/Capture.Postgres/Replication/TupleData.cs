@@ -53,16 +53,31 @@ internal static class TupleData
             throw new InvalidDataException("The old and the new row of an update differ in their number of columns.");
         var newReader = new RowImageReader(newer);
         var oldReader = new RowImageReader(older);
-        var size = RowImageWriter.EmptySize;
+        var added = 0;
         for (var i = 0; i < columns; i++)
-            size += RowImageWriter.SizeOf(Next(ref newReader, ref oldReader, keyOfColumn, i));
+        {
+            if (IsTaken(ref newReader, ref oldReader, keyOfColumn, i))
+                added += RowImageWriter.SizeOf(oldReader.Kind, oldReader.TextLength) - RowImageWriter.SizeOf(ColumnKind.Unchanged, 0);
+        }
 
-        var completed = new byte[size];
+        // What stays is copied in runs of columns.
+        var completed = new byte[newReader.Position + added];
         var writer = new RowImageWriter(completed, columns);
         newReader = new RowImageReader(newer);
         oldReader = new RowImageReader(older);
+        var copied = newReader.Position;
         for (var i = 0; i < columns; i++)
-            writer.Write(Next(ref newReader, ref oldReader, keyOfColumn, i));
+        {
+            var newStart = newReader.Position;
+            var oldStart = oldReader.Position;
+            if (!IsTaken(ref newReader, ref oldReader, keyOfColumn, i))
+                continue;
+            writer.WriteColumns(newer[copied..newStart]);
+            writer.WriteColumns(older[oldStart..oldReader.Position]);
+            copied = newReader.Position;
+        }
+
+        writer.WriteColumns(newer[copied..newReader.Position]);
         return completed;
     }
 
@@ -108,13 +123,12 @@ internal static class TupleData
         return tuple;
     }
 
-    // The column that the completed tuple has: that of the newer one, or what the older one holds.
-    private static RowImage.Column Next(scoped ref RowImageReader newer, scoped ref RowImageReader older, scoped ReadOnlySpan<int> keyOfColumn, int column)
+    // Goes to the next column of both; true where the completed tuple has that of the older one.
+    private static bool IsTaken(ref RowImageReader newer, ref RowImageReader older, ReadOnlySpan<int> keyOfColumn, int column)
     {
         newer.MoveNext();
         older.MoveNext();
-        var isHeld = keyOfColumn.IsEmpty || (column < keyOfColumn.Length && keyOfColumn[column] >= 0);
-        return isHeld && newer.Kind == ColumnKind.Unchanged ? older.Current : newer.Current;
+        return newer.Kind == ColumnKind.Unchanged && (keyOfColumn.IsEmpty || (column < keyOfColumn.Length && keyOfColumn[column] >= 0));
     }
 
     private static ColumnKind KindOf(string? value) => value is null ? ColumnKind.Null : ColumnKind.Text;

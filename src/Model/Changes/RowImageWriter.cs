@@ -51,6 +51,13 @@ public ref struct RowImageWriter
         _rest = _rest[text.Length..];
     }
 
+    /// <summary>Writes the next columns as they stand in another row.</summary>
+    public void WriteColumns(ReadOnlySpan<byte> columns)
+    {
+        columns.CopyTo(_rest);
+        _rest = _rest[columns.Length..];
+    }
+
     /// <summary>Writes the next column, whose text the caller fills in.</summary>
     /// <returns>Where the text goes.</returns>
     public Span<byte> WriteText(int length)
