@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 using BenchmarkDotNet.Attributes;
 using CdcOrleans.Model.Changes;
@@ -76,19 +75,10 @@ public class ChangeBenchmarks
 
     private static RowImage Row(params string[] values)
     {
-        using var tuple = new MemoryStream();
-        Span<byte> number = stackalloc byte[4];
-        BinaryPrimitives.WriteInt16BigEndian(number, (short)values.Length);
-        tuple.Write(number[..2]);
+        var tuple = new byte[RowImageWriter.EmptySize + values.Sum(v => RowImageWriter.SizeOf(ColumnKind.Text, Encoding.UTF8.GetByteCount(v)))];
+        var writer = new RowImageWriter(tuple, values.Length);
         foreach (var value in values)
-        {
-            var text = Encoding.UTF8.GetBytes(value);
-            tuple.WriteByte((byte)'t');
-            BinaryPrimitives.WriteInt32BigEndian(number, text.Length);
-            tuple.Write(number);
-            tuple.Write(text);
-        }
-
-        return new RowImage(tuple.ToArray());
+            writer.Write(ColumnKind.Text, Encoding.UTF8.GetBytes(value));
+        return new RowImage(tuple);
     }
 }

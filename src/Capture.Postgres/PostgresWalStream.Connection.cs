@@ -204,7 +204,7 @@ internal sealed partial class PostgresWalStream
         });
         try
         {
-            await closing.WaitAsync(EndTimeout, TimeProvider.System);
+            await closing.WaitAsync(EndTimeout, settings.Time);
         }
         catch (TimeoutException)
         {

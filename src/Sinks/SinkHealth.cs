@@ -13,8 +13,6 @@ internal sealed class SinkHealth(string name, string type)
 
     public string Name => name;
 
-    public bool IsHealthy => _healthy;
-
     public SinkStatus Status => new()
     {
         Name = name,

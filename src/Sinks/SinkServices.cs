@@ -9,26 +9,20 @@ namespace CdcOrleans.Sinks;
 public static class SinkServices
 {
     /// <summary>
-    /// Adds <see cref="ISinkFactory"/>, <see cref="IRowFormatter"/> and the formats. Each format is registered as an <see
-    /// cref="IEventFormat"/>, and as a keyed service with <see cref="IEventFormat.Name"/> as its key. An existing <see
-    /// cref="TimeProvider"/> is kept.
+    /// Adds <see cref="ISinkFactory"/>, <see cref="IRowFormatter"/> and the formats: each as <see cref="IEventFormat"/>, found by
+    /// <see cref="IEventFormat.Name"/> among them all. A <see cref="TimeProvider"/> registered before is kept.
     /// </summary>
     public static IServiceCollection AddSinks(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<ISinkFactory, SinkFactory>();
         services.TryAddSingleton<IRowFormatter, JsonRowFormatter>();
-        AddFormat<DebeziumFormat>(services, "debezium");
-        AddFormat<FlatFormat>(services, "flat");
-        AddFormat<CloudEventsFormat>(services, "cloudevents");
+        services.TryAddEnumerable(
+        [
+            ServiceDescriptor.Singleton<IEventFormat, DebeziumFormat>(),
+            ServiceDescriptor.Singleton<IEventFormat, FlatFormat>(),
+            ServiceDescriptor.Singleton<IEventFormat, CloudEventsFormat>(),
+        ]);
         return services;
-    }
-
-    private static void AddFormat<T>(IServiceCollection services, string name)
-        where T : class, IEventFormat
-    {
-        services.TryAddSingleton<T>();
-        services.AddSingleton<IEventFormat>(s => s.GetRequiredService<T>());
-        services.AddKeyedSingleton<IEventFormat>(name, (s, _) => s.GetRequiredService<T>());
     }
 }

@@ -126,6 +126,7 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
         return states;
     }
 
+    /// <summary>What is durable of every partition of a source that was ever claimed.</summary>
     public async Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation)
     {
         await using var command = control.CreateCommand(

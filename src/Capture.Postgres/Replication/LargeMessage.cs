@@ -65,27 +65,17 @@ internal sealed class LargeMessage
 
     private async Task Row(CancellationToken cancellation)
     {
-        var columns = BinaryPrimitives.ReadInt16BigEndian(await Keep(2, cancellation));
+        var columns = RowImageReader.CountOf(await Keep(RowImageReader.CountSize, cancellation));
         for (var column = 0; column < columns; column++)
         {
-            var kind = (byte)(await Take(1, cancellation))[0];
-            if (kind != (byte)ColumnKind.Text)
-            {
-                _kept.Write([kind]);
-                continue;
-            }
-
-            var length = BinaryPrimitives.ReadInt32BigEndian(await Take(4, cancellation));
-            if (length > _limit)
-            {
-                _kept.Write([(byte)ColumnKind.Omitted]);
+            var kind = (ColumnKind)(await Take(RowImageReader.KindSize, cancellation))[0];
+            var length = kind == ColumnKind.Text ? RowImageReader.LengthOf(await Take(RowImageReader.LengthSize, cancellation)) : 0;
+            var isTooLong = length > _limit;
+            _kept.Advance(RowImageWriter.WriteHead(_kept.GetSpan(RowImageWriter.HeadSize), isTooLong ? ColumnKind.Omitted : kind, length));
+            if (isTooLong)
                 await Skip(length, cancellation);
-                continue;
-            }
-
-            _kept.Write([kind]);
-            Number(length);
-            await Keep(length, cancellation);
+            else if (length > 0)
+                await Keep(length, cancellation);
         }
     }
 

@@ -101,7 +101,7 @@ internal sealed partial class PgOutputDecoder
 
     private RowChange StreamChange(string prefix, LogicalMessage message, SourceTransaction transaction, long ordinal, (int Total, int OfTable) place) => StreamChange(
         ChangeOperation.Message, SourceStreams.Messages, prefix, message.Lsn, transaction, ordinal, place,
-        HasOmitted ? TupleData.Of(prefix, TupleData.LeftOut) : TupleData.OfMessage(message.Prefix, message.Content));
+        TupleData.OfMessage(message.Prefix, message.Content, HasOmitted));
 
     // Everything that was committed before this record has been read. If this position is confirmed, the server sends at most the heartbeat
     // again.

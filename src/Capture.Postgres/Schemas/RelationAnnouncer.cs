@@ -110,7 +110,7 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     private async Task<IReadOnlyList<int>> TablesToForget(uint oid, RelationRecord? known, TableSchema table, EntityMode entities, CancellationToken cancellation)
     {
         if (known is not null && known.Table.TableId == table.TableId)
-            return known.Entities == entities && known.Table.InsertsOnly == table.InsertsOnly && RelationShape.SameKey(known.Table, table) ? [] : [table.TableId];
+            return known.Entities == entities && known.Table.InsertsOnly == table.InsertsOnly && ColumnMatch.ForKeys.HaveSameKey(known.Table, table) ? [] : [table.TableId];
         var before = await schemas.LatestRelation(source.Name, table.TableId, cancellation);
         if (known is null)
             return before is null || before == oid ? [] : [table.TableId];

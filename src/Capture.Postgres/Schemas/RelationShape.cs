@@ -66,15 +66,6 @@ internal static class RelationShape
         && known.Columns.Select(c => c.Name).SequenceEqual(relation.Columns.Select(c => c.Name))
         && (relation.Identity == ReplicaIdentity.Full || known.InsertsOnly || known.Key.Length == 0 || known.Key.Order().SequenceEqual(Identity(relation)));
 
-    /// <summary>Whether two schemas of a relation have the same key columns. Then a row has the same key text under both.</summary>
-    public static bool SameKey(TableSchema left, TableSchema right) =>
-        left.Key.Length == right.Key.Length
-        && left.Key.Zip(right.Key).All(k => SameColumn(left.Columns[k.First], right.Columns[k.Second]));
-
-    // By attribute number, which does not change when a column is renamed; by name when there is no number.
-    private static bool SameColumn(ColumnSchema left, ColumnSchema right) =>
-        left.TypeOid == right.TypeOid && (left.Number != 0 && right.Number != 0 ? left.Number == right.Number : left.Name == right.Name);
-
     // Either a generated column of the identity is not in the log, or a partition is identified by an index of its own.
     private static bool IdentifiesInPart(RelationMessage relation, CatalogFacts catalog, int[] places) =>
         (relation.Identity is ReplicaIdentity.Default or ReplicaIdentity.Index && catalog.GeneratedIdentity.Any(a => places[a] < 0))

@@ -4,6 +4,7 @@ using CdcOrleans.Grains.Figures;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Model;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -31,7 +32,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     private static readonly Histogram<double> Duration =
         CdcMeter.Instance.CreateHistogram<double>("cdc.checkpoint.duration", "ms", "Time that a checkpoint took to commit.");
 
-    private static readonly TimeSpan MostBackoff = TimeSpan.FromSeconds(5);
+    private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(5));
 
     /// <summary>Reports go out at least this often, so that figures stay fresh.</summary>
     private static readonly TimeSpan IdleReport = TimeSpan.FromSeconds(1);
@@ -124,12 +125,13 @@ internal sealed partial class Checkpointer : IAsyncDisposable
 
     private async Task Run()
     {
-        var backoff = TimeSpan.Zero;
+        var failures = 0;
+        var wait = _control.CheckpointInterval;
         while (!_stop.IsCancellationRequested)
         {
             try
             {
-                await Pause(backoff > _control.CheckpointInterval ? backoff : _control.CheckpointInterval);
+                await Pause(wait);
                 await _one.WaitAsync(_stop.Token);
                 try
                 {
@@ -141,7 +143,8 @@ internal sealed partial class Checkpointer : IAsyncDisposable
                     _one.Release();
                 }
 
-                backoff = TimeSpan.Zero;
+                failures = 0;
+                wait = _control.CheckpointInterval;
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
@@ -157,19 +160,20 @@ internal sealed partial class Checkpointer : IAsyncDisposable
 #pragma warning restore CA1031
             {
                 _figures.CheckpointFailed(exception.Message);
-                backoff = backoff == TimeSpan.Zero ? TimeSpan.FromMilliseconds(250) : backoff * 2 < MostBackoff ? backoff * 2 : MostBackoff;
-                LogFailed(_logger, _source, exception.Message, backoff);
+                var backoff = Retries.After(++failures);
+                wait = backoff > _control.CheckpointInterval ? backoff : _control.CheckpointInterval;
+                LogFailed(_logger, _source, exception.Message, wait);
             }
         }
     }
 
     private async Task Pause(TimeSpan time)
     {
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        timeout.CancelAfter(time);
+        using var passed = new CancellationTokenSource(time, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, passed.Token);
         try
         {
-            await _wake.WaitAsync(timeout.Token);
+            await _wake.WaitAsync(either.Token);
         }
         catch (OperationCanceledException) when (!_stop.IsCancellationRequested)
         {
@@ -276,8 +280,8 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: checkpoint refused: {Reason}")]
     private static partial void LogStale(ILogger logger, string source, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: checkpoint failed and is tried again in {Backoff}: {Error}")]
-    private static partial void LogFailed(ILogger logger, string source, string error, TimeSpan backoff);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: checkpoint failed and is tried again in {Wait}: {Error}")]
+    private static partial void LogFailed(ILogger logger, string source, string error, TimeSpan wait);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Source}: progress not reported yet: {Error}")]
     private static partial void LogUnreported(ILogger logger, string source, string error);

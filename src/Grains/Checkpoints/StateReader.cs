@@ -1,10 +1,10 @@
 using System.Threading.Channels;
 using CdcOrleans.Grains.Figures;
 using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 using Polly;
-using Polly.Retry;
 
 namespace CdcOrleans.Grains.Checkpoints;
 
@@ -27,6 +27,8 @@ internal sealed partial class StateReader : IAsyncDisposable
     /// <summary>Bytes that a read should bring; how large states are is known from those before.</summary>
     private const int MostBytes = 8 << 20;
 
+    private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5));
+
     private readonly ICheckpointStore _store;
     private readonly SourceFigures _figures;
     private readonly ILogger _logger;
@@ -40,22 +42,7 @@ internal sealed partial class StateReader : IAsyncDisposable
         _store = store;
         _figures = figures;
         _logger = logger;
-        _retry = new ResiliencePipelineBuilder { TimeProvider = time }
-            .AddRetry(new RetryStrategyOptions
-            {
-                MaxRetryAttempts = int.MaxValue,
-                BackoffType = DelayBackoffType.Exponential,
-                UseJitter = true,
-                Delay = TimeSpan.FromMilliseconds(100),
-                MaxDelay = TimeSpan.FromSeconds(5),
-                OnRetry = failed =>
-                {
-                    if (failed.Outcome.Exception is { } exception)
-                        LogRetry(_logger, exception.Message);
-                    return default;
-                },
-            })
-            .Build();
+        _retry = Retries.Pipeline(time, (exception, wait) => LogRetry(_logger, exception.Message, wait));
         _run = Task.Run(Run);
     }
 
@@ -99,8 +86,8 @@ internal sealed partial class StateReader : IAsyncDisposable
     /// <summary>Keys of the next read, after one of so many keys brought so many bytes.</summary>
     internal static int KeysOf(int keys, long bytes) => (int)Math.Clamp(MostBytes * (long)keys / Math.Max(1, bytes), LeastKeys, MostKeys);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Reading entity states failed and is tried again: {Error}")]
-    private static partial void LogRetry(ILogger logger, string error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Reading entity states failed and is tried again in {Wait}: {Error}")]
+    private static partial void LogRetry(ILogger logger, string error, TimeSpan wait);
 
     private readonly record struct FirstTouch(IStateWaiter Waiter, StateKey Key);
 }

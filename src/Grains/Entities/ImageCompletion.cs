@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -44,34 +43,16 @@ internal static class ImageCompletion
         if (held is not { Deleted: false, Row.IsPresent: true } || !after.HasUnchanged)
             return after;
 
-        var size = 2;
+        var size = RowImageWriter.EmptySize;
         var index = 0;
         foreach (var column in after)
-        {
-            var source = column.Kind == ColumnKind.Unchanged ? Held(held, change.Table, index) : column;
-            size += source.Kind == ColumnKind.Text ? 5 + source.Text.Length : 1;
-            index++;
-        }
+            size += RowImageWriter.SizeOf(Completed(column, held, change.Table, index++));
 
         var tuple = new byte[size];
-        BinaryPrimitives.WriteInt16BigEndian(tuple, (short)after.ColumnCount);
-        var rest = tuple.AsSpan(2);
+        var writer = new RowImageWriter(tuple, after.ColumnCount);
         index = 0;
         foreach (var column in after)
-        {
-            var source = column.Kind == ColumnKind.Unchanged ? Held(held, change.Table, index) : column;
-            rest[0] = (byte)source.Kind;
-            rest = rest[1..];
-            if (source.Kind == ColumnKind.Text)
-            {
-                BinaryPrimitives.WriteInt32BigEndian(rest, source.Text.Length);
-                source.Text.CopyTo(rest[4..]);
-                rest = rest[(4 + source.Text.Length)..];
-            }
-
-            index++;
-        }
-
+            writer.Write(Completed(column, held, change.Table, index++));
         return new RowImage(tuple);
     }
 
@@ -100,9 +81,12 @@ internal static class ImageCompletion
     // Another table may have had the name, and rows with the same keys, before. Shapes stored by early versions do not tell.
     private static bool IsOfSameTable(EntityState held, TableSchema table) => held.Table.RelationOid == table.RelationOid || held.Table.RelationOid == 0;
 
+    private static RowImage.Column Completed(RowImage.Column column, EntityState held, TableSchema table, int index) =>
+        column.Kind == ColumnKind.Unchanged ? Held(held, table, index) : column;
+
     private static RowImage.Column Held(EntityState held, TableSchema table, int index)
     {
-        var place = PlaceOf(held.Table, table, index);
+        var place = ColumnMatch.ForValues.PlaceOf(table, index, held.Table);
         if (place >= 0)
         {
             var at = 0;
@@ -114,19 +98,5 @@ internal static class ImageCompletion
         }
 
         return RowImage.Column.Unknown;
-    }
-
-    // Where a column stood in an older shape; −1 where it did not, where it had another type and so other values, and where it cannot
-    // be told. Names tell nothing: after two were renamed crosswise, or one dropped and another renamed, they are those of others.
-    private static int PlaceOf(TableSchema held, TableSchema now, int index)
-    {
-        if (ReferenceEquals(held, now) || (held.TableId == now.TableId && held.Version == now.Version))
-            return index;
-        if (held.RelationOid != now.RelationOid || now.Columns[index].Number == 0)
-            return -1;
-        var place = Array.FindIndex(held.Columns, c => c.Number == now.Columns[index].Number);
-        return place >= 0 && held.Columns[place].TypeOid == now.Columns[index].TypeOid && held.Columns[place].TypeModifier == now.Columns[index].TypeModifier
-            ? place
-            : -1;
     }
 }

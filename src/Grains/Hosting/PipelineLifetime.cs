@@ -1,6 +1,7 @@
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Grains.Sources;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Retries;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -11,11 +12,11 @@ namespace CdcOrleans.Grains.Hosting;
 /// the silo stops, while partitions and sinks still work.
 /// </summary>
 internal sealed partial class PipelineLifetime(
-    PipelineConfiguration configuration, IGrainFactory grains, WalReaders readers, ILogger<PipelineLifetime> logger)
+    PipelineConfiguration configuration, IGrainFactory grains, WalReaders readers, TimeProvider time, ILogger<PipelineLifetime> logger)
     : BackgroundService
 {
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
+    private static readonly RetryPolicy Retries = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), Jitter: 0);
 
     /// <inheritdoc />
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -25,28 +26,20 @@ internal sealed partial class PipelineLifetime(
     }
 
     /// <inheritdoc />
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        var waiting = configuration.Sources.Keys.ToHashSet();
-        while (waiting.Count > 0 && !stoppingToken.IsCancellationRequested)
-        {
-            foreach (var source in waiting.ToArray())
-            {
-                try
-                {
-                    await grains.GetGrain<IWalReaderGrain>(source).EnsureRunning();
-                    waiting.Remove(source);
-                }
-#pragma warning disable CA1031 // The silo may still be joining the cluster; the reminder would bring the reader up as well.
-                catch (Exception exception)
-#pragma warning restore CA1031
-                {
-                    LogNotStarted(logger, source, exception.Message);
-                }
-            }
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(configuration.Sources.Keys.Select(source => Start(source, stoppingToken)));
 
-            if (waiting.Count > 0)
-                await Task.Delay(Retry, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    // The silo may still be joining the cluster. The reminder would bring the reader up as well.
+    private async Task Start(string source, CancellationToken stopping)
+    {
+        try
+        {
+            await Retries.Pipeline(time, (exception, _) => LogNotStarted(logger, source, exception.Message))
+                .ExecuteAsync(async _ => await grains.GetGrain<IWalReaderGrain>(source).EnsureRunning(), stopping);
+        }
+#pragma warning disable CA1031 // The silo stops: nothing is to be started any more.
+        catch (Exception) when (stopping.IsCancellationRequested)
+#pragma warning restore CA1031
+        {
         }
     }
 

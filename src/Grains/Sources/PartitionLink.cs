@@ -3,7 +3,9 @@ using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Retries;
 using Microsoft.Extensions.Logging;
+using Polly;
 
 namespace CdcOrleans.Grains.Sources;
 
@@ -15,13 +17,16 @@ internal sealed partial class PartitionLink
 {
     private const int MostChanges = 2000;
     private const int MostBytes = 4 << 20;
-    private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan MostBackoff = TimeSpan.FromSeconds(2);
+    private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(2));
+
+    /// <summary>Waits between questions for a row, while what was sent of it is being applied.</summary>
+    private static readonly RetryPolicy Questions = new(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(50));
 
     private readonly IPartitionGrain _grain;
     private readonly WalSession _session;
-    private readonly ILogger _logger;
     private readonly int _index;
+    private readonly TimeProvider _time;
+    private readonly ResiliencePipeline _retry;
     private readonly Lock _gate = new();
 
     // Everything not yet durable, in order; the first _sent of them were accepted by the partition.
@@ -33,12 +38,14 @@ internal sealed partial class PartitionLink
     private bool _isOpen;
     private long _quietSince;
 
-    public PartitionLink(WalSession session, int index, IPartitionGrain grain, ILogger logger)
+    public PartitionLink(WalSession session, int index, IPartitionGrain grain, TimeProvider time, ILogger logger)
     {
         _session = session;
         _index = index;
         _grain = grain;
-        _logger = logger;
+        _time = time;
+        _retry = Retries.Pipeline(
+            time, (exception, wait) => LogBroken(logger, session.Source, index, wait, exception.Message), static exception => exception is not StaleReaderException);
     }
 
     /// <summary>Adds a change; it leaves with the next <see cref="Flush"/>.</summary>
@@ -61,59 +68,38 @@ internal sealed partial class PartitionLink
         lock (_gate)
             last = _last;
         Flush();
-        var isAnswering = true;
-        for (var wait = TimeSpan.FromMilliseconds(1); ; wait = wait < FirstBackoff ? wait * 2 : wait)
+        for (var asked = 1; ; asked++)
         {
-            try
-            {
-                var held = await _session.Entity(entity).ReadRow(_session.Epoch, last).AsTask().WaitAsync(cancellation);
-                if (held.Settled)
-                    return held;
-                if (held.IsBehind)
-                    OpenAgain();
-            }
-            catch (StaleReaderException stale)
-            {
-                _session.Fail(stale);
-                throw;
-            }
-#pragma warning disable CA1031 // As in Send: whatever became of the partition, it will be somewhere.
-            catch (Exception exception) when (!cancellation.IsCancellationRequested)
-#pragma warning restore CA1031
-            {
-                if (isAnswering)
-                    LogUnanswered(_logger, _session.Source, _index, exception.Message);
-                isAnswering = false;
-                wait = FirstBackoff;
-            }
-
-            await Task.Delay(wait, cancellation);
+            var held = await Call(token => _session.Entity(entity).ReadRow(_session.Epoch, last).AsTask().WaitAsync(token), cancellation);
+            if (held.Settled)
+                return held;
+            if (held.IsBehind)
+                OpenAgain();
+            await Task.Delay(Questions.After(asked), _time, cancellation);
         }
     }
 
     /// <summary>Has the partition let go of what it holds of tables. It is told until it has: it may be moving.</summary>
-    public async Task Forget(int[] tables, CancellationToken cancellation)
-    {
-        for (var wait = FirstBackoff; ; wait = wait * 2 < MostBackoff ? wait * 2 : MostBackoff)
+    public Task Forget(int[] tables, CancellationToken cancellation) => Call(
+        async token =>
         {
-            try
-            {
-                await _grain.Forget(_session.Epoch, tables).AsTask().WaitAsync(cancellation);
-                return;
-            }
-            catch (StaleReaderException stale)
-            {
-                _session.Fail(stale);
-                throw;
-            }
-#pragma warning disable CA1031 // As in Send: whatever became of the partition, it will be somewhere.
-            catch (Exception exception) when (!cancellation.IsCancellationRequested)
-#pragma warning restore CA1031
-            {
-                LogBroken(_logger, _session.Source, _index, exception.Message);
-            }
+            await _grain.Forget(_session.Epoch, tables).AsTask().WaitAsync(token);
+            return true;
+        },
+        cancellation);
 
-            await Task.Delay(wait, cancellation);
+    // Calls until the partition answers. Whatever became of it, it will be somewhere: it may be moving, or its silo gone. Where it says
+    // that a newer reader exists, the session ends.
+    private async Task<T> Call<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancellation)
+    {
+        try
+        {
+            return await _retry.ExecuteAsync(static async (call, token) => await call(token), call, cancellation);
+        }
+        catch (StaleReaderException stale)
+        {
+            _session.Fail(stale);
+            throw;
         }
     }
 
@@ -162,7 +148,7 @@ internal sealed partial class PartitionLink
             _sent = Math.Max(0, _sent - changes);
             if (progress > _last)
                 _last = progress;
-            _quietSince = Environment.TickCount64;
+            _quietSince = _time.GetTimestamp();
         }
 
         return (changes, bytes);
@@ -176,9 +162,9 @@ internal sealed partial class PartitionLink
     {
         lock (_gate)
         {
-            if (_isSending || _sent == 0 || Environment.TickCount64 - _quietSince < patience.TotalMilliseconds)
+            if (_isSending || _sent == 0 || _time.GetElapsedTime(_quietSince) < patience)
                 return;
-            _quietSince = Environment.TickCount64;
+            _quietSince = _time.GetTimestamp();
             _isOpen = false;
             _isSending = true;
         }
@@ -188,39 +174,50 @@ internal sealed partial class PartitionLink
 
     private async Task Send()
     {
-        var backoff = FirstBackoff;
-        while (!_session.Stopping.IsCancellationRequested)
+        try
         {
-            try
+            while (await Call(SendNext, _session.Stopping))
             {
-                if (!_isOpen)
-                    await Open();
-                if (!TryTake(out var batch))
-                    return;
-                await _grain.Receive(batch);
-                lock (_gate)
-                    _sent = Math.Min(_retained.Count, _sent + batch.Changes.Length - Released(batch));
-                backoff = FirstBackoff;
+                // What came meanwhile makes the next one.
             }
-            catch (StaleReaderException stale)
-            {
-                _session.Fail(stale);
-                break;
-            }
-#pragma warning disable CA1031 // The partition may be moving or its silo gone: open it where it is now and send what is not durable.
-            catch (Exception exception)
+
+            return;
+        }
+        catch (StaleReaderException)
+        {
+            // The session was told.
+        }
+#pragma warning disable CA1031 // The session ends: what is not durable is sent by the next one.
+        catch (Exception) when (_session.Stopping.IsCancellationRequested)
 #pragma warning restore CA1031
-            {
-                LogBroken(_logger, _session.Source, _index, exception.Message);
-                lock (_gate)
-                    _isOpen = false;
-                await Task.Delay(backoff, _session.Stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                backoff = backoff * 2 < MostBackoff ? backoff * 2 : MostBackoff;
-            }
+        {
         }
 
         lock (_gate)
             _isSending = false;
+    }
+
+    // Sends a batch; false, and no longer sending, when there is none. After trouble the partition is opened where it is now, and gets
+    // what is not durable.
+    private async Task<bool> SendNext(CancellationToken cancellation)
+    {
+        try
+        {
+            if (!_isOpen)
+                await Open();
+            if (!TryTake(out var batch))
+                return false;
+            await _grain.Receive(batch);
+            lock (_gate)
+                _sent = Math.Min(_retained.Count, _sent + batch.Changes.Length - Released(batch));
+            return true;
+        }
+        catch
+        {
+            lock (_gate)
+                _isOpen = false;
+            throw;
+        }
     }
 
     private async Task Open()
@@ -232,7 +229,7 @@ internal sealed partial class PartitionLink
             _isOpen = true;
             _sequence = 0;
             _sent = 0;
-            _quietSince = Environment.TickCount64;
+            _quietSince = _time.GetTimestamp();
             while (_sent < _retained.Count && _retained[_sent].Version <= opened.Accepted)
                 _sent++;
         }
@@ -281,9 +278,6 @@ internal sealed partial class PartitionLink
         return released;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: partition {Partition} did not tell what it holds; it is asked again: {Error}")]
-    private static partial void LogUnanswered(ILogger logger, string source, int partition, string error);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: partition {Partition} did not take a batch; it is sent again: {Error}")]
-    private static partial void LogBroken(ILogger logger, string source, int partition, string error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: partition {Partition} did not take a call; it is called again in {Wait}: {Error}")]
+    private static partial void LogBroken(ILogger logger, string source, int partition, TimeSpan wait, string error);
 }

@@ -1,3 +1,4 @@
+using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -9,8 +10,7 @@ namespace CdcOrleans.Grains.Sources;
 /// </summary>
 internal sealed partial class SessionWait(string source, TimeProvider time, ILogger logger)
 {
-    private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan MostBackoff = TimeSpan.FromSeconds(5);
+    private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5));
 
     private volatile Waiting? _waiting;
 
@@ -43,27 +43,19 @@ internal sealed partial class SessionWait(string source, TimeProvider time, ILog
         var waiting = _waiting = new Waiting(what, time.GetTimestamp());
         try
         {
-            for (var backoff = FirstBackoff; ; backoff = backoff * 2 < MostBackoff ? backoff * 2 : MostBackoff)
-            {
-                try
-                {
-                    await work(cancellation);
-                    return;
-                }
-#pragma warning disable CA1031 // As for checkpoints: whatever the control database's trouble is, it is tried again.
-                catch (Exception exception) when (exception is not StaleOwnerException && !cancellation.IsCancellationRequested)
-#pragma warning restore CA1031
-                {
-                    waiting.Trouble = exception.Message;
-                    LogTrouble(logger, source, what, backoff, exception.Message);
-                }
-
-                await Task.Delay(backoff, time, cancellation);
-            }
+            await Retries.Pipeline(time, Failed, static exception => exception is not StaleOwnerException)
+                .ExecuteAsync(async token => await work(token), cancellation);
         }
         finally
         {
             _waiting = null;
+        }
+
+        // As for checkpoints: whatever the control database's trouble is, it is tried again.
+        void Failed(Exception exception, TimeSpan wait)
+        {
+            waiting.Trouble = exception.Message;
+            LogTrouble(logger, source, what, wait, exception.Message);
         }
     }
 
@@ -72,6 +64,6 @@ internal sealed partial class SessionWait(string source, TimeProvider time, ILog
         public string? Trouble { get; set; }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: reading waits for {What}; the control database is asked again in {Backoff}: {Error}")]
-    private static partial void LogTrouble(ILogger logger, string source, string what, TimeSpan backoff, string error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: reading waits for {What}; the control database is asked again in {Wait}: {Error}")]
+    private static partial void LogTrouble(ILogger logger, string source, string what, TimeSpan wait, string error);
 }

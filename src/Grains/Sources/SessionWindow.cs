@@ -4,7 +4,7 @@ namespace CdcOrleans.Grains.Sources;
 /// Changes and bytes on their way: read, and not yet durable. When either limit is reached reading waits. One reader enters; anybody
 /// may leave. A single change larger than the whole window passes alone.
 /// </summary>
-internal sealed class SessionWindow(long mostChanges, long mostBytes)
+internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvider time)
 {
     private readonly Lock _gate = new();
     private TaskCompletionSource? _room;
@@ -41,7 +41,7 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes)
         get
         {
             lock (_gate)
-                return _room is null && _empty is null ? TimeSpan.Zero : TimeSpan.FromMilliseconds(Environment.TickCount64 - _heldSince);
+                return _room is null && _empty is null ? TimeSpan.Zero : time.GetElapsedTime(_heldSince);
         }
     }
 
@@ -67,7 +67,7 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes)
                 if (_room is null)
                 {
                     _room = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                    _heldSince = Environment.TickCount64;
+                    _heldSince = time.GetTimestamp();
                 }
 
                 // It may have emptied since the attempt.
@@ -109,7 +109,7 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes)
             if (_empty is null)
             {
                 _empty = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                _heldSince = Environment.TickCount64;
+                _heldSince = time.GetTimestamp();
             }
 
             return _empty.Task.WaitAsync(cancellation);

@@ -4,6 +4,7 @@ using CdcOrleans.Grains.Placement;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -15,11 +16,13 @@ namespace CdcOrleans.Grains.Sources;
 /// </summary>
 internal sealed partial class WalReader : IAsyncDisposable
 {
-    private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan MostBackoff = TimeSpan.FromSeconds(5);
+    private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(5));
 
     /// <summary>Time between tries when a person has to act: it goes on by itself once they did.</summary>
-    private static readonly TimeSpan FailedBackoff = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan FailedPause = TimeSpan.FromSeconds(10);
+
+    /// <summary>A session that lasted so long was none that failed: the waits begin anew.</summary>
+    private static readonly TimeSpan LastingSession = TimeSpan.FromSeconds(30);
 
     /// <summary>How long the end waits for the server to take the last position: what it does not take is streamed again.</summary>
     private static readonly TimeSpan ConfirmPatience = TimeSpan.FromSeconds(1);
@@ -165,7 +168,7 @@ internal sealed partial class WalReader : IAsyncDisposable
 
     private async Task Run()
     {
-        var backoff = FirstBackoff;
+        var failures = 0;
         while (!_stop.IsCancellationRequested)
         {
             var started = _time.GetTimestamp();
@@ -189,16 +192,14 @@ internal sealed partial class WalReader : IAsyncDisposable
             {
                 LogFailed(_logger, _configuration.Name, exception.Message);
                 SetState(SourceState.Failed, exception.Message);
-                pause = FailedBackoff;
+                pause = FailedPause;
             }
 #pragma warning disable CA1031 // Whatever it is, the source must come back by itself when it passes.
             catch (Exception exception)
 #pragma warning restore CA1031
             {
-                if (_time.GetElapsedTime(started) > TimeSpan.FromSeconds(30))
-                    backoff = FirstBackoff;
-                pause = backoff * (0.5 + (Random.Shared.NextDouble() / 2));
-                backoff = backoff * 2 < MostBackoff ? backoff * 2 : MostBackoff;
+                failures = _time.GetElapsedTime(started) > LastingSession ? 1 : failures + 1;
+                pause = Retries.After(failures);
                 LogRetry(_logger, _configuration.Name, exception.Message, pause);
                 SetState(SourceState.Retrying, exception.Message);
             }

@@ -64,12 +64,12 @@ internal sealed class WalSession : IAsyncDisposable
         Epoch = epoch;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         _tracker = new AckTracker(configuration.Partitions, confirmed);
-        _window = new SessionWindow(configuration.WindowChanges, configuration.WindowBytes);
+        _window = new SessionWindow(configuration.WindowChanges, configuration.WindowBytes, time);
         _rate = new RateMeter(time);
         _wait = new SessionWait(configuration.Name, time, logger);
         _links = new PartitionLink[configuration.Partitions];
         for (var i = 0; i < _links.Length; i++)
-            _links[i] = new PartitionLink(this, i, grains.GetGrain<IPartitionGrain>(PartitionKey.For(configuration.Name, i)), logger);
+            _links[i] = new PartitionLink(this, i, grains.GetGrain<IPartitionGrain>(PartitionKey.For(configuration.Name, i)), time, logger);
         _flushTimer = time.CreateTimer(static session => ((WalSession)session!).OnFlushTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _verifyTimer = time.CreateTimer(static session => ((WalSession)session!).Verify(), this, VerifyPatience, VerifyPatience);
     }

@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-
 namespace CdcOrleans.Model.Changes;
 
 /// <summary>The kind of a column's value in a <see cref="RowImage"/>.</summary>
@@ -19,8 +17,7 @@ public enum ColumnKind : byte
 }
 
 /// <summary>
-/// The values of one row in the form of the log: PostgreSQL's <c>TupleData</c>
-/// (a 16-bit column count; per column a kind byte and, for <see cref="ColumnKind.Text"/>, a 32-bit length and the UTF-8 text).
+/// The values of one row in the form of the log: PostgreSQL's <c>TupleData</c> (<see cref="RowImageReader"/>).
 /// The columns are in the order of the change's <see cref="Schemas.TableSchema"/>.
 /// </summary>
 public readonly struct RowImage
@@ -43,25 +40,13 @@ public readonly struct RowImage
     public int Size => _tuple?.Length ?? 0;
 
     /// <summary>Number of columns.</summary>
-    public int ColumnCount => _tuple is null ? 0 : BinaryPrimitives.ReadInt16BigEndian(_tuple);
+    public int ColumnCount => _tuple is null ? 0 : RowImageReader.CountOf(_tuple);
 
     /// <summary>Whether any column is <see cref="ColumnKind.Unchanged"/>.</summary>
-    public bool HasUnchanged
-    {
-        get
-        {
-            foreach (var column in this)
-            {
-                if (column.Kind == ColumnKind.Unchanged)
-                    return true;
-            }
-
-            return false;
-        }
-    }
+    public bool HasUnchanged => GetEnumerator().Any(ColumnKind.Unchanged);
 
     /// <summary>Reads the columns from first to last.</summary>
-    public Enumerator GetEnumerator() => new(_tuple);
+    public RowImageReader GetEnumerator() => _tuple is null ? default : new RowImageReader(_tuple);
 
     /// <summary>One column of an image.</summary>
     public readonly ref struct Column
@@ -80,52 +65,5 @@ public readonly struct RowImage
 
         /// <summary>The value in PostgreSQL's text form, UTF-8; empty unless <see cref="Kind"/> is <see cref="ColumnKind.Text"/>.</summary>
         public ReadOnlySpan<byte> Text { get; }
-    }
-
-    /// <summary>A forward reader over an image's columns.</summary>
-    public ref struct Enumerator
-    {
-        private ReadOnlySpan<byte> _rest;
-        private int _left;
-        private Column _current;
-
-        internal Enumerator(byte[]? tuple)
-        {
-            _current = default;
-            _rest = tuple;
-            _left = 0;
-            if (tuple is not null)
-            {
-                _left = BinaryPrimitives.ReadInt16BigEndian(_rest);
-                _rest = _rest[2..];
-            }
-        }
-
-        /// <summary>The column at hand.</summary>
-        public readonly Column Current => _current;
-
-        /// <summary>Goes to the next column; false after the last.</summary>
-        /// <exception cref="InvalidDataException">The tuple holds a column of an unknown kind.</exception>
-        public bool MoveNext()
-        {
-            if (_left == 0)
-                return false;
-            _left--;
-            var kind = (ColumnKind)_rest[0];
-            switch (kind)
-            {
-                case ColumnKind.Null or ColumnKind.Unchanged or ColumnKind.Omitted:
-                    _current = new Column(kind, default);
-                    _rest = _rest[1..];
-                    return true;
-                case ColumnKind.Text:
-                    var length = BinaryPrimitives.ReadInt32BigEndian(_rest[1..]);
-                    _current = new Column(kind, _rest.Slice(5, length));
-                    _rest = _rest[(5 + length)..];
-                    return true;
-                default:
-                    throw new InvalidDataException($"Unknown column kind 0x{(byte)kind:X2} in a row image.");
-            }
-        }
     }
 }

@@ -15,9 +15,6 @@ public interface ISink : IAsyncDisposable
     /// </summary>
     void Deliver(Delivery delivery);
 
-    /// <summary>Sends what is buffered without waiting for more: called when no further delivery follows immediately.</summary>
-    void Flush();
-
     /// <summary>How the sink is doing.</summary>
     SinkStatus Status { get; }
 }

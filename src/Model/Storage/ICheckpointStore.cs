@@ -41,9 +41,6 @@ public interface ICheckpointStore
     /// Reads states in one round trip. The result has the order of <paramref name="keys"/>, and null where nothing is stored.
     /// </summary>
     Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation);
-
-    /// <summary>Reads the durable progress of every partition of a source that was ever claimed.</summary>
-    Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation);
 }
 
 /// <summary>The key of a stored state.</summary>
@@ -58,9 +55,6 @@ public readonly record struct StateKey(int TableId, string Key);
 /// The high mark: no stored state of this partition has a newer version. It is at least <paramref name="Progress"/>.
 /// </param>
 public sealed record PartitionClaim(long Generation, ChangeVersion Progress, ChangeVersion High);
-
-/// <summary>The durable progress of one partition.</summary>
-public readonly record struct PartitionProgressRow(int Partition, long Generation, ChangeVersion Progress, ChangeVersion High);
 
 /// <summary>A checkpoint: what one transaction makes durable for the partitions of one source on one silo.</summary>
 /// <param name="Source">The source.</param>

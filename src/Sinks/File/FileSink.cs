@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks.Formats;
 using Microsoft.Extensions.Logging;
@@ -20,8 +21,7 @@ internal sealed partial class FileSink : ISink
     private const int BatchBytes = 4 << 20;
     private const int KeptOutlets = 1024;
     private static readonly TimeSpan BusyWait = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
+    private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(30));
 
     private readonly string _directory;
     private readonly TimeProvider _time;
@@ -53,11 +53,6 @@ internal sealed partial class FileSink : ISink
     {
         _health.Taken(delivery.Events.Count);
         _incoming.Writer.TryWrite(delivery);
-    }
-
-    /// <summary>Does nothing: the writer never waits for more events.</summary>
-    public void Flush()
-    {
     }
 
     /// <inheritdoc />
@@ -166,9 +161,7 @@ internal sealed partial class FileSink : ISink
     {
         outlet.Failures++;
         outlet.FailedAt = _time.GetTimestamp();
-#pragma warning disable CA5394 // Jitter needs no secrecy.
-        outlet.Wait = Backoff.After(outlet.Failures, FirstWait, LongestWait, Random.Shared.NextDouble());
-#pragma warning restore CA5394
+        outlet.Wait = Retries.After(outlet.Failures);
         if (_health.Down($"Writing to '{_directory}' failed: {failure.Message} Free space or grant access; the sink then continues by itself."))
             LogDown(Name, _directory, failure.Message);
     }

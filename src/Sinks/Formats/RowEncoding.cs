@@ -189,10 +189,6 @@ internal sealed class RowEncoding
     {
         public RowEncoding From { get; } = from;
 
-        public int[] Columns { get; } = [.. to.Columns.Select(c => Array.FindIndex(from._table.Columns, f => Same(from._table, f, to, c)))];
-
-        // By attribute number, because names may have changed; by name when there is no number.
-        private static bool Same(TableSchema from, ColumnSchema left, TableSchema to, ColumnSchema right) =>
-            from.RelationOid == to.RelationOid && left.Number != 0 && right.Number != 0 ? left.Number == right.Number : left.Name == right.Name;
+        public int[] Columns { get; } = [.. Enumerable.Range(0, to.Columns.Length).Select(c => ColumnMatch.ForRows.PlaceOf(to, c, from._table))];
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Sinks;
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
@@ -20,8 +21,7 @@ namespace CdcOrleans.Sinks.Kafka;
 internal sealed partial class KafkaSink : ISink
 {
     private static readonly TimeSpan RoomWait = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
+    private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(10));
     private static readonly TimeSpan ClosingTime = TimeSpan.FromSeconds(10);
 
     private readonly KafkaSettings _settings;
@@ -76,11 +76,6 @@ internal sealed partial class KafkaSink : ISink
             shipment.Send(Volatile.Read(ref _batches).Producer);
         else
             _waitingForRoom.Enqueue(shipment);
-    }
-
-    /// <summary>Nothing to do: the client sends by itself after <c>linger.ms</c> (2 by default), which costs less than any wait for more.</summary>
-    public void Flush()
-    {
     }
 
     /// <inheritdoc />
@@ -180,9 +175,7 @@ internal sealed partial class KafkaSink : ISink
         if (count == 0)
             return;
         var failures = Interlocked.Increment(ref _failures);
-#pragma warning disable CA5394 // Jitter needs no secrecy.
-        await Task.Delay(Backoff.After(failures, FirstWait, LongestWait, Random.Shared.NextDouble()), _time, closing);
-#pragma warning restore CA5394
+        await Task.Delay(Retries.After(failures), _time, closing);
         Replace(ref _batches!, _settings.ForBatches);
         Replace(ref _singles, _settings.ForSingles);
         var shipments = new List<Shipment>(count);

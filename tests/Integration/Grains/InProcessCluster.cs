@@ -133,10 +133,6 @@ internal sealed class InProcessCluster : IAsyncDisposable
             delivery.Complete();
         }
 
-        public void Flush()
-        {
-        }
-
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }
 }

@@ -1,6 +1,7 @@
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Schemas;
 using CdcOrleans.Model.Storage;
+using CdcOrleans.Storage.Postgres;
 using CdcOrleans.Testing;
 using Npgsql;
 using Xunit;
@@ -118,6 +119,6 @@ public sealed class CheckpointCrashTests(ControlServer control) : IAsyncLifetime
     {
         Assert.Equal("5000 1 1", await _stores.Scalar("SELECT concat_ws(' ', count(*), min(commit_lsn), max(commit_lsn)) FROM cdc.entity_states"));
         Assert.Equal("1", await _stores.Scalar("SELECT count(*) FROM cdc.dead_letters"));
-        Assert.Equal([new PartitionProgressRow(0, 1, At(1), At(1))], await Store.ReadProgress("shop", default));
+        Assert.Equal([new PartitionProgressRow(0, 1, At(1), At(1))], await _stores.ReadProgress("shop", default));
     }
 }

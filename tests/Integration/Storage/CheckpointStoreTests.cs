@@ -45,8 +45,8 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
         Assert.Equal("one", Text(states[1]));
         Assert.Equal((_table.TableId, 1, "public.orders"), (states[1]!.Table.TableId, states[1]!.Table.Version, states[1]!.Table.FullName));
         Assert.Equal(new PartitionClaim(2, At(0x1_0000_0001, 2), At(0x1_0000_0001, 4)), await other.Checkpoints.Claim("shop", 3, "silo-2", default));
-        Assert.Equal([new PartitionProgressRow(3, 2, At(0x1_0000_0001, 2), At(0x1_0000_0001, 4))], await Store.ReadProgress("shop", default));
-        Assert.Empty(await Store.ReadProgress("mall", default));
+        Assert.Equal([new PartitionProgressRow(3, 2, At(0x1_0000_0001, 2), At(0x1_0000_0001, 4))], await _stores.ReadProgress("shop", default));
+        Assert.Empty(await _stores.ReadProgress("mall", default));
     }
 
     [Fact]
@@ -184,9 +184,9 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
         await Store.Claim("shop", 0, "silo-1", default);
         await Commit(Partition(0, 1, At(10, 5), high: At(20, 7)));
         await Commit(Partition(0, 1, At(9, 99), high: At(20, 6)));
-        Assert.Equal([new PartitionProgressRow(0, 1, At(10, 5), At(20, 7))], await Store.ReadProgress("shop", default));
+        Assert.Equal([new PartitionProgressRow(0, 1, At(10, 5), At(20, 7))], await _stores.ReadProgress("shop", default));
         await Commit(Partition(0, 1, At(10, 6), high: At(21, 1)));
-        Assert.Equal([new PartitionProgressRow(0, 1, At(10, 6), At(21, 1))], await Store.ReadProgress("shop", default));
+        Assert.Equal([new PartitionProgressRow(0, 1, At(10, 6), At(21, 1))], await _stores.ReadProgress("shop", default));
     }
 
     [Fact]
@@ -274,6 +274,6 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
     {
         Assert.Equal("0", await _stores.Scalar("SELECT count(*) FROM cdc.entity_states"));
         Assert.Equal("0", await _stores.Scalar("SELECT count(*) FROM cdc.dead_letters"));
-        Assert.All(await Store.ReadProgress("shop", default), p => Assert.Equal((ChangeVersion.None, ChangeVersion.None), (p.Progress, p.High)));
+        Assert.All(await _stores.ReadProgress("shop", default), p => Assert.Equal((ChangeVersion.None, ChangeVersion.None), (p.Progress, p.High)));
     }
 }

@@ -65,6 +65,10 @@ public sealed class ControlStores : IAsyncDisposable
 
     public IConfirmedPositions Positions => _services.GetRequiredService<IConfirmedPositions>();
 
+    /// <summary>What is durable of every partition of a source.</summary>
+    internal Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation) =>
+        ((PostgresCheckpointStore)Checkpoints).ReadProgress(source, cancellation);
+
     public Task<string?> Scalar(string sql) => PostgresServer.Scalar(Connection, sql);
 
     /// <summary>Waits until a session of this database waits for a lock.</summary>

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -27,11 +26,8 @@ internal static class SampleStates
     public static RowImage Row(string text)
     {
         var utf8 = Encoding.UTF8.GetBytes(text);
-        var tuple = new byte[7 + utf8.Length];
-        BinaryPrimitives.WriteInt16BigEndian(tuple, 1);
-        tuple[2] = (byte)ColumnKind.Text;
-        BinaryPrimitives.WriteInt32BigEndian(tuple.AsSpan(3), utf8.Length);
-        utf8.CopyTo(tuple, 7);
+        var tuple = new byte[RowImageWriter.EmptySize + RowImageWriter.SizeOf(ColumnKind.Text, utf8.Length)];
+        new RowImageWriter(tuple, 1).Write(ColumnKind.Text, utf8);
         return new RowImage(tuple);
     }
 

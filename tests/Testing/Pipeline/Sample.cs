@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -10,7 +9,7 @@ namespace CdcOrleans.Testing.Pipeline;
 public static class Sample
 {
     /// <summary>Stands for a TOAST value that the log does not carry.</summary>
-    public const string Unchanged = "\0unchanged";
+    public const string Unchanged = "\u0001unchanged";
 
     public static readonly TableSchema Orders = Table("orders", 1, "id", "status", "note");
 
@@ -24,28 +23,15 @@ public static class Sample
         Key = [0],
     };
 
-    public static RowImage Row(params string?[] values)
+    public static RowImage Row(params string?[] values) => Row(values.Select(v => v is null ? null : Encoding.UTF8.GetBytes(v)).ToArray());
+
+    public static RowImage Row(params byte[]?[] values)
     {
-        using var tuple = new MemoryStream();
-        Span<byte> number = stackalloc byte[4];
-        BinaryPrimitives.WriteInt16BigEndian(number, (short)values.Length);
-        tuple.Write(number[..2]);
+        var tuple = new byte[RowImageWriter.EmptySize + values.Sum(v => RowImageWriter.SizeOf(KindOf(v), v?.Length ?? 0))];
+        var writer = new RowImageWriter(tuple, values.Length);
         foreach (var value in values)
-        {
-            if (value is null or Unchanged)
-            {
-                tuple.WriteByte(value is null ? (byte)'n' : (byte)'u');
-                continue;
-            }
-
-            var text = Encoding.UTF8.GetBytes(value);
-            tuple.WriteByte((byte)'t');
-            BinaryPrimitives.WriteInt32BigEndian(number, text.Length);
-            tuple.Write(number);
-            tuple.Write(text);
-        }
-
-        return new RowImage(tuple.ToArray());
+            writer.Write(KindOf(value), KindOf(value) == ColumnKind.Text ? value : default);
+        return new RowImage(tuple);
     }
 
     public static string?[] Values(RowImage row)
@@ -80,4 +66,7 @@ public static class Sample
         };
 
     public static ChangeVersion Version(long commit, long ordinal = 1) => new(new Lsn((ulong)commit), ordinal);
+
+    private static ColumnKind KindOf(byte[]? value) =>
+        value is null ? ColumnKind.Null : value.AsSpan().SequenceEqual(Encoding.UTF8.GetBytes(Unchanged)) ? ColumnKind.Unchanged : ColumnKind.Text;
 }

@@ -30,10 +30,6 @@ internal sealed class TestSink : ISink
         Open.Add(delivery);
     }
 
-    public void Flush()
-    {
-    }
-
     /// <summary>Answers those of the open deliveries that something is true of.</summary>
     public void Answer(Func<Delivery, bool> which)
     {

@@ -56,7 +56,4 @@ internal sealed class TestStore : ICheckpointStore
     public Task FixPartitions(string source, int partitions, CancellationToken cancellation) => Task.CompletedTask;
 
     public Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation) => Task.FromResult(Claim());
-
-    public Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation) =>
-        Task.FromResult<IReadOnlyList<PartitionProgressRow>>([]);
 }

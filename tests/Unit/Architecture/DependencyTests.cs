@@ -1,5 +1,5 @@
-using ArchUnitNET.Fluent.Syntax.Elements.Types;
 using ArchUnitNET.Fluent.Slices;
+using ArchUnitNET.Fluent.Syntax.Elements.Types;
 using ArchUnitNET.Loader;
 using Xunit;
 using static ArchUnitNET.Fluent.ArchRuleDefinition;

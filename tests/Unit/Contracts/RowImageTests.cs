@@ -31,6 +31,32 @@ public sealed class RowImageTests
         });
 
     [Fact]
+    public void Columns_are_written_as_the_log_has_them() =>
+        AnyColumn.Array[0, 20].Sample(columns =>
+        {
+            var bytes = new byte[RowImageWriter.EmptySize + columns.Sum(c => RowImageWriter.SizeOf(c.Kind, c.Text.Length))];
+            var writer = new RowImageWriter(bytes, columns.Length);
+            foreach (var (kind, text) in columns)
+            {
+                if (kind == ColumnKind.Text && text.Length % 2 == 0)
+                    text.CopyTo(writer.WriteText(text.Length));
+                else
+                    writer.Write(kind, text);
+            }
+
+            Assert.Equal(Tuple(columns), bytes);
+        });
+
+    [Fact]
+    public void A_row_that_ends_early_is_refused() =>
+        AnyColumn.Array[1, 10].Sample(columns =>
+        {
+            var whole = Tuple(columns);
+            for (var length = 0; length < whole.Length; length++)
+                Assert.Throws<InvalidDataException>(() => new RowImageReader(whole.AsSpan(0, length)).Any(ColumnKind.Omitted));
+        });
+
+    [Fact]
     public void The_widest_table_is_read() => Assert.Equal(1600, new RowImage(Tuple([.. Enumerable.Repeat((ColumnKind.Null, Array.Empty<byte>()), 1600)])).ColumnCount);
 
     [Fact]

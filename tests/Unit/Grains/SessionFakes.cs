@@ -144,6 +144,4 @@ internal sealed class FakeStore : ICheckpointStore
     public Task Commit(Checkpoint checkpoint, CancellationToken cancellation) => throw new NotSupportedException();
 
     public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation) => throw new NotSupportedException();
-
-    public Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation) => throw new NotSupportedException();
 }

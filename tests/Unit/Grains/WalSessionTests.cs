@@ -7,6 +7,7 @@ using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Storage;
 using CdcOrleans.Testing.Pipeline;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace CdcOrleans.Unit.Grains;
@@ -191,6 +192,45 @@ public sealed class WalSessionTests
         Assert.False(reading.IsCompleted);
     }
 
+    [Fact]
+    public async Task A_partition_that_makes_nothing_durable_for_a_while_is_opened_again()
+    {
+        var time = new FakeTimeProvider();
+        await using var rig = new Rig(time: time);
+        await rig.Opened();
+        rig.Log.Write(Create("a", 1));
+        _ = rig.Start();
+        var partition = rig.Partitions[rig.Of("a")];
+        await Until(() => partition.Changes.Any());
+        Assert.Equal(1, partition.Opened);
+        await Until(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return partition.Opened > 1;
+        });
+        await Until(() => partition.Changes.Count() == 2);
+    }
+
+    [Fact]
+    public async Task A_partition_that_fails_is_asked_again_by_the_sessions_clock()
+    {
+        var time = new FakeTimeProvider();
+        await using var rig = new Rig(time: time);
+        var (mover, _) = rig.TwoKeys();
+        var asked = 0;
+        rig.Partitions[rig.Of(mover)].Row = _ => Interlocked.Increment(ref asked) == 1 ? throw new TimeoutException("moving") : new StoredRow(true);
+        rig.Log.Write(Deleted(mover, 2), Created("b", 2));
+        _ = rig.Start();
+        await Until(() => Volatile.Read(ref asked) == 1);
+        Assert.DoesNotContain(rig.Partitions[rig.Of("b")].Changes, c => c.Entity.Key == "b");
+        await Until(() =>
+        {
+            time.Advance(TimeSpan.FromMilliseconds(25));
+            return rig.Partitions[rig.Of("b")].Changes.Any(c => c.Entity.Key == "b");
+        });
+        Assert.Equal(2, asked);
+    }
+
     internal static async Task Until(Func<bool> done)
     {
         for (var deadline = DateTime.UtcNow.AddSeconds(20); !done(); await Task.Delay(1))
@@ -210,7 +250,7 @@ public sealed class WalSessionTests
     {
         private readonly CancellationTokenSource _stop = new();
 
-        public Rig(EntityMode mode = EntityMode.Row, int mostOfChange = int.MaxValue)
+        public Rig(EntityMode mode = EntityMode.Row, int mostOfChange = int.MaxValue, TimeProvider? time = null)
         {
             var source = new SourceConfiguration
             {
@@ -218,7 +258,7 @@ public sealed class WalSessionTests
                 Tables = [new TableSelection { Pattern = "*", Entities = mode }],
             };
             Session = new WalSession(
-                source, Log, Store, 5, Lsn.None, FakeGrains.Of(Partitions), TimeProvider.System, NullLogger.Instance, CancellationToken.None)
+                source, Log, Store, 5, Lsn.None, FakeGrains.Of(Partitions), time ?? TimeProvider.System, NullLogger.Instance, CancellationToken.None)
             {
                 MostOfChange = mostOfChange,
             };

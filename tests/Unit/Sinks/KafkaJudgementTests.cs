@@ -1,7 +1,6 @@
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Sinks;
 using CdcOrleans.Sinks.Kafka;
-using CsCheck;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using ErrorCode = Confluent.Kafka.ErrorCode;
@@ -46,15 +45,6 @@ public sealed class KafkaJudgementTests
         Assert.DoesNotContain("create_topics", settings.ForBatches().Keys);
         Assert.Equal("1", settings.ForSingles()["batch.num.messages"]);
     }
-
-    [Fact]
-    public void Waits_grow_to_the_longest_and_stay_positive() =>
-        Gen.Select(Gen.Int[1, 10_000], Gen.Double[0, 0.999]).Sample((failures, random) =>
-        {
-            var wait = Backoff.After(failures, TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(10), random);
-            return wait >= TimeSpan.FromMilliseconds(100) && wait <= TimeSpan.FromSeconds(10)
-                && (failures < 8 || wait >= TimeSpan.FromSeconds(5));
-        });
 
     private static KafkaSinkConfiguration With(params string[] options) => new()
     {

@@ -1,17 +1,16 @@
-using System.Buffers.Binary;
-using System.Text;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
 using CdcOrleans.Model.Sinks;
+using CdcOrleans.Testing.Pipeline;
 
 namespace CdcOrleans.Unit.Sinks;
 
 /// <summary>Tables, images and changes as tests write them.</summary>
 internal static class Rows
 {
-    public const string Unchanged = "\u0001unchanged";
+    public const string Unchanged = Sample.Unchanged;
 
     public static TableSchema Table(params (string Name, uint Oid, int Modifier)[] columns) => Table(1, [0], columns);
 
@@ -25,35 +24,9 @@ internal static class Rows
         Key = key,
     };
 
-    public static RowImage Image(params string?[] values) => Image(values.Select(v => v is null ? null : Encoding.UTF8.GetBytes(v)).ToArray());
+    public static RowImage Image(params string?[] values) => Sample.Row(values);
 
-    public static RowImage Image(params byte[]?[] values)
-    {
-        var tuple = new MemoryStream();
-        Span<byte> number = stackalloc byte[4];
-        BinaryPrimitives.WriteInt16BigEndian(number, (short)values.Length);
-        tuple.Write(number[..2]);
-        foreach (var value in values)
-        {
-            if (value is null)
-            {
-                tuple.WriteByte((byte)'n');
-            }
-            else if (value.AsSpan().SequenceEqual(Encoding.UTF8.GetBytes(Unchanged)))
-            {
-                tuple.WriteByte((byte)'u');
-            }
-            else
-            {
-                tuple.WriteByte((byte)'t');
-                BinaryPrimitives.WriteInt32BigEndian(number, value.Length);
-                tuple.Write(number);
-                tuple.Write(value);
-            }
-        }
-
-        return new RowImage(tuple.ToArray());
-    }
+    public static RowImage Image(params byte[]?[] values) => Sample.Row(values);
 
     public static RowChange Change(
         ChangeOperation operation, TableSchema table, RowImage before = default, RowImage after = default, bool keyOnly = false,
