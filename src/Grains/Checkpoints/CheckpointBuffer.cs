@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Runtime.InteropServices;
 using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -73,11 +74,9 @@ internal sealed class CheckpointBuffer
     {
         lock (_gate)
         {
-            var size = state.Size + 64;
-            if (_states.TryGetValue(key, out var before))
-                size -= before.State.Size + 64;
-            _bytes += size;
-            _states[key] = new Unsaved(state, retention);
+            ref var unsaved = ref CollectionsMarshal.GetValueRefOrAddDefault(_states, key, out var exists);
+            _bytes += exists ? state.Size - unsaved.State.Size : state.Size + 64;
+            unsaved = new Unsaved(state, retention);
             if (state.Version > _high)
                 _high = state.Version;
         }
@@ -105,6 +104,21 @@ internal sealed class CheckpointBuffer
     {
         lock (_gate)
             return _states.ContainsKey(key) || _committing.ContainsKey(key);
+    }
+
+    /// <summary>Whether an entity has a state that is not known to be durable yet.</summary>
+    /// <param name="key">The entity.</param>
+    /// <param name="recent">If not: its durable state, where that was written lately; else null.</param>
+    public bool HasUnsaved(EntityKey key, out EntityState? recent)
+    {
+        lock (_gate)
+        {
+            recent = null;
+            if (_states.ContainsKey(key) || _committing.ContainsKey(key))
+                return true;
+            recent = _used.Find(key) ?? _created.Find(key);
+            return false;
+        }
     }
 
     /// <summary>The newest state of an entity, durable or not; null when it is not in memory.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using CdcOrleans.Model.Entities;
 
 namespace CdcOrleans.Grains.Checkpoints;
@@ -8,7 +9,7 @@ namespace CdcOrleans.Grains.Checkpoints;
 /// </summary>
 internal sealed class RecentStates(long share)
 {
-    private const int EntryOverhead = 120;
+    private const int EntryOverhead = 270;
 
     private Dictionary<EntityKey, EntityState> _newer = [];
     private Dictionary<EntityKey, EntityState> _older = [];
@@ -24,9 +25,11 @@ internal sealed class RecentStates(long share)
     /// <summary>Adds a state, in the place of an older one.</summary>
     public void Add(EntityKey key, EntityState state)
     {
-        Remove(key);
-        _newer.Add(key, state);
-        _newerBytes += SizeOf(key, state);
+        ref var newest = ref CollectionsMarshal.GetValueRefOrAddDefault(_newer, key, out _);
+        _newerBytes += SizeOf(key, state) - (newest is null ? 0 : SizeOf(key, newest));
+        newest = state;
+        if (_older.Count > 0 && _older.Remove(key, out var old))
+            _olderBytes -= SizeOf(key, old);
         if (_newerBytes <= share / 2)
             return;
         _older = _newer;

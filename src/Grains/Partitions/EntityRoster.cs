@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Grains.Checkpoints;
 using CdcOrleans.Grains.Collections;
@@ -223,9 +224,8 @@ internal sealed class EntityRoster
 
     private EntityPresence Find(EntityKey key)
     {
-        if (!_present.TryGetValue(key, out var presence))
-            _present.Add(key, presence = new EntityPresence(key));
-        return presence;
+        ref var presence = ref CollectionsMarshal.GetValueRefOrAddDefault(_present, key, out _);
+        return presence ??= new EntityPresence(key);
     }
 
     private void List(EntityPresence presence)
@@ -240,7 +240,10 @@ internal sealed class EntityRoster
     private void Begin(EntityPresence presence)
     {
         var first = presence.Waiting[0];
-        if (presence.Waiting.Count > 1 || first.Plan.Activation == EntityActivation.Always || _host.Buffer.HasUnsaved(presence.Key))
+        var needsNone = _host.NeedsNoState(first.Change, first.Plan.Mode);
+        EntityState? recent = null;
+        if (presence.Waiting.Count > 1 || first.Plan.Activation == EntityActivation.Always
+            || (needsNone ? _host.Buffer.HasUnsaved(presence.Key) : _host.Buffer.HasUnsaved(presence.Key, out recent)))
         {
             Wake(presence);
             return;
@@ -248,10 +251,8 @@ internal sealed class EntityRoster
 
         presence.Lifecycle.Pass();
         UnderWay++;
-        if (_host.Buffer.Find(presence.Key) is { } recent)
+        if (needsNone || recent is not null)
             Pass(presence, recent);
-        else if (_host.NeedsNoState(first.Change, first.Plan.Mode))
-            Pass(presence, null);
         else
             _source.States.Request(new PassingRead(presence, _loaded), new StateKey(first.Change.Table.TableId, presence.Key.Key));
     }
