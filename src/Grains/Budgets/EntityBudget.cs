@@ -20,8 +20,8 @@ internal sealed class EntityBudget(long limit, int partitions)
     /// <summary>Whether waking more entities has to wait until some that are leaving have gone.</summary>
     public bool IsFull => Interlocked.Read(ref _leaving) > 0 && Bytes > limit + (limit / 4);
 
-    /// <summary>Bytes of states that one partition keeps of entities that were created and not changed since: an eighth of the whole among all partitions.</summary>
-    public long CreatedShare { get; } = limit / 8 / partitions;
+    /// <summary>Bytes of states that one partition keeps of entities that were created and not changed since: a sixteenth of the whole among all partitions.</summary>
+    public long CreatedShare { get; } = limit / 16 / partitions;
 
     /// <summary>The same for states of other sleeping entities: a quarter.</summary>
     public long UsedShare { get; } = limit / 4 / partitions;

@@ -35,8 +35,11 @@ namespace CdcOrleans.Grains.Entities;
 [PartitionPlacement]
 internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwner, IStateWaiter, IRoomWaiter
 {
-    /// <summary>Bytes that an activation keeps in memory besides its key and its state, as measured.</summary>
-    public const int Overhead = 2300;
+    /// <summary>
+    /// Bytes that an activation is counted with besides its key and its state. Measured: 2,300 live bytes; the rest is what the garbage
+    /// collector keeps around so many small objects.
+    /// </summary>
+    public const int Overhead = 2900;
 
     /// <summary>How long an entity rests between an apply that failed and the second try.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(100);

@@ -21,13 +21,17 @@ internal sealed record Received(string Silo, SinkEvent Event);
 internal sealed class InProcessCluster : IAsyncDisposable
 {
     private readonly ControlStores _control;
+    private readonly bool _ownsControl;
+    private readonly SourceConfiguration _captured;
+    private readonly CollectingSinks _sinks;
 
-    private InProcessCluster(ControlStores control, InProcessTestCluster cluster, string source, ConcurrentQueue<Received> delivered)
+    private InProcessCluster(ControlStores control, bool ownsControl, InProcessTestCluster cluster, SourceConfiguration captured, CollectingSinks sinks)
     {
         _control = control;
+        _ownsControl = ownsControl;
+        _captured = captured;
+        _sinks = sinks;
         Cluster = cluster;
-        Source = source;
-        Delivered = delivered;
     }
 
     public InProcessTestCluster Cluster { get; }
@@ -36,10 +40,20 @@ internal sealed class InProcessCluster : IAsyncDisposable
     public ControlStores Control => _control;
 
     /// <summary>Connection string of the captured database.</summary>
-    public string Source { get; }
+    public string Source => _captured.Connection;
 
     /// <summary>What all silos delivered, in the order in which it arrived.</summary>
-    public ConcurrentQueue<Received> Delivered { get; }
+    public ConcurrentQueue<Received> Delivered => _sinks.Delivered;
+
+    /// <summary>Which events the sinks take and do not answer for, until <see cref="Release"/>.</summary>
+    public Func<SinkEvent, bool> Holds
+    {
+        get => _sinks.Holds;
+        set => _sinks.Holds = value;
+    }
+
+    /// <summary>How many deliveries are not answered for.</summary>
+    public int Held => _sinks.Held.Count;
 
     public static async Task<InProcessCluster> Start(
         ControlServer server, PostgresServer sources, short silos, string schema, Func<SourceConfiguration, SourceConfiguration>? configure = null,
@@ -57,6 +71,25 @@ internal sealed class InProcessCluster : IAsyncDisposable
         };
         captured = configure?.Invoke(captured) ?? captured;
         captured = captured with { Tables = [.. captured.Tables.Select(t => t with { Activation = TestActivation.Value })] };
+        return await Start(control, ownsControl: true, silos, captured);
+    }
+
+    /// <summary>
+    /// Another cluster on the same source and control database, which knows nothing of this one: as two sides of a cluster that disagree
+    /// about who is alive.
+    /// </summary>
+    public Task<InProcessCluster> StartBeside() => Start(_control, ownsControl: false, 1, _captured);
+
+    /// <summary>The sinks answer for what they have not answered for.</summary>
+    public void Release()
+    {
+        _sinks.Holds = _ => false;
+        while (_sinks.Held.TryDequeue(out var delivery))
+            delivery.Complete();
+    }
+
+    private static async Task<InProcessCluster> Start(ControlStores control, bool ownsControl, short silos, SourceConfiguration captured)
+    {
         var configuration = new PipelineConfiguration
         {
             Cluster = new ClusterConfiguration { Id = "test" },
@@ -66,12 +99,12 @@ internal sealed class InProcessCluster : IAsyncDisposable
             Routes = [new RouteConfiguration { From = "shop.*", To = ["collected"] }],
             Gateway = new GatewayConfiguration(),
         };
-        var delivered = new ConcurrentQueue<Received>();
+        var sinks = new CollectingSinks();
         var builder = new InProcessTestClusterBuilder(silos);
         builder.ConfigureSilo((options, silo) =>
         {
             silo.Services.AddSingleton(configuration);
-            silo.Services.AddSingleton<ISinkFactory>(new CollectingSinks(options.SiloName, delivered));
+            silo.Services.AddSingleton<ISinkFactory>(new CollectingSinkFactory(options.SiloName, sinks));
             silo.Services.AddPostgresStorage(control.Connection).AddPostgresCapture().AddSinks();
             silo.AddMemoryGrainStorageAsDefault();
             silo.UseInMemoryReminderService();
@@ -79,7 +112,7 @@ internal sealed class InProcessCluster : IAsyncDisposable
         });
         var cluster = builder.Build();
         await cluster.DeployAsync();
-        return new InProcessCluster(control, cluster, source, delivered);
+        return new InProcessCluster(control, ownsControl, cluster, captured, sinks);
     }
 
     /// <summary>Waits until the reader streams.</summary>
@@ -101,7 +134,8 @@ internal sealed class InProcessCluster : IAsyncDisposable
     {
         await Cluster.StopAllSilosAsync();
         await Cluster.DisposeAsync();
-        await _control.DisposeAsync();
+        if (_ownsControl)
+            await _control.DisposeAsync();
     }
 
     private sealed record CollectedConfiguration : SinkConfiguration
@@ -109,12 +143,21 @@ internal sealed class InProcessCluster : IAsyncDisposable
         public override string Type => "collected";
     }
 
-    private sealed class CollectingSinks(string silo, ConcurrentQueue<Received> delivered) : ISinkFactory
+    private sealed class CollectingSinks
     {
-        public ISink Create(SinkConfiguration configuration) => new CollectingSink(configuration.Name, silo, delivered);
+        public ConcurrentQueue<Received> Delivered { get; } = new();
+
+        public ConcurrentQueue<Delivery> Held { get; } = new();
+
+        public volatile Func<SinkEvent, bool> Holds = _ => false;
     }
 
-    private sealed class CollectingSink(string name, string silo, ConcurrentQueue<Received> delivered) : ISink
+    private sealed class CollectingSinkFactory(string silo, CollectingSinks sinks) : ISinkFactory
+    {
+        public ISink Create(SinkConfiguration configuration) => new CollectingSink(configuration.Name, silo, sinks);
+    }
+
+    private sealed class CollectingSink(string name, string silo, CollectingSinks sinks) : ISink
     {
         private long _count;
 
@@ -122,15 +165,18 @@ internal sealed class InProcessCluster : IAsyncDisposable
 
         public SinkStatus Status => new()
         {
-            Name = name, Type = "collected", Healthy = true, Delivered = Volatile.Read(ref _count), Refused = 0, Waiting = 0,
+            Name = name, Type = "collected", Healthy = true, Delivered = Volatile.Read(ref _count), Refused = 0, Waiting = sinks.Held.Count,
         };
 
         public void Deliver(Delivery delivery)
         {
             foreach (var made in delivery.Events)
-                delivered.Enqueue(new Received(silo, made));
+                sinks.Delivered.Enqueue(new Received(silo, made));
             Interlocked.Add(ref _count, delivery.Events.Count);
-            delivery.Complete();
+            if (delivery.Events.Any(sinks.Holds))
+                sinks.Held.Enqueue(delivery);
+            else
+                delivery.Complete();
         }
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;

@@ -166,7 +166,7 @@ public sealed class EntityWakingTests
     [Fact]
     public async Task Entities_go_to_sleep_beyond_the_budget_those_unused_longest_first_and_come_back_with_their_rows()
     {
-        await using var rig = new PartitionRig(new TestStore(), Always with { Budget = 12_000 });
+        await using var rig = new PartitionRig(new TestStore(), Always with { Budget = 15_000 });
         for (var i = 1; i <= 100; i++)
         {
             rig.Take(Create("k" + i, i));
@@ -176,7 +176,7 @@ public sealed class EntityWakingTests
         }
 
         Assert.InRange(rig.Activations.Count, 1, 5);
-        Assert.InRange(rig.Budget.Bytes, 1, 12_000);
+        Assert.InRange(rig.Budget.Bytes, 1, 15_000);
         Assert.Equal(EntityPhase.Awake, rig.Phase("k100"));
         rig.Take(Update("k1", 101), Update("k99", 102));
         await rig.AnswerAll();

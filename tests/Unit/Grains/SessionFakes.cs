@@ -69,8 +69,19 @@ internal sealed class FakePartition : IPartitionGrain
         return ValueTask.FromResult(new PartitionOpened(1, Progress, Progress));
     }
 
+    /// <summary>What it answers batches with; null: it takes them.</summary>
+    public Exception? Refuse { get; set; }
+
+    public int Refused { get; private set; }
+
     public ValueTask Receive(ChangeBatch batch)
     {
+        if (Refuse is { } refusal)
+        {
+            Refused++;
+            return ValueTask.FromException(refusal);
+        }
+
         lock (_gate)
             _batches.Add(batch);
         return default;

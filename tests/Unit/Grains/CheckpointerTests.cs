@@ -1,0 +1,245 @@
+using CdcOrleans.Grains.Budgets;
+using CdcOrleans.Grains.Checkpoints;
+using CdcOrleans.Grains.Figures;
+using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
+using CdcOrleans.Testing.Pipeline;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using Xunit;
+
+namespace CdcOrleans.Unit.Grains;
+
+/// <summary>When checkpoints are made, and what becomes of them that fail.</summary>
+public sealed class CheckpointerTests
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
+
+    [Fact]
+    public async Task What_is_finished_becomes_durable_at_the_next_interval_and_the_reader_hears_of_it()
+    {
+        await using var rig = new Rig();
+        rig.Finish(1);
+        await rig.Advance(Interval / 2);
+        Assert.Equal(0, rig.Store.Commits);
+        await rig.Until(() => rig.Store.Commits == 1, Interval / 2);
+        Assert.Equal(Sample.Version(1), rig.Partition.Buffer.Durable);
+        await rig.Until(() => rig.Reader.Reports.Any(r => r.Partitions.Any(p => p.Progress == Sample.Version(1))), TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task Enough_bytes_do_not_wait_for_the_interval()
+    {
+        await using var rig = new Rig(bytes: 100);
+        rig.Finish(1);
+        rig.Checkpointer.Notice(rig.Partition.Buffer);
+        await rig.Until(() => rig.Store.Commits == 1, TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task A_checkpoint_that_fails_is_tried_again_after_a_growing_wait_with_what_is_newer()
+    {
+        await using var rig = new Rig();
+        rig.Store.Failing = 2;
+        rig.Finish(1);
+        await rig.Until(() => rig.Store.Failing == 1, Interval);
+        Assert.NotNull(rig.Figures.Take().CheckpointError);
+        rig.Finish(2);
+        await rig.Until(() => rig.Store.Failing == 0, TimeSpan.FromMilliseconds(50));
+        await rig.Until(() => rig.Store.Commits == 1, TimeSpan.FromMilliseconds(50));
+        Assert.Equal(Sample.Version(2), rig.Partition.Buffer.Durable);
+        Assert.Null(rig.Figures.Take().CheckpointError);
+        Assert.Equal(Sample.Version(2), rig.Store.Last!.Partitions.Single().States.Single().Value.Version);
+    }
+
+    [Fact]
+    public async Task A_stale_partition_is_told_and_the_others_go_on()
+    {
+        await using var rig = new Rig();
+        var other = rig.Add(1, epoch: 4);
+        rig.Store.Stale = 1;
+        rig.Finish(1);
+        Rig.Finish(other, 2);
+        await rig.Until(() => rig.Fenced.Contains(1) && rig.Store.Commits == 1, Interval);
+        Assert.Equal([1], rig.Fenced);
+        Assert.Equal(Sample.Version(1), rig.Partition.Buffer.Durable);
+        Assert.Equal(ChangeVersion.None, other.Buffer.Durable);
+    }
+
+    [Fact]
+    public async Task A_partition_that_no_reader_opened_waits()
+    {
+        await using var rig = new Rig(epoch: 0);
+        rig.Finish(1);
+        await rig.Advance(Interval * 3);
+        Assert.Equal(0, rig.Store.Commits);
+        rig.Partition.Epoch = 1;
+        await rig.Until(() => rig.Store.Commits == 1, Interval);
+    }
+
+    [Fact]
+    public async Task A_reader_that_does_not_answer_holds_up_no_checkpoint_and_hears_of_the_newest_later()
+    {
+        await using var rig = new Rig();
+        rig.Reader.Answer = new TaskCompletionSource();
+        rig.Finish(1);
+        await rig.Until(() => rig.Store.Commits == 1 && rig.Reader.Reports.Count == 1, Interval);
+        rig.Finish(2);
+        await rig.Until(() => rig.Store.Commits == 2, Interval);
+        Assert.Single(rig.Reader.Reports);
+        rig.Reader.Answer.SetResult();
+        await rig.Until(() => rig.Reader.Reports[^1].Partitions is [{ } last] && last.Progress == Sample.Version(2), Interval);
+    }
+
+    [Fact]
+    public async Task Figures_are_reported_without_progress_too()
+    {
+        await using var rig = new Rig();
+        await rig.Until(() => rig.Reader.Reports.Count >= 2, TimeSpan.FromMilliseconds(500));
+        Assert.All(rig.Reader.Reports, r => Assert.Empty(r.Partitions));
+    }
+
+    private sealed class Rig : IAsyncDisposable
+    {
+        private readonly FakeTimeProvider _time = new();
+
+        public Rig(long bytes = long.MaxValue, long epoch = 1)
+        {
+            Figures = new SourceFigures("shop", _time, new EntityBudget(1 << 20, 1), []);
+            Checkpointer = new Checkpointer(
+                "shop", "silo", new ControlConfiguration { Connection = "", CheckpointInterval = Interval, CheckpointBytes = bytes },
+                Store, Figures, Reader, _time, NullLogger.Instance);
+            Partition = Add(0, epoch);
+        }
+
+        public Store Store { get; } = new();
+
+        public Reader Reader { get; } = new();
+
+        public SourceFigures Figures { get; }
+
+        public Checkpointer Checkpointer { get; }
+
+        public Part Partition { get; }
+
+        public List<int> Fenced { get; } = [];
+
+        public Part Add(int index, long epoch)
+        {
+            var part = new Part(index) { Epoch = epoch };
+            Checkpointer.Register(part, () => Fenced.Add(index));
+            return part;
+        }
+
+        public void Finish(long commit) => Finish(Partition, commit);
+
+        public static void Finish(Part part, long commit)
+        {
+            part.Buffer.Add(new EntityKey("public.orders", "a"), new EntityState(Sample.Version(commit), Sample.Orders, Sample.Row("a", "b", null), false), Retention.None);
+            part.Buffer.SetProgress(Sample.Version(commit));
+        }
+
+        /// <summary>Lets time pass; what follows from it at once is done afterwards.</summary>
+        public async Task Advance(TimeSpan time)
+        {
+            _time.Advance(time);
+            for (var i = 0; i < 50; i++)
+                await Task.Yield();
+        }
+
+        /// <summary>Waits for something, while time passes in steps: the loop sets its next wait on a thread of its own.</summary>
+        public Task Until(Func<bool> done, TimeSpan step) => WalSessionTests.Until(() =>
+        {
+            if (done())
+                return true;
+            _time.Advance(step);
+            return false;
+        });
+
+        public async ValueTask DisposeAsync()
+        {
+            Reader.Answer?.TrySetResult();
+            await Checkpointer.DisposeAsync();
+        }
+    }
+
+    private sealed class Part(int index) : ICheckpointed
+    {
+        public int Index => index;
+
+        public long Epoch { get; set; }
+
+        public CheckpointBuffer Buffer { get; } = new(index, new PartitionClaim(7, ChangeVersion.None, ChangeVersion.None), new EntityBudget(1 << 20, 1));
+    }
+
+    private sealed class Store : ICheckpointStore
+    {
+        private int _commits;
+
+        public int Commits => Volatile.Read(ref _commits);
+
+        public volatile int Failing;
+
+        /// <summary>A partition that somebody newer owns.</summary>
+        public int? Stale { get; set; }
+
+        public Checkpoint? Last { get; private set; }
+
+        public Task Commit(Checkpoint checkpoint, CancellationToken cancellation)
+        {
+            if (Failing > 0)
+            {
+                Failing--;
+                throw new InvalidOperationException("out of reach");
+            }
+
+            if (checkpoint.Partitions.Any(p => p.Partition == Stale))
+                throw new StaleOwnerException("stale", false, [Stale!.Value]);
+            Last = checkpoint;
+            Interlocked.Increment(ref _commits);
+            return Task.CompletedTask;
+        }
+
+        public Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task FixPartitions(string source, int partitions, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation) => throw new NotSupportedException();
+    }
+
+    private sealed class Reader : IWalReaderGrain
+    {
+        private readonly Lock _gate = new();
+        private readonly List<ProgressReport> _reports = [];
+
+        public TaskCompletionSource? Answer { get; set; }
+
+        public IReadOnlyList<ProgressReport> Reports
+        {
+            get
+            {
+                lock (_gate)
+                    return [.. _reports];
+            }
+        }
+
+        public ValueTask EnsureRunning() => throw new NotSupportedException();
+
+        public async ValueTask ReportProgress(ProgressReport report)
+        {
+            lock (_gate)
+                _reports.Add(report);
+            if (Answer is { } answer)
+                await answer.Task;
+        }
+
+        public ValueTask<SourceStatus> GetStatus() => throw new NotSupportedException();
+    }
+}
