@@ -35,7 +35,7 @@ internal sealed class PostgresConfirmedPositions(NpgsqlDataSource control, IChec
             throw Stale(source, epoch);
     }
 
-    public async Task BeginAnew(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation)
+    public async Task Reset(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation)
     {
         // The generations are raised first. From then on, no open activation of a partition can write.
         await using (var command = control.CreateCommand(

@@ -17,10 +17,10 @@ public interface IEntityGrain : IGrainWithStringKey
 
     /// <summary>Returns the stored row of the entity. The reader uses it to complete another row.</summary>
     /// <param name="epoch">Epoch of the reader that asks.</param>
-    /// <param name="taken">The last version that was sent to the entity's partition or is durable there, as far as the reader knows.</param>
+    /// <param name="lastSent">The last version that was sent to the entity's partition or is durable there, as far as the reader knows.</param>
     /// <exception cref="Partitions.StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("ReadRow")]
-    ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion taken);
+    ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion lastSent);
 
     /// <summary>The entity's partition needs its activation.</summary>
     /// <param name="generation">Generation of the partition's activation that asks.</param>
@@ -30,15 +30,15 @@ public interface IEntityGrain : IGrainWithStringKey
 }
 
 /// <summary>The stored row of an entity.</summary>
-/// <param name="Settled">Whether all changes of the entity that were sent are applied. If not, the reader asks again.</param>
+/// <param name="AllApplied">Whether all changes of the entity that were sent are applied. If not, the reader asks again.</param>
 /// <param name="Version">The last applied version.</param>
 /// <param name="Table">Schema of <paramref name="Row"/>; null when no row is stored.</param>
 /// <param name="Row">The row; absent when none is stored.</param>
-/// <param name="IsBehind">Whether the partition lacks batches that the reader sent. The reader must then open it again first.</param>
+/// <param name="MustReopen">Whether the partition lacks batches that the reader sent. The reader must then open it again first.</param>
 [GenerateSerializer, Immutable, Alias("cdc.StoredRow")]
 public sealed record StoredRow(
-    [property: Id(0)] bool Settled, [property: Id(1)] ChangeVersion Version = default, [property: Id(2)] TableSchema? Table = null, [property: Id(3)] RowImage Row = default,
-    [property: Id(4)] bool IsBehind = false);
+    [property: Id(0)] bool AllApplied, [property: Id(1)] ChangeVersion Version = default, [property: Id(2)] TableSchema? Table = null, [property: Id(3)] RowImage Row = default,
+    [property: Id(4)] bool MustReopen = false);
 
 /// <summary>An entity as shown to people and programs.</summary>
 [GenerateSerializer, Immutable, Alias("cdc.EntityView")]
@@ -62,7 +62,7 @@ public sealed record EntityView
     /// </summary>
     [Id(4)] public string? Row { get; init; }
 
-    /// <summary>Changes that are on their way to sinks, or wait for those.</summary>
+    /// <summary>Changes of the entity that are being delivered to sinks, or wait for that.</summary>
     [Id(5)] public int Waiting { get; init; }
 
     /// <summary>Whether the entity was awake when it was asked. A question wakes it.</summary>

@@ -10,7 +10,7 @@ public interface IPartitionGrain : IGrainWithStringKey
     [Alias("Start")]
     ValueTask Start();
 
-    /// <summary>A reader begins (again) to send: sequences start anew at 1.</summary>
+    /// <summary>A reader begins to send, or begins again. The sequence numbers of its batches start again at 1.</summary>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("Open")]
     ValueTask<PartitionOpened> Open(long epoch);
@@ -38,8 +38,8 @@ public interface IPartitionGrain : IGrainWithStringKey
     /// </summary>
     /// <param name="epoch">The reader's epoch.</param>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
-    [Alias("BeginAnew")]
-    ValueTask BeginAnew(long epoch);
+    [Alias("Reset")]
+    ValueTask Reset(long epoch);
 }
 
 /// <summary>A partition's answer to a reader that opens it.</summary>

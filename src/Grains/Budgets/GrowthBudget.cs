@@ -1,29 +1,30 @@
 namespace CdcOrleans.Grains.Budgets;
 
-/// <summary>Somebody who waits for room in a <see cref="GrowthBudget"/>.</summary>
+/// <summary>Waits for room in a <see cref="GrowthBudget"/>.</summary>
 internal interface IRoomWaiter
 {
-    /// <summary>There is room. Any thread; quick.</summary>
-    /// <returns>Whether it is taken.</returns>
+    /// <summary>Called when there is room for the requested bytes. Any thread; must return quickly.</summary>
+    /// <returns>Whether the waiter uses the room.</returns>
     bool OnRoom(long bytes);
 }
 
 /// <summary>
-/// Bytes that applies under way may need beyond what their changes were counted with when they were read: an update that leaves large
-/// values out is completed from the stored row, and the event carries that row twice. Applies that grow little do not ask. Those that
-/// do not fit wait their turn, first come, first served, over all partitions of a source on this silo; one larger than the whole
-/// passes by itself. Safe for concurrent use.
+/// Limits the memory that applies in progress need in addition to their changes. An update without large values is small in the window, but
+/// it is completed from the stored row, and its event contains this row twice. Applies that need little memory do not use the budget.
+/// Applies that do not fit wait in a queue, which all partitions of a source on this silo share. An apply that is larger than the limit
+/// runs when no other apply uses the budget. Safe for concurrent use.
 /// </summary>
+/// <param name="limit">The limit, in bytes.</param>
 internal sealed class GrowthBudget(long limit)
 {
-    /// <summary>Growth of an apply that is not worth a count.</summary>
+    /// <summary>Applies that need no more bytes than this do not use the budget.</summary>
     public const int Free = 32 << 10;
 
     private readonly Lock _gate = new();
     private readonly Queue<(IRoomWaiter Waiter, long Bytes)> _waiting = new();
     private long _bytes;
 
-    /// <summary>Bytes taken.</summary>
+    /// <summary>Reserved bytes.</summary>
     public long Bytes
     {
         get
@@ -33,7 +34,7 @@ internal sealed class GrowthBudget(long limit)
         }
     }
 
-    /// <summary>Takes bytes for an apply; false when the waiter has to wait until it hears of room.</summary>
+    /// <summary>Reserves bytes for an apply; false when the waiter must wait for <see cref="IRoomWaiter.OnRoom"/>.</summary>
     public bool TryTake(IRoomWaiter waiter, long bytes)
     {
         lock (_gate)
@@ -49,7 +50,7 @@ internal sealed class GrowthBudget(long limit)
         }
     }
 
-    /// <summary>Gives back what an apply took, and tells those that fit now.</summary>
+    /// <summary>Releases the bytes of an apply, and notifies the waiters that fit now.</summary>
     public void Give(long bytes)
     {
         lock (_gate)

@@ -10,20 +10,20 @@ namespace CdcOrleans.Grains.Checkpoints;
 /// <summary>Whether a state stays in memory once it is durable.</summary>
 internal enum Retention : byte
 {
-    /// <summary>No: the entity is awake and has it.</summary>
+    /// <summary>No: the entity is awake and has the state itself.</summary>
     None,
 
-    /// <summary>For a while: the entity was created, and sleeps.</summary>
+    /// <summary>For a short time: the entity was just created, and is asleep.</summary>
     Created,
 
-    /// <summary>For longer: the entity was there before, and sleeps.</summary>
+    /// <summary>For a longer time: the entity existed before, and is asleep.</summary>
     Used,
 }
 
 /// <summary>
-/// What one partition has finished and not yet made durable: the newest state of each entity, dead letters, and progress. Of what is
-/// durable it keeps the states that were written lately. The partition and its entities write; the checkpointer cuts. Safe for
-/// concurrent use.
+/// The finished work of one partition that is not durable yet: the newest state of each entity, dead letters, and progress. It also keeps
+/// durable states that were written recently. The partition and its entities add to it; the checkpointer cuts it. Safe for concurrent
+/// use.
 /// </summary>
 internal sealed class CheckpointBuffer
 {
@@ -56,7 +56,7 @@ internal sealed class CheckpointBuffer
         _used = new RecentStates(budget.UsedShare);
     }
 
-    /// <summary>Progress that a committed checkpoint covers.</summary>
+    /// <summary>The durable progress: that of the last committed checkpoint.</summary>
     public ChangeVersion Durable
     {
         get
@@ -66,10 +66,10 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>Bytes waiting for the next cut, roughly.</summary>
+    /// <summary>Approximate bytes that wait for the next cut.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>Finished work: the newest state of an entity. The progress that includes it follows later.</summary>
+    /// <summary>Adds the newest state of an entity. The progress that includes it is set later.</summary>
     public void Add(EntityKey key, EntityState state, Retention retention)
     {
         lock (_gate)
@@ -82,7 +82,7 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>An event was given up on.</summary>
+    /// <summary>Adds a dead letter.</summary>
     public void Add(DeadLetter letter)
     {
         lock (_gate)
@@ -92,7 +92,7 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>The finished prefix moved. Everything it covers has been added before.</summary>
+    /// <summary>Sets the progress. All states and dead letters that it covers must have been added before.</summary>
     public void SetProgress(ChangeVersion progress)
     {
         lock (_gate)
@@ -108,7 +108,7 @@ internal sealed class CheckpointBuffer
 
     /// <summary>Whether an entity has a state that is not known to be durable yet.</summary>
     /// <param name="key">The entity.</param>
-    /// <param name="recent">If not: its durable state, where that was written lately; else null.</param>
+    /// <param name="recent">If false is returned: its durable state, if it was written recently; otherwise null.</param>
     public bool HasUnsaved(EntityKey key, out EntityState? recent)
     {
         lock (_gate)
@@ -121,7 +121,7 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>The newest state of an entity, durable or not; null when it is not in memory.</summary>
+    /// <summary>Returns the newest state of an entity, durable or not; null when it is not in memory.</summary>
     public EntityState? Find(EntityKey key)
     {
         lock (_gate)
@@ -132,7 +132,7 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>Forgets the durable states that something is true of: they are not in the store any more.</summary>
+    /// <summary>Removes the durable states that match a condition: the store has deleted them.</summary>
     public void Forget(Func<EntityKey, EntityState, bool> isMeant)
     {
         lock (_gate)
@@ -143,7 +143,7 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>Forgets all durable states: the partition ends.</summary>
+    /// <summary>Removes all durable states, because the partition ends.</summary>
     public void Close()
     {
         lock (_gate)
@@ -154,7 +154,10 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>Takes what waits, for one checkpoint; null when nothing does. Until it is answered for, no other cut is made.</summary>
+    /// <summary>
+    /// Takes what waits, for one checkpoint; null when nothing waits. No other cut is made before <see cref="Committed"/> or
+    /// <see cref="Failed"/> is called.
+    /// </summary>
     public PartitionCheckpoint? Cut()
     {
         lock (_gate)
@@ -178,7 +181,7 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>The cut is durable.</summary>
+    /// <summary>Reports that the cut is durable.</summary>
     public void Committed()
     {
         lock (_gate)
@@ -193,7 +196,7 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>The cut was not written; it waits again, under whatever is newer.</summary>
+    /// <summary>Reports that the cut was not written. It waits again, except for states that are newer in the buffer.</summary>
     public void Failed()
     {
         lock (_gate)
@@ -211,7 +214,7 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    // An entity is in one of the two at most, with its newest durable state.
+    // An entity is in at most one of the two, with its newest durable state.
     private void Retain(EntityKey key, EntityState state, Retention retention)
     {
         if (retention == Retention.Used)
@@ -231,7 +234,7 @@ internal sealed class CheckpointBuffer
         _recentBytes = bytes;
     }
 
-    // A dictionary that once grew large is dropped rather than kept: clearing it costs its capacity every time.
+    // A dictionary with much unused capacity is replaced, because Clear takes time in proportion to the capacity.
     private static void Empty(ref Dictionary<EntityKey, Unsaved> states)
     {
         if (states.Count * 8 < states.Capacity)

@@ -10,13 +10,13 @@ using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Checkpoints;
 
-/// <summary>A partition, as the checkpointer sees it. Safe for concurrent use.</summary>
+/// <summary>What the checkpointer needs from a partition. Safe for concurrent use.</summary>
 internal interface ICheckpointed
 {
     /// <summary>The partition's number.</summary>
     int Index { get; }
 
-    /// <summary>Epoch of the reader that opened it; 0 before one did.</summary>
+    /// <summary>Epoch of the reader that opened it; 0 before the first.</summary>
     long Epoch { get; }
 
     /// <summary>What waits for a checkpoint.</summary>
@@ -24,8 +24,8 @@ internal interface ICheckpointed
 }
 
 /// <summary>
-/// Makes the progress of one source's partitions on this silo durable: one transaction for all of them, every interval or as soon
-/// as enough bytes wait, and a report to the reader afterwards. One checkpoint at a time.
+/// Makes the progress of one source's partitions on this silo durable. It writes one transaction for all of them, every interval or as
+/// soon as enough bytes wait, and then reports the progress to the reader. Only one checkpoint at a time. Safe for concurrent use.
 /// </summary>
 internal sealed partial class Checkpointer : IAsyncDisposable
 {
@@ -34,7 +34,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
 
     private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(5));
 
-    /// <summary>Reports go out at least this often, so that figures stay fresh.</summary>
+    /// <summary>Longest time between two reports, so that the counters stay current.</summary>
     private static readonly TimeSpan IdleReport = TimeSpan.FromSeconds(1);
 
     private readonly string _source;
@@ -72,16 +72,16 @@ internal sealed partial class Checkpointer : IAsyncDisposable
         _run = Task.Run(Run);
     }
 
-    /// <summary>A partition starts on this silo.</summary>
+    /// <summary>Adds a partition that starts on this silo.</summary>
     /// <param name="partition">The partition.</param>
-    /// <param name="fenced">Called when the store says that a newer activation owns it.</param>
+    /// <param name="fenced">Called when the store reports that a newer activation owns it.</param>
     public void Register(ICheckpointed partition, Action fenced)
     {
         _partitions[partition.Index] = new Member(partition, fenced);
         SetThreshold();
     }
 
-    /// <summary>A partition leaves this silo.</summary>
+    /// <summary>Removes a partition that leaves this silo.</summary>
     public void Unregister(ICheckpointed partition)
     {
         if (_partitions.TryGetValue(partition.Index, out var member) && ReferenceEquals(member.Partition, partition))
@@ -89,15 +89,15 @@ internal sealed partial class Checkpointer : IAsyncDisposable
         SetThreshold();
     }
 
-    /// <summary>A partition's buffer has grown: a checkpoint may be due before its time.</summary>
+    /// <summary>Notifies that a buffer has grown. If it is large enough, a checkpoint starts before the interval has passed.</summary>
     public void Notice(CheckpointBuffer buffer)
     {
         if (buffer.Bytes >= Volatile.Read(ref _threshold) && Interlocked.Exchange(ref _woken, 1) == 0)
             _wake.Release();
     }
 
-    /// <summary>Makes what is finished now durable.</summary>
-    /// <exception cref="StaleOwnerException">Somebody newer owns the source or a partition.</exception>
+    /// <summary>Writes a checkpoint of everything that is finished now, and reports it to the reader.</summary>
+    /// <exception cref="StaleOwnerException">A newer reader owns the source, or a newer activation owns a partition.</exception>
     public async Task CommitNow(CancellationToken cancellation)
     {
         await _one.WaitAsync(cancellation);
@@ -152,10 +152,10 @@ internal sealed partial class Checkpointer : IAsyncDisposable
             }
             catch (StaleOwnerException stale)
             {
-                // The partitions concerned were told; the others go on at the next interval.
+                // The affected partitions were notified. The others continue at the next interval.
                 LogStale(_logger, _source, stale.Message);
             }
-#pragma warning disable CA1031 // Whatever the control database's trouble is, everything waits in the buffers and is tried again.
+#pragma warning disable CA1031 // After any error of the control database, everything waits in the buffers and is tried again.
             catch (Exception exception)
 #pragma warning restore CA1031
             {
@@ -238,7 +238,8 @@ internal sealed partial class Checkpointer : IAsyncDisposable
         _figures.CheckpointCommitted(states);
     }
 
-    // A lost report is sent again with the next: what was not answered stays unreported. A slow reader holds up no checkpoint.
+    // Progress stays in _unreported until a report with it was answered, so a lost report is repeated by the next one. A slow reader does
+    // not delay checkpoints.
     private async Task Report(bool force)
     {
         if (!force && !_report.IsCompleted)
@@ -267,7 +268,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
             foreach (var sent in report.Partitions)
                 _unreported.TryRemove(new KeyValuePair<int, PartitionProgressReport>(sent.Partition, sent));
         }
-#pragma warning disable CA1031 // The reader may be moving; the next report carries this one's content again.
+#pragma warning disable CA1031 // The reader may be moving. The next report contains this progress again.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
@@ -280,7 +281,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: checkpoint refused: {Reason}")]
     private static partial void LogStale(ILogger logger, string source, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: checkpoint failed and is tried again in {Wait}: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: checkpoint failed; next attempt in {Wait}: {Error}")]
     private static partial void LogFailed(ILogger logger, string source, string error, TimeSpan wait);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Source}: progress not reported yet: {Error}")]

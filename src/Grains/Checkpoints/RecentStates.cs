@@ -4,9 +4,11 @@ using CdcOrleans.Model.Entities;
 namespace CdcOrleans.Grains.Checkpoints;
 
 /// <summary>
-/// States that a partition wrote lately, so that the next change of their entities needs no read. Two generations: what comes goes
-/// into the newer one; when that has its share, it becomes the older one, and the older one is dropped. Not safe for concurrent use.
+/// States that a partition wrote recently, kept in memory so that the next change of their entities needs no read. There are two
+/// generations. New states go into the newer one. When it has half of the share, the older one is dropped, and the newer one becomes the
+/// older one. Not safe for concurrent use.
 /// </summary>
+/// <param name="share">Limit of both generations together, in bytes.</param>
 internal sealed class RecentStates(long share)
 {
     private const int EntryOverhead = 270;
@@ -16,13 +18,13 @@ internal sealed class RecentStates(long share)
     private long _newerBytes;
     private long _olderBytes;
 
-    /// <summary>Bytes held.</summary>
+    /// <summary>Bytes of the stored states and their keys, with the overhead of the dictionaries.</summary>
     public long Bytes => _newerBytes + _olderBytes;
 
-    /// <summary>The state of an entity; null when it is not here.</summary>
+    /// <summary>Returns the state of an entity; null when it is not here.</summary>
     public EntityState? Find(EntityKey key) => _newer.TryGetValue(key, out var state) || _older.TryGetValue(key, out state) ? state : null;
 
-    /// <summary>Adds a state, in the place of an older one.</summary>
+    /// <summary>Adds a state, or replaces the older state of the entity.</summary>
     public void Add(EntityKey key, EntityState state)
     {
         ref var newest = ref CollectionsMarshal.GetValueRefOrAddDefault(_newer, key, out _);
@@ -47,14 +49,14 @@ internal sealed class RecentStates(long share)
             _olderBytes -= SizeOf(key, state);
     }
 
-    /// <summary>Removes what something is true of.</summary>
+    /// <summary>Removes the states that match a condition.</summary>
     public void Remove(Func<EntityKey, EntityState, bool> isMeant)
     {
         foreach (var key in _newer.Concat(_older).Where(s => isMeant(s.Key, s.Value)).Select(s => s.Key).ToList())
             Remove(key);
     }
 
-    /// <summary>Removes all.</summary>
+    /// <summary>Removes all states.</summary>
     public void Clear()
     {
         _newer = [];

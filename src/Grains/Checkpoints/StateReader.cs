@@ -8,23 +8,24 @@ using Polly;
 
 namespace CdcOrleans.Grains.Checkpoints;
 
-/// <summary>Somebody who waits for a state.</summary>
+/// <summary>Receives a state that it has requested.</summary>
 internal interface IStateWaiter
 {
-    /// <summary>The state was read; null when there is none. Any thread; quick.</summary>
+    /// <summary>Called when the state was read; null when there is none. Any thread; must return quickly.</summary>
     void OnLoaded(EntityState? state);
 }
 
 /// <summary>
-/// Reads the states of entities at their first touch: what all partitions of a source ask for meanwhile goes into one read.
-/// Trouble with the control database is retried for as long as it takes; the entities wait, within the reader's window.
+/// Reads the states of entities when they are needed for the first time. Requests of all partitions of a source that arrive during a read
+/// go together into the next read. Errors of the control database are retried without end. The waiting changes are in the reader's
+/// window, so their number is limited. Safe for concurrent use.
 /// </summary>
 internal sealed partial class StateReader : IAsyncDisposable
 {
     private const int MostKeys = 1000;
     private const int LeastKeys = 16;
 
-    /// <summary>Bytes that a read should bring; how large states are is known from those before.</summary>
+    /// <summary>Bytes that one read should return. The size of states is estimated from the read before.</summary>
     private const int MostBytes = 8 << 20;
 
     private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5));
@@ -32,7 +33,7 @@ internal sealed partial class StateReader : IAsyncDisposable
     private readonly ICheckpointStore _store;
     private readonly SourceFigures _figures;
     private readonly ILogger _logger;
-    private readonly Channel<FirstTouch> _requests = Channel.CreateUnbounded<FirstTouch>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<StateRequest> _requests = Channel.CreateUnbounded<StateRequest>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _stop = new();
     private readonly ResiliencePipeline _retry;
     private readonly Task _run;
@@ -46,8 +47,8 @@ internal sealed partial class StateReader : IAsyncDisposable
         _run = Task.Run(Run);
     }
 
-    /// <summary>Asks for a state.</summary>
-    public void Request(IStateWaiter waiter, StateKey key) => _requests.Writer.TryWrite(new FirstTouch(waiter, key));
+    /// <summary>Requests a state. The waiter is called when it was read.</summary>
+    public void Request(IStateWaiter waiter, StateKey key) => _requests.Writer.TryWrite(new StateRequest(waiter, key));
 
     public async ValueTask DisposeAsync()
     {
@@ -59,7 +60,7 @@ internal sealed partial class StateReader : IAsyncDisposable
 
     private async Task Run()
     {
-        var batch = new List<FirstTouch>();
+        var batch = new List<StateRequest>();
         var most = MostKeys;
         try
         {
@@ -79,15 +80,15 @@ internal sealed partial class StateReader : IAsyncDisposable
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            // The silo stops; the waiting entities are streamed again by the next owner of their partitions.
+            // The silo stops. The waiting changes are streamed again.
         }
     }
 
-    /// <summary>Keys of the next read, after one of so many keys brought so many bytes.</summary>
+    /// <summary>Returns the number of keys of the next read, after a read of so many keys returned so many bytes.</summary>
     internal static int KeysOf(int keys, long bytes) => (int)Math.Clamp(MostBytes * (long)keys / Math.Max(1, bytes), LeastKeys, MostKeys);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Reading entity states failed and is tried again in {Wait}: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Reading entity states failed; next attempt in {Wait}: {Error}")]
     private static partial void LogRetry(ILogger logger, string error, TimeSpan wait);
 
-    private readonly record struct FirstTouch(IStateWaiter Waiter, StateKey Key);
+    private readonly record struct StateRequest(IStateWaiter Waiter, StateKey Key);
 }

@@ -1,6 +1,9 @@
 namespace CdcOrleans.Grains.Collections;
 
-/// <summary>A list that holds its first item itself: most of ours never have a second, and cost no array then.</summary>
+/// <summary>
+/// A list that stores its first item in the struct itself. Most of these lists have one item, and then need no array. It is a mutable
+/// struct: a copy has its own count. Not safe for concurrent use.
+/// </summary>
 internal struct FirstAndRest<T>
 {
     private T _first;
@@ -18,7 +21,8 @@ internal struct FirstAndRest<T>
             (_rest ??= []).Add(item);
     }
 
-    /// <summary>Removes so many items from the front.</summary>
+    /// <summary>Removes items from the front.</summary>
+    /// <param name="count">How many; at most <see cref="Count"/>.</param>
     public void RemoveFirst(int count)
     {
         Count -= count;
@@ -29,7 +33,7 @@ internal struct FirstAndRest<T>
             return;
         }
 
-        // The new first is the one after those removed.
+        // The item after the removed ones becomes the first.
         _first = _rest![count - 1];
         _rest.RemoveRange(0, count);
     }

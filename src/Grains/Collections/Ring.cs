@@ -1,6 +1,6 @@
 namespace CdcOrleans.Grains.Collections;
 
-/// <summary>A growing ring buffer: a queue whose items can be changed in place.</summary>
+/// <summary>A queue in a ring buffer that grows. Its items can be changed in place. Not safe for concurrent use.</summary>
 internal sealed class Ring<T>
 {
     private T[] _items = new T[16];
@@ -8,7 +8,7 @@ internal sealed class Ring<T>
 
     public int Count { get; private set; }
 
-    /// <summary>The item at a distance from the head.</summary>
+    /// <summary>The item at an index, from 0 for the oldest. The index is not checked.</summary>
     public ref T this[int index] => ref _items[(_head + index) & (_items.Length - 1)];
 
     public ref T Last => ref this[Count - 1];

@@ -9,8 +9,8 @@ using CdcOrleans.Model.Storage;
 namespace CdcOrleans.Grains.Deliveries;
 
 /// <summary>
-/// Events of some changes, sorted by sink, in order. Filled on one thread, then sent; <see cref="Finished"/> is called once,
-/// from any thread, when every sink has answered for every event.
+/// Events of some changes, in order, one list for each sink. It is filled on one thread and then sent. When every sink has answered for
+/// every event, <see cref="Finished"/> is called once, from any thread.
 /// </summary>
 internal abstract class EventBatch
 {
@@ -20,13 +20,13 @@ internal abstract class EventBatch
     private List<DeadLetter>? _unformatted;
     private int _open;
 
-    /// <summary>Whether no sink gets anything.</summary>
+    /// <summary>Whether there is no event for any sink.</summary>
     public bool IsEmpty => _first is null;
 
-    /// <summary>Changes that no route takes.</summary>
+    /// <summary>Changes that no route selects.</summary>
     public int Unrouted { get; private set; }
 
-    /// <summary>Changes that a route takes and whose operation is skipped.</summary>
+    /// <summary>Changes that a route selects and whose operation is skipped.</summary>
     public int Skipped { get; private set; }
 
     /// <summary>Formats a change for every route of its table.</summary>
@@ -58,7 +58,7 @@ internal abstract class EventBatch
             {
                 output.Format.Format(in change, scratch);
             }
-#pragma warning disable CA1031 // Whatever a format trips over, it stops this change alone.
+#pragma warning disable CA1031 // An error of a format must stop only this change.
             catch (Exception exception)
 #pragma warning restore CA1031
             {
@@ -77,10 +77,10 @@ internal abstract class EventBatch
         scratch.Clear();
     }
 
-    /// <summary>Hands everything to the sinks.</summary>
+    /// <summary>Passes all events to the sinks.</summary>
     public void Send()
     {
-        // The batch itself holds one share, so that it cannot finish before all are sent.
+        // Starts with one, so that the batch cannot finish before all events were passed on.
         _open = 1;
         for (var share = _first; share is not null; share = share.Next)
         {
@@ -91,7 +91,7 @@ internal abstract class EventBatch
         OnAnswered();
     }
 
-    /// <summary>Events that a sink refused for good or that no format could write, as dead letters.</summary>
+    /// <summary>Returns, as dead letters, the events that a sink refused for good or that a format could not write.</summary>
     public IEnumerable<DeadLetter> Refused()
     {
         foreach (var letter in _unformatted ?? [])
@@ -120,7 +120,7 @@ internal abstract class EventBatch
         }
     }
 
-    /// <summary>Every sink has answered. Any thread; quick.</summary>
+    /// <summary>Called when every sink has answered. Any thread; must return quickly.</summary>
     protected abstract void Finished();
 
     private void OnAnswered()
@@ -129,14 +129,14 @@ internal abstract class EventBatch
             Finished();
     }
 
-    /// <summary>Gives up on a change before it is formatted: a dead letter for each sink of its table.</summary>
+    /// <summary>Gives up on a change before it is formatted: adds a dead letter for each sink of its table.</summary>
     protected void GiveUp(RowChange change, TablePlan plan, string error)
     {
         foreach (var output in plan.Outputs)
             GiveUp(change, plan, output, error);
     }
 
-    // The event does not exist, so the dead letter holds its identity alone; the row can be had from the entity or the table.
+    // There is no event, so the dead letter has only its identity. The row can be read from the entity or from the table.
     private void GiveUp(RowChange change, TablePlan plan, TableOutput output, string error)
     {
         foreach (var sink in output.Sinks)
@@ -172,7 +172,7 @@ internal abstract class EventBatch
         return added;
     }
 
-    // A refusal belongs to one sink's event: each sink has an object of its own, over the same bytes.
+    // A refusal is set on the event of one sink. So each sink gets an object of its own, with the same bytes.
     private static SinkEvent Copy(SinkEvent made) => new()
     {
         Topic = made.Topic,
@@ -187,7 +187,7 @@ internal abstract class EventBatch
     };
 
     /// <summary>
-    /// What one sink gets: the delivery, and the list of its events. Most deliveries have one event, which costs no list.
+    /// The events for one sink: the delivery, which is also the list of its events. Most deliveries have one event and need no list object.
     /// </summary>
     private sealed class SinkShare(EventBatch batch, ISink sink) : Delivery, IReadOnlyList<SinkEvent>
     {
@@ -220,7 +220,7 @@ internal abstract class EventBatch
 
         public void Add(SinkEvent made) => _events.Add(made);
 
-        // A sink does not throw for what ails its destination. One that does all the same has not taken the delivery.
+        // A sink must not throw for an error of its destination. If it throws, it has not accepted the delivery.
         public void Deliver()
         {
             try
@@ -232,7 +232,7 @@ internal abstract class EventBatch
 #pragma warning restore CA1031
             {
                 foreach (var made in this)
-                    made.Refusal ??= $"The sink failed to take the event: {exception.GetType().Name}.";
+                    made.Refusal ??= $"The sink failed to accept the event: {exception.GetType().Name}.";
                 Complete();
             }
         }

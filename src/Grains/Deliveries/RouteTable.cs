@@ -5,7 +5,7 @@ using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Grains.Deliveries;
 
-/// <summary>Where the changes of each table of a source go, and what its entities hold. Safe for concurrent use.</summary>
+/// <summary>The routes of each table of a source, and what is stored of its entities. Safe for concurrent use.</summary>
 internal sealed class RouteTable
 {
     private readonly SourceConfiguration _source;
@@ -24,7 +24,9 @@ internal sealed class RouteTable
             _routes.Add((route, byName[route.Format], [.. route.To.Select(name => sinks[name])]));
     }
 
-    /// <summary>The plan of a table; the same object as long as the table keeps its name, and a key or none.</summary>
+    /// <summary>
+    /// Returns the plan of a table. It is the same object as long as the table's name does not change, and a key is not added or removed.
+    /// </summary>
     public TablePlan Plan(TableSchema table)
     {
         if (_plans.TryGetValue(table.TableId, out var plan) && plan.Table == table.FullName && plan.InsertsOnly == table.InsertsOnly && plan.HasKey == table.Key.Length > 0)
@@ -47,12 +49,12 @@ internal sealed class RouteTable
         }
 
         var selection = isStream ? null : _source.Select(table.Schema, table.Name);
-        // What is only ever inserted, or cannot be told from its like, leaves nothing to hold.
-        var holdsNothing = isStream || table.InsertsOnly || table.Key.Length == 0;
+        // Without updates and deletions in the log, or without a key, there is no row to store.
+        var storesNothing = isStream || table.InsertsOnly || table.Key.Length == 0;
         return new TablePlan(table.FullName, topic, [.. outputs])
         {
             Activation = selection?.Activation ?? EntityActivation.WhenNeeded,
-            Mode = holdsNothing ? EntityMode.Off : selection?.Entities ?? EntityMode.Row,
+            Mode = storesNothing ? EntityMode.Off : selection?.Entities ?? EntityMode.Row,
             InsertsOnly = table.InsertsOnly,
             HasKey = table.Key.Length > 0,
             Values = selection?.Values ?? _source.Values,
@@ -62,19 +64,19 @@ internal sealed class RouteTable
     }
 }
 
-/// <summary>What happens to the changes of one table.</summary>
+/// <summary>How the changes of one table are handled.</summary>
 /// <param name="Table"><c>schema.table</c>.</param>
 /// <param name="Topic">Topic of its events.</param>
-/// <param name="Outputs">Formats and the sinks that take them; empty when no route matches.</param>
+/// <param name="Outputs">Formats, each with its sinks; empty when no route matches.</param>
 internal sealed record TablePlan(string Table, string Topic, TableOutput[] Outputs)
 {
-    /// <summary>What its entities hold.</summary>
+    /// <summary>What is stored of its entities.</summary>
     public EntityMode Mode { get; init; }
 
     /// <summary>When its entities wake.</summary>
     public EntityActivation Activation { get; init; }
 
-    /// <summary>Whether the log carries its inserts alone.</summary>
+    /// <summary>Whether the log has only its inserts.</summary>
     public bool InsertsOnly { get; init; }
 
     /// <summary>Whether its rows have a key.</summary>
@@ -83,12 +85,12 @@ internal sealed record TablePlan(string Table, string Topic, TableOutput[] Outpu
     /// <summary>How values are written.</summary>
     public ValueOptions Values { get; init; } = ValueOptions.Default;
 
-    /// <summary>What becomes of values that are too long.</summary>
+    /// <summary>How values that are too long are handled.</summary>
     public LargeValueOptions LargeValues { get; init; } = new();
 
     /// <summary>Which changes make events.</summary>
     public EventOptions Events { get; init; } = EventOptions.Default;
 }
 
-/// <summary>One event format and the sinks that take it.</summary>
+/// <summary>One event format and its sinks.</summary>
 internal sealed record TableOutput(IEventFormat Format, ISink[] Sinks);

@@ -7,16 +7,16 @@ using CdcOrleans.Model.Entities;
 namespace CdcOrleans.Grains.Entities;
 
 /// <summary>
-/// One apply of an entity: the rule by which its changes are taken. It skips what is not newer than the state, completes the images
-/// from the row, makes the events and the state that the entity has afterwards. An awake entity and a change that is applied in
-/// passing use this same code; whoever runs it runs one apply of an entity at a time.
+/// One apply of an entity: it handles some of the entity's changes. It skips changes that are not newer than the state, completes their
+/// images from the stored row, and makes the events and the new state. Awake entities and changes that are applied in passing use the same
+/// code. The owner must run only one apply of an entity at a time.
 /// </summary>
 internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, string source, string database, EntityState? state) : EventBatch
 {
-    /// <summary>Most changes in one apply, so that one hot entity cannot build an unbounded batch.</summary>
+    /// <summary>Most changes in one apply, so that an entity with many changes cannot make an unlimited batch.</summary>
     private const int MostChanges = 1000;
 
-    /// <summary>Bytes of changes after which an apply takes no more.</summary>
+    /// <summary>Bytes after which an apply accepts no more changes.</summary>
     private const int MostBytes = 1 << 20;
 
     private readonly EntityState? _before = state;
@@ -24,45 +24,45 @@ internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, st
     private long _bytes;
     private long _grown;
 
-    /// <summary>Who runs it.</summary>
+    /// <summary>The entity grain or the partition that runs the apply.</summary>
     public IApplyOwner Owner { get; } = owner;
 
     /// <summary>What the partition knows of the entity.</summary>
     public EntityPresence Presence { get; } = presence;
 
-    /// <summary>The state after the changes taken so far; null when there is none.</summary>
+    /// <summary>The state after the changes handled so far; null when there is none.</summary>
     public EntityState? Outcome { get; private set; } = state;
 
     /// <summary>Whether <see cref="Outcome"/> is another state than the one before.</summary>
     public bool IsChanged => !ReferenceEquals(Outcome, _before);
 
-    /// <summary>Whether a change created the entity and is the only one that was taken.</summary>
+    /// <summary>Whether the apply has handled one change only, and this change created the entity.</summary>
     public bool IsLoneCreate { get; private set; }
 
-    /// <summary>How many changes were taken.</summary>
+    /// <summary>Number of changes handled, with those that were skipped.</summary>
     public int Count => _places.Count;
 
-    /// <summary>How many of them had been applied before.</summary>
+    /// <summary>Number of changes that were skipped because they had been applied before.</summary>
     public int Duplicates { get; private set; }
 
     /// <summary>Commit time of the newest change, in microseconds since 1970; 0 when all were duplicates.</summary>
     public long CommitMicros { get; private set; }
 
-    /// <summary>Bytes that were taken from the <see cref="Budgets.GrowthBudget"/> for it; 0 when it needs few.</summary>
+    /// <summary>Bytes reserved in the <see cref="Budgets.GrowthBudget"/> for the apply; 0 when it needs few.</summary>
     public long Growth { get; init; }
 
-    /// <summary>Whether no further change is to be taken.</summary>
+    /// <summary>Whether no further change may be added.</summary>
     public bool IsFull => Count >= MostChanges || _bytes >= MostBytes || (Growth > 0 && _grown >= Growth);
 
-    /// <summary>Bytes that the entity's activation keeps afterwards; 0 where there is no activation.</summary>
+    /// <summary>Bytes that the entity's activation uses afterwards; 0 when there is no activation.</summary>
     public int Bytes { get; set; }
 
     /// <summary>Why a change could not be applied; null when all could.</summary>
     public string? Fault { get; private set; }
 
     /// <summary>
-    /// Bytes that an apply of so many changes may need beyond those of the changes, at most: for each of them the row once more in the
-    /// completed image, and twice in the event.
+    /// Returns the most bytes that an apply of so many changes may need in addition to the changes themselves: for each change, the row once
+    /// in the completed image and twice in the event.
     /// </summary>
     public static long GrowthOf(EntityState? state, int changes)
     {
@@ -70,7 +70,7 @@ internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, st
         return Math.Min(each * Math.Min(changes, MostChanges), each + MostBytes);
     }
 
-    /// <summary>Takes the next change. When it throws, nothing of the change was taken.</summary>
+    /// <summary>Handles the next change. If it throws, the apply is as before, and the change is not part of it.</summary>
     public void Take(in PendingChange pending)
     {
         var (change, plan, place) = pending;
@@ -90,8 +90,8 @@ internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, st
     }
 
     /// <summary>
-    /// Gives up on the next change: it becomes a dead letter for each sink, and of the row nothing is known any more. Later changes
-    /// carry what the log carries.
+    /// Gives up on the next change. It becomes a dead letter for each sink, and the entity has no stored row afterwards. Images of later
+    /// changes have only what the log contains.
     /// </summary>
     public void GiveUp(in PendingChange pending, string error)
     {
@@ -100,7 +100,7 @@ internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, st
         Took(in pending, default);
     }
 
-    /// <summary>Place of the change that was taken as the n-th, from 0.</summary>
+    /// <summary>Returns the place of the n-th change, from 0, in the partition's sequence.</summary>
     public long Place(int index) => _places[index];
 
     /// <inheritdoc />

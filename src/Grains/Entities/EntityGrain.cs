@@ -15,18 +15,18 @@ using Orleans.GrainDirectory;
 namespace CdcOrleans.Grains.Entities;
 
 /// <summary>
-/// One entity: a row of a captured table, as an actor. It holds the last applied version and the row, and takes the row's changes one
-/// apply at a time. Everything here runs on the activation's own scheduler, one turn after the other; so order and idempotency of an
-/// entity need no lock.
+/// One entity: a row of a captured table, as an actor. It has the last applied version and the current row in memory, and handles the
+/// changes of the row, one apply at a time. All code here runs on the scheduler of the activation, one turn after the other. So the order
+/// and the idempotency of an entity need no lock.
 /// <para>
-/// The way of a change: the partition queues <see cref="Take"/> with the changes of one of its turns; <see cref="Next"/> begins an
-/// apply unless one is under way; <see cref="Apply"/> skips what is not newer than the state, makes the events and hands them to the
-/// sinks; when every sink has answered, <see cref="Delivered"/> makes the outcome the new state, hands it to the checkpoint buffer,
-/// tells the partition, and goes on with what waits.
+/// The path of a change: the partition queues <see cref="Take"/> with the changes of one of its turns. <see cref="Next"/> begins an apply
+/// unless one is in progress. <see cref="Apply"/> skips changes that are not newer than the state, makes the events and passes them to the
+/// sinks. When every sink has answered, <see cref="Delivered"/> sets the new state, adds it to the checkpoint buffer, notifies the
+/// partition, and continues with the waiting changes.
 /// </para>
 /// <para>
-/// It is registered nowhere: its silo is computed from its partition (<see cref="EntityDirectory"/>). It ends when its partition asks
-/// it to, or when Orleans ends it; what it has not applied then goes back to the partition.
+/// It is not registered in a directory: its silo is computed from its partition (<see cref="EntityDirectory"/>). Its partition or Orleans
+/// ends the activation. Changes that it has not begun to apply then go back to the partition.
 /// </para>
 /// </summary>
 [KeepAlive]
@@ -41,7 +41,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     /// </summary>
     public const int Overhead = 2900;
 
-    /// <summary>How long an entity rests between an apply that failed and the second try.</summary>
+    /// <summary>Time between a failed apply and the second attempt.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(100);
 
     private readonly EntityId _id;
@@ -52,7 +52,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     private IEntityHost? _host;
     private EntityPresence? _presence;
     private FirstAndRest<PendingChange> _waiting;
-    private EntityApply? _underWay;
+    private EntityApply? _inProgress;
     private EntityState? _state;
     private bool _isKnown;
     private long _room;
@@ -100,7 +100,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     /// <inheritdoc />
     public Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
-        // A delivery that is under way ends later, by Delivered; until then the partition gives its entity to nobody else.
+        // A delivery that is in progress ends later, in Delivered. Until then the partition gives changes of the entity to no other activation.
         _step = Step.Gone;
         var remaining = _waiting;
         _waiting = default;
@@ -141,19 +141,19 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
             Deleted = state.Deleted,
             SchemaVersion = state.Table.Version,
             Row = state.Row.IsPresent ? host.Source.Rows.ToJson(state.Table, state.Row, plan.Values) : null,
-            Waiting = _waiting.Count + (_underWay?.Count ?? 0),
+            Waiting = _waiting.Count + (_inProgress?.Count ?? 0),
             Awake = wasAwake,
         };
     }
 
     /// <inheritdoc />
-    public async ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion taken)
+    public async ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion lastSent)
     {
         Attach();
-        if (_host is not { IsEnded: false } host || !await host.HasTaken(epoch, taken))
-            return new StoredRow(false, IsBehind: true);
+        if (_host is not { IsEnded: false } host || !await host.HasTaken(epoch, lastSent))
+            return new StoredRow(false, MustReopen: true);
 
-        // Before changes come to this activation, one may be under way that passes it by.
+        // If the partition has not given changes to this activation yet, it may be applying one in passing.
         if (_presence is null || _waiting.Count > 0 || _step != Step.Idle)
             return new StoredRow(false);
         var state = await Current(host);
@@ -162,7 +162,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
             : new StoredRow(true);
     }
 
-    /// <summary>The partition gives changes. From the first time on, all changes of the entity come to this activation.</summary>
+    /// <summary>Accepts changes from the partition. After the first call, all changes of the entity come to this activation.</summary>
     public void Take(EntityWork work)
     {
         if (_step == Step.Gone)
@@ -177,10 +177,10 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         Next();
     }
 
-    /// <summary>A state that was asked for was read. Any thread.</summary>
+    /// <summary>Called when the requested state was read. Any thread.</summary>
     public void OnLoaded(EntityState? state) => _context.Scheduler.QueueAction(() => Loaded(state));
 
-    /// <summary>There is room for the apply. Any thread.</summary>
+    /// <summary>Called when there is room for the apply. Any thread.</summary>
     public bool OnRoom(long bytes)
     {
         if (_host!.IsEnded)
@@ -189,10 +189,10 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         return true;
     }
 
-    /// <summary>Every sink has answered for the apply. Any thread.</summary>
+    /// <summary>Called when every sink has answered for the apply. Any thread.</summary>
     public void OnFinished(EntityApply apply) => _context.Scheduler.QueueAction(static a => ((EntityGrain)((EntityApply)a).Owner).Delivered((EntityApply)a), apply);
 
-    // Begins the next apply: not while one is under way, and not before the state is known that it builds on.
+    // Begins the next apply, unless one is in progress. If the state is not known, it is read first.
     private void Next()
     {
         if (_step != Step.Idle || _waiting.Count == 0 || _host!.IsEnded)
@@ -225,7 +225,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         Apply();
     }
 
-    // Takes what waits. A change that cannot be applied stops neither those before it nor those after it: see Failed.
+    // Applies the waiting changes. A change that cannot be applied does not stop the changes before it; for those after it, see Failed.
     private void Apply()
     {
         var source = _host!.Source;
@@ -236,7 +236,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
             while (apply.Count < _waiting.Count && !apply.IsFull)
                 apply.Take(_waiting[apply.Count]);
         }
-#pragma warning disable CA1031 // Whatever an apply trips over stops this entity alone.
+#pragma warning disable CA1031 // An error in an apply must stop only this entity.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
@@ -245,7 +245,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         }
 
         _waiting.RemoveFirst(apply.Count);
-        _underWay = apply;
+        _inProgress = apply;
         _step = Step.Delivering;
         if (apply.IsEmpty)
             Delivered(apply);
@@ -253,8 +253,9 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
             apply.Send();
     }
 
-    // The first time: the state is read again, and the change is tried again after a pause. The second time the change is given up on,
-    // and the entity goes to sleep with what is left. Short memory is nobody's fault and passes.
+    // After the first failure, the state is dropped, and the change is tried again after a pause with the state read again. After the second
+    // failure, the change is given up on, and the partition puts the entity to sleep. Running out of memory is always retried: it is not
+    // the fault of the change.
     private bool Failed(EntityApply apply, Exception exception)
     {
         LogFailed(_host!.Source.Logger, exception, _id.Source, _waiting[0].Change.Version);
@@ -274,10 +275,10 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         return false;
     }
 
-    // The outcome of an apply is the state from now on.
+    // The outcome of the apply becomes the current state.
     private void Delivered(EntityApply apply)
     {
-        _underWay = null;
+        _inProgress = null;
         if (apply.Growth > 0)
             _host!.Source.Growth.Give(apply.Growth);
         if (apply.IsChanged)
@@ -321,7 +322,8 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         Next();
     }
 
-    // The state as last applied. It is kept only once all changes come here: before that, a change may pass by this activation.
+    // Returns the last applied state. It is kept in memory only after all changes come to this activation. Before that, a change may be
+    // applied in passing, and the kept state would be out of date.
     private async ValueTask<EntityState?> Current(IEntityHost host)
     {
         if (_isKnown)

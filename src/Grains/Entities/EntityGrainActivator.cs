@@ -3,7 +3,7 @@ using Orleans.Metadata;
 
 namespace CdcOrleans.Grains.Entities;
 
-/// <summary>Creates entity grains without reflection or a lifecycle: an activation is to cost little.</summary>
+/// <summary>Creates entity grains without reflection and without a lifecycle, so that an activation is cheap.</summary>
 internal sealed class EntityGrainActivator(PipelineConfiguration configuration, EntityHosts hosts, IGrainFactory grains, GrainClassMap classes)
     : IGrainActivator, IConfigureGrainTypeComponents
 {

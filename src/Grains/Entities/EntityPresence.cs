@@ -4,15 +4,15 @@ using CdcOrleans.Model.Entities;
 namespace CdcOrleans.Grains.Entities;
 
 /// <summary>
-/// What a partition knows of an entity that does not just sleep: its phase, its activation, and the changes that wait to be given to
-/// it. It knows neither row nor version: those are the activation's own. Used on the partition's scheduler only.
+/// What a partition knows of an entity that is not only asleep: its phase, its activation, and the changes that wait to be given to it. It
+/// has neither row nor version; the activation has them. Used on the partition's scheduler only.
 /// </summary>
 internal sealed class EntityPresence(EntityKey key)
 {
     /// <summary>The phase. A field, because the transitions change it in place.</summary>
     public EntityLifecycle Lifecycle;
 
-    /// <summary>Changes that are not given to the activation yet, in order.</summary>
+    /// <summary>Changes that were not given to the activation yet, in order.</summary>
     public FirstAndRest<PendingChange> Waiting;
 
     /// <summary>The entity.</summary>
@@ -27,27 +27,29 @@ internal sealed class EntityPresence(EntityKey key)
     /// <summary>The activation; null while there is none.</summary>
     public EntityGrain? Activation { get; set; }
 
-    /// <summary>An activation that came while another one had not gone, or a lone change was under way: it is next.</summary>
+    /// <summary>
+    /// A new activation that waits until the current one has ended, or until a change is applied in passing; null when there is none.
+    /// </summary>
     public EntityGrain? Next { get; set; }
 
-    /// <summary>How many changes the activation was given and has not answered for.</summary>
+    /// <summary>Number of changes that the activation was given and has not finished.</summary>
     public int Given { get; set; }
 
-    /// <summary>Whether the activation has said that it is gone.</summary>
+    /// <summary>Whether the activation has reported that it ended.</summary>
     public bool IsGone { get; set; }
 
-    /// <summary>Whether it is listed for the end of the partition's turn.</summary>
+    /// <summary>Whether the end of the partition's turn must look at the entity.</summary>
     public bool IsListed { get; set; }
 
-    /// <summary>When it had work last, as a timestamp of the clock.</summary>
+    /// <summary>When it last had work, as a timestamp of the clock.</summary>
     public long UsedAt { get; set; }
 
-    /// <summary>Bytes that it is counted with in the budget.</summary>
+    /// <summary>Bytes that the budget counts for it.</summary>
     public int Counted { get; set; }
 
-    /// <summary>Neighbours in the partition's order of last use.</summary>
+    /// <summary>The entity that was used next after this one; null for the last one.</summary>
     public EntityPresence? Newer { get; set; }
 
-    /// <inheritdoc cref="Newer" />
+    /// <summary>The entity that was used just before this one; null for the first one.</summary>
     public EntityPresence? Older { get; set; }
 }

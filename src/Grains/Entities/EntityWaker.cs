@@ -7,15 +7,15 @@ namespace CdcOrleans.Grains.Entities;
 internal interface IEntityWaker
 {
     /// <summary>
-    /// Asks for the activation of an entity. It reports itself to the host (<see cref="IEntityHost.OnWoken"/>) when it is there.
+    /// Asks for the activation of an entity. The new activation reports itself to the host (<see cref="IEntityHost.OnWoken"/>).
     /// </summary>
     /// <param name="host">The entity's partition.</param>
     /// <param name="presence">The entity.</param>
-    /// <param name="failed">Called from any thread when it could not be had.</param>
+    /// <param name="failed">Called from any thread when the entity could not be activated.</param>
     void Wake(IEntityHost host, EntityPresence presence, Action<EntityPresence> failed);
 }
 
-/// <summary>Wakes an entity by a call to its grain: the one message that an activation costs.</summary>
+/// <summary>Wakes an entity with one call to its grain.</summary>
 internal sealed class GrainEntityWaker(IGrainFactory grains) : IEntityWaker
 {
     /// <inheritdoc />
@@ -28,11 +28,11 @@ internal sealed class GrainEntityWaker(IGrainFactory grains) : IEntityWaker
         {
             isWoken = await grains.GetGrain<IEntityGrain>(new EntityId(host.Source.Name, presence.Key).ToString()).Wake(host.Generation).ConfigureAwait(false);
         }
-#pragma warning disable CA1031 // Whatever it was, the partition asks again.
+#pragma warning disable CA1031 // After any error the partition asks again.
         catch (Exception)
 #pragma warning restore CA1031
         {
-            // The silo stops, or the membership changes.
+            // For example, the silo stops or the membership changes.
         }
 
         if (!isWoken)

@@ -2,10 +2,13 @@ using CdcOrleans.Grains.Collections;
 
 namespace CdcOrleans.Grains.Entities;
 
-/// <summary>Changes that a partition gives to an entity in one turn: one item on the entity's scheduler. None, when it only says that the entity's changes come to this activation from now on.</summary>
+/// <summary>
+/// Changes that a partition gives to an entity in one turn: one item on the entity's scheduler. Without changes, it only says that all
+/// changes of the entity come to this activation from now on.
+/// </summary>
 internal sealed class EntityWork(EntityGrain entity, EntityPresence presence, FirstAndRest<PendingChange> changes)
 {
-    /// <summary>The activation that takes them.</summary>
+    /// <summary>The activation that receives them.</summary>
     public EntityGrain Entity { get; } = entity;
 
     /// <summary>What the partition knows of the entity.</summary>

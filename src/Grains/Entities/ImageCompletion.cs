@@ -6,18 +6,18 @@ using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Grains.Entities;
 
-/// <summary>Completes what the log leaves out of a change from the row the entity holds.</summary>
+/// <summary>Completes the images of a change: values that the log leaves out are copied from the stored row of the entity.</summary>
 internal static class ImageCompletion
 {
-    /// <summary>A change from the log with both images completed, ready to be formatted.</summary>
+    /// <summary>Returns a change with both images completed, ready to be formatted.</summary>
     /// <param name="change">The change.</param>
-    /// <param name="held">What its entity holds; null when nothing is held or known.</param>
-    /// <param name="plan">What happens to the changes of its table.</param>
+    /// <param name="stored">The state of its entity before the change; null when nothing is stored or known.</param>
+    /// <param name="plan">How the changes of its table are handled.</param>
     /// <param name="source">Name of its source.</param>
     /// <param name="database">Name of the captured database.</param>
-    public static CompletedChange Complete(RowChange change, EntityState? held, TablePlan plan, string source, string database)
+    public static CompletedChange Complete(RowChange change, EntityState? stored, TablePlan plan, string source, string database)
     {
-        var before = Before(change, held, out var beforeTable);
+        var before = Before(change, stored, out var beforeTable);
         return new CompletedChange
         {
             Change = change,
@@ -29,68 +29,71 @@ internal static class ImageCompletion
             Origin = EventOrigin.Stream,
             Before = before,
             BeforeTable = beforeTable,
-            After = After(change, held),
+            After = After(change, stored),
         };
     }
 
     /// <summary>
-    /// The row after a change, with columns that the log calls unchanged taken from the held row, where they are certainly the same ones.
-    /// A column that the held row does not know either stays <see cref="ColumnKind.Unchanged"/>.
+    /// Returns the row after a change. A column that the log marks as unchanged gets its value from the stored row, if it is certainly the
+    /// same column. If the stored row has no value either, it stays <see cref="ColumnKind.Unchanged"/>.
     /// </summary>
-    public static RowImage After(RowChange change, EntityState? held)
+    public static RowImage After(RowChange change, EntityState? stored)
     {
         var after = change.After;
-        if (held is not { Deleted: false, Row.IsPresent: true } || !after.HasUnchanged)
+        if (stored is not { Deleted: false, Row.IsPresent: true } || !after.HasUnchanged)
             return after;
 
         var size = RowImageWriter.EmptySize;
         var index = 0;
         foreach (var column in after)
-            size += RowImageWriter.SizeOf(Completed(column, held, change.Table, index++));
+            size += RowImageWriter.SizeOf(Completed(column, stored, change.Table, index++));
 
         var tuple = new byte[size];
         var writer = new RowImageWriter(tuple, after.ColumnCount);
         index = 0;
         foreach (var column in after)
-            writer.Write(Completed(column, held, change.Table, index++));
+            writer.Write(Completed(column, stored, change.Table, index++));
         return new RowImage(tuple);
     }
 
     /// <summary>
-    /// The row before a change: what the log carries when that is whole, else the held row, else what little the log has.
-    /// An update whose old row nobody knows has none.
+    /// Returns the row before a change: the complete old row from the log; otherwise the stored row; otherwise, for a deletion, the key columns
+    /// from the log. An update without any of these has no row before it.
     /// </summary>
-    public static RowImage Before(RowChange change, EntityState? held, out TableSchema? shape)
+    /// <param name="change">The change.</param>
+    /// <param name="stored">The state of its entity before the change; null when nothing is stored or known.</param>
+    /// <param name="beforeSchema">Schema of the returned row; null when there is none.</param>
+    public static RowImage Before(RowChange change, EntityState? stored, out TableSchema? beforeSchema)
     {
-        shape = change.Table;
+        beforeSchema = change.Table;
         if (change.Before.IsPresent && !change.BeforeIsKeyOnly)
             return change.Before;
-        if (change.Operation is ChangeOperation.Update or ChangeOperation.Delete && held is { Deleted: false, Row.IsPresent: true }
-            && IsOfSameTable(held, change.Table))
+        if (change.Operation is ChangeOperation.Update or ChangeOperation.Delete && stored is { Deleted: false, Row.IsPresent: true }
+            && IsOfSameTable(stored, change.Table))
         {
-            shape = held.Table;
-            return held.Row;
+            beforeSchema = stored.Table;
+            return stored.Row;
         }
 
         if (change.Operation == ChangeOperation.Delete && change.Before.IsPresent)
             return change.Before;
-        shape = null;
+        beforeSchema = null;
         return default;
     }
 
-    // Another table may have had the name, and rows with the same keys, before. Shapes stored by early versions do not tell.
-    private static bool IsOfSameTable(EntityState held, TableSchema table) => held.Table.RelationOid == table.RelationOid || held.Table.RelationOid == 0;
+    // An earlier table may have had the same name, and rows with the same keys. Schemas stored by early versions have no relation OID (0).
+    private static bool IsOfSameTable(EntityState stored, TableSchema table) => stored.Table.RelationOid == table.RelationOid || stored.Table.RelationOid == 0;
 
-    private static RowImage.Column Completed(RowImage.Column column, EntityState held, TableSchema table, int index) =>
-        column.Kind == ColumnKind.Unchanged ? Held(held, table, index) : column;
+    private static RowImage.Column Completed(RowImage.Column column, EntityState stored, TableSchema table, int index) =>
+        column.Kind == ColumnKind.Unchanged ? StoredColumn(stored, table, index) : column;
 
-    private static RowImage.Column Held(EntityState held, TableSchema table, int index)
+    private static RowImage.Column StoredColumn(EntityState stored, TableSchema table, int index)
     {
-        var place = ColumnMatch.ForValues.PlaceOf(table, index, held.Table);
+        var place = ColumnMatch.ForValues.PlaceOf(table, index, stored.Table);
         if (place >= 0)
         {
             var at = 0;
-            foreach (var column in held.Row)
+            foreach (var column in stored.Row)
             {
                 if (at++ == place)
                     return column;

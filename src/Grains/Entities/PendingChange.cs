@@ -5,6 +5,6 @@ namespace CdcOrleans.Grains.Entities;
 
 /// <summary>A change that waits to be applied.</summary>
 /// <param name="Change">The change.</param>
-/// <param name="Plan">What happens to the changes of its table.</param>
+/// <param name="Plan">How the changes of its table are handled.</param>
 /// <param name="Place">Its place in the partition's sequence.</param>
 internal readonly record struct PendingChange(RowChange Change, TablePlan Plan, long Place);

@@ -8,10 +8,10 @@ using HdrHistogram;
 
 namespace CdcOrleans.Grains.Figures;
 
-/// <summary>What this silo has done for one source. Safe for concurrent use.</summary>
+/// <summary>Counters of this silo for one source. Safe for concurrent use.</summary>
 internal sealed class SourceFigures
 {
-    /// <summary>Time over which the latency shown is taken.</summary>
+    /// <summary>Time over which the shown latency is measured.</summary>
     private static readonly TimeSpan LatencyWindow = TimeSpan.FromSeconds(5);
 
     private static readonly Counter<long> FinishedCounter =
@@ -54,6 +54,7 @@ internal sealed class SourceFigures
         _tag = new KeyValuePair<string, object?>("source", source);
     }
 
+    /// <summary>Counts changes that are finished, and changes that were skipped because they had been applied before.</summary>
     public void Finished(int changes, int duplicates)
     {
         Interlocked.Add(ref _finished, changes);
@@ -64,45 +65,50 @@ internal sealed class SourceFigures
         DuplicatesCounter.Add(duplicates, _tag);
     }
 
-    /// <summary>Changes that made no event: no route takes them, or the routes' tables skip their operation.</summary>
+    /// <summary>Counts changes without an event: no route selects them, or their operation is skipped.</summary>
     public void WithoutEvent(int unrouted, int skipped)
     {
         Interlocked.Add(ref _unrouted, unrouted);
         Interlocked.Add(ref _skipped, skipped);
     }
 
+    /// <summary>Counts events that became dead letters.</summary>
     public void DeadLetters(int events) => Interlocked.Add(ref _deadLetters, events);
 
+    /// <summary>Counts states that were read from the store.</summary>
     public void StateReads(int states) => Interlocked.Add(ref _stateReads, states);
 
-    /// <summary>An entity woke.</summary>
+    /// <summary>Counts an entity that woke.</summary>
     public void Woken()
     {
         Interlocked.Increment(ref _awake);
         Interlocked.Increment(ref _woken);
     }
 
-    /// <summary>An entity was put to sleep.</summary>
+    /// <summary>Counts an entity that was put to sleep.</summary>
     public void Slept()
     {
         Interlocked.Decrement(ref _awake);
         Interlocked.Increment(ref _slept);
     }
 
-    /// <summary>So many lone changes were applied in passing.</summary>
+    /// <summary>Counts changes that were applied in passing.</summary>
     public void Passed(int changes) => Interlocked.Add(ref _passed, changes);
 
-    /// <summary>A change of an entity could not be applied.</summary>
+    /// <summary>Counts a change that an entity could not apply.</summary>
     public void Faulted(EntityKey entity, string error)
     {
         Interlocked.Increment(ref _faulted);
         _lastFault = $"{entity}: {error}";
     }
 
+    /// <summary>Counts a partition that started.</summary>
     public void PartitionStarted() => Interlocked.Increment(ref _partitions);
 
+    /// <summary>Counts a partition that ended.</summary>
     public void PartitionEnded() => Interlocked.Decrement(ref _partitions);
 
+    /// <summary>Counts a checkpoint that was committed, and its states.</summary>
     public void CheckpointCommitted(int states)
     {
         Interlocked.Increment(ref _checkpoints);
@@ -110,15 +116,18 @@ internal sealed class SourceFigures
         _checkpointError = null;
     }
 
+    /// <summary>Keeps the error of a checkpoint until one is committed.</summary>
     public void CheckpointFailed(string error) => _checkpointError = error;
 
-    /// <summary>A delivery was acknowledged for a commit at that time.</summary>
+    /// <summary>Records the latency of a delivery that all sinks have answered now.</summary>
+    /// <param name="commitMicros">Commit time of its newest change, in microseconds since 1970.</param>
     public void Latency(long commitMicros)
     {
         var micros = (_time.GetUtcNow().UtcTicks - DateTime.UnixEpoch.Ticks) / 10 - commitMicros;
         _latency.RecordValue(Math.Clamp(micros, 1, TimeSpan.FromHours(23).Ticks / 10));
     }
 
+    /// <summary>Returns the counters.</summary>
     public SiloFigures Take()
     {
         var (p50, p99, max) = TakeLatency();

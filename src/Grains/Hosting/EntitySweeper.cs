@@ -5,8 +5,8 @@ using Microsoft.Extensions.Hosting;
 namespace CdcOrleans.Grains.Hosting;
 
 /// <summary>
-/// Has every partition of the silo put entities to sleep that had nothing to do for a while, and, where memory is short, those unused
-/// longest: a partition whose source is idle has no turns of its own.
+/// Makes every partition of the silo put entities to sleep: those that had no work for some time, and, while the budget is exceeded, the
+/// least recently used. Without it, a partition of an idle source would have no turns in which to do this.
 /// </summary>
 internal sealed class EntitySweeper(EntityHosts hosts, TimeProvider time) : BackgroundService
 {

@@ -34,10 +34,10 @@ public static class GrainsHostingExtensions
         services.AddPlacementDirector<PartitionPlacement, PartitionPlacementDirector>();
         silo.AddGrainDirectory(EntityDirectory.Name, static (provider, _) => new EntityDirectory(provider.GetRequiredService<EntityAddresses>()));
 
-        // Entities' addresses are computed, so there is little to cache, and the cache takes its memory at once.
+        // The addresses of entities are computed, so there is little to cache. The cache allocates its whole size at the start.
         silo.Configure<GrainDirectoryOptions>(options => options.CacheSize = EntityDirectoryCache.Others);
 
-        // Scans that walk every activation have no use here.
+        // The workload analysis visits every activation, and is not used here.
         silo.Configure<SiloMessagingOptions>(options =>
         {
             options.GrainWorkloadAnalysisPeriod = TimeSpan.Zero;

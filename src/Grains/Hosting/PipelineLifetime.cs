@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace CdcOrleans.Grains.Hosting;
 
 /// <summary>
-/// Pokes every source's reader once the silo is up, so that none waits for its reminder; and stops the readers that run here before
+/// Starts the reader of every source when the silo has started, so that none waits for its reminder. Stops the readers on this silo before
 /// the silo stops, while partitions and sinks still work.
 /// </summary>
 internal sealed partial class PipelineLifetime(
@@ -28,7 +28,7 @@ internal sealed partial class PipelineLifetime(
     /// <inheritdoc />
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(configuration.Sources.Keys.Select(source => Start(source, stoppingToken)));
 
-    // The silo may still be joining the cluster. The reminder would bring the reader up as well.
+    // The calls may fail while the silo joins the cluster, so they are retried.
     private async Task Start(string source, CancellationToken stopping)
     {
         try
@@ -36,7 +36,7 @@ internal sealed partial class PipelineLifetime(
             await Retries.Pipeline(time, (exception, _) => LogNotStarted(logger, source, exception.Message))
                 .ExecuteAsync(async _ => await grains.GetGrain<IWalReaderGrain>(source).EnsureRunning(), stopping);
         }
-#pragma warning disable CA1031 // The silo stops: nothing is to be started any more.
+#pragma warning disable CA1031 // The silo stops, so nothing must be started any more.
         catch (Exception) when (stopping.IsCancellationRequested)
 #pragma warning restore CA1031
         {

@@ -5,18 +5,18 @@ using CdcOrleans.Grains.Figures;
 namespace CdcOrleans.Grains.Partitions;
 
 /// <summary>
-/// The awake entities of one partition in the order of their last use, and what they count in the silo's budget. Those unused longest
-/// are put to sleep first. Not safe for concurrent use.
+/// The awake entities of one partition in the order of their last use, with their bytes in the silo's budget. The least recently used are
+/// put to sleep first. Not safe for concurrent use.
 /// </summary>
 internal sealed class AwakeEntities(EntityBudget budget, SourceFigures figures)
 {
-    /// <summary>How many busy entities in a row end a search for idle ones.</summary>
+    /// <summary>A search for idle entities ends after it has found so many busy ones.</summary>
     private const int MostBusy = 16;
 
     private EntityPresence? _newest;
     private EntityPresence? _oldest;
 
-    /// <summary>An entity woke.</summary>
+    /// <summary>Adds an entity that woke.</summary>
     public void Add(EntityPresence presence, int bytes, long now)
     {
         presence.UsedAt = now;
@@ -25,7 +25,7 @@ internal sealed class AwakeEntities(EntityBudget budget, SourceFigures figures)
         figures.Woken();
     }
 
-    /// <summary>An entity has work: it is the last to be put to sleep.</summary>
+    /// <summary>Records that an entity has work. It becomes the most recently used one.</summary>
     public void Use(EntityPresence presence, long now)
     {
         presence.UsedAt = now;
@@ -35,7 +35,7 @@ internal sealed class AwakeEntities(EntityBudget budget, SourceFigures figures)
         Link(presence);
     }
 
-    /// <summary>An entity holds so many bytes.</summary>
+    /// <summary>Sets the bytes that an entity uses in memory.</summary>
     public void Account(EntityPresence presence, int bytes)
     {
         if (bytes == presence.Counted)
@@ -44,7 +44,7 @@ internal sealed class AwakeEntities(EntityBudget budget, SourceFigures figures)
         presence.Counted = bytes;
     }
 
-    /// <summary>An entity goes to sleep. Its bytes count until it has gone.</summary>
+    /// <summary>Removes an entity that goes to sleep. Its bytes count until <see cref="Left"/>.</summary>
     public void Remove(EntityPresence presence)
     {
         Unlink(presence);
@@ -52,7 +52,7 @@ internal sealed class AwakeEntities(EntityBudget budget, SourceFigures figures)
         figures.Slept();
     }
 
-    /// <summary>An entity that was removed has gone.</summary>
+    /// <summary>Records that the activation of a removed entity has ended.</summary>
     public void Left(EntityPresence presence)
     {
         budget.Leaving(-presence.Counted);
@@ -75,7 +75,7 @@ internal sealed class AwakeEntities(EntityBudget budget, SourceFigures figures)
         }
     }
 
-    /// <summary>Puts entities to sleep that have not been used for a time, then as <see cref="Trim"/>.</summary>
+    /// <summary>Puts entities to sleep that have not been used for the given time, then does as <see cref="Trim"/>.</summary>
     public void Sweep(TimeSpan idle, TimeProvider time, Action<EntityPresence, string> leave)
     {
         for (var presence = _oldest; presence is not null && time.GetElapsedTime(presence.UsedAt) >= idle;)

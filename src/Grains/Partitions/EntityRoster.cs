@@ -11,12 +11,13 @@ using CdcOrleans.Model.Storage;
 namespace CdcOrleans.Grains.Partitions;
 
 /// <summary>
-/// Who of a partition's entities is awake, and how changes get to them: to an activation, a batch at a time; or, for a lone change of
-/// an entity that sleeps, in passing. It makes every transition of <see cref="EntityLifecycle"/>. Runs on the partition's scheduler.
+/// Knows which entities of a partition are awake, and gives them their changes. The changes of one turn go to the activation together. A
+/// single change of an entity that is asleep is applied in passing. This class makes every transition of <see cref="EntityLifecycle"/>.
+/// Runs on the partition's scheduler.
 /// </summary>
 internal sealed class EntityRoster
 {
-    /// <summary>How long to wait before an activation that could not be had is asked for again.</summary>
+    /// <summary>Time before a failed activation is requested again.</summary>
     private static readonly TimeSpan WakeRetry = TimeSpan.FromMilliseconds(50);
 
     private readonly SourceRuntime _source;
@@ -31,12 +32,12 @@ internal sealed class EntityRoster
     private readonly Queue<EntityPresence> _toWake = new();
     private int _passed;
 
-    /// <param name="source">What the source's partitions share.</param>
+    /// <param name="source">The runtime of the source on this silo.</param>
     /// <param name="host">The partition, as its entities see it.</param>
     /// <param name="waker">Asks for activations.</param>
-    /// <param name="wakeFailed">Reports, from any thread, that an activation could not be had.</param>
-    /// <param name="retry">Reports, from any thread, that it is time to ask for it again.</param>
-    /// <param name="loaded">Reports, from any thread, a state that a change in passing waits for.</param>
+    /// <param name="wakeFailed">Called from any thread when an entity could not be activated.</param>
+    /// <param name="retry">Called from any thread when it is time to try this again.</param>
+    /// <param name="loaded">Called from any thread with a state that was read for a change in passing.</param>
     public EntityRoster(
         SourceRuntime source, IEntityHost host, IEntityWaker waker, Action<EntityPresence> wakeFailed, Action<EntityPresence> retry,
         Action<EntityPresence, EntityState?> loaded)
@@ -50,16 +51,16 @@ internal sealed class EntityRoster
         _awake = new AwakeEntities(source.Budget, source.Figures);
     }
 
-    /// <summary>Entities that do not just sleep.</summary>
+    /// <summary>Number of entities that are not only asleep.</summary>
     public int Count => _present.Count;
 
-    /// <summary>Changes that activations have, or that are being applied in passing.</summary>
-    public int UnderWay { get; private set; }
+    /// <summary>Number of changes that activations have and have not finished, or that are being applied in passing.</summary>
+    public int InProgress { get; private set; }
 
-    /// <summary>The phase of an entity.</summary>
+    /// <summary>Returns the phase of an entity.</summary>
     public EntityPhase PhaseOf(EntityKey key) => _present.TryGetValue(key, out var presence) ? presence.Phase : EntityPhase.Asleep;
 
-    /// <summary>Takes a change. It gets to its entity at the end of the turn.</summary>
+    /// <summary>Accepts a change. Its entity gets it at the end of the turn.</summary>
     public void Take(in PendingChange pending)
     {
         var presence = Find(pending.Change.Entity);
@@ -68,12 +69,12 @@ internal sealed class EntityRoster
         List(presence);
     }
 
-    /// <summary>The end of the partition's turn: gets changes to entities, and puts entities to sleep while the budget is exceeded.</summary>
+    /// <summary>Ends a turn of the partition: gives changes to entities, and puts entities to sleep while the budget is exceeded.</summary>
     public void EndTurn()
     {
         var now = _source.Time.GetTimestamp();
 
-        // By index: what is done for one may list another.
+        // By index, because the list may grow during the loop.
         for (var i = 0; i < _listed.Count && !_host.IsEnded; i++)
         {
             var presence = _listed[i];
@@ -100,14 +101,16 @@ internal sealed class EntityRoster
     /// <summary>Puts entities to sleep that had nothing to do for a while.</summary>
     public void Sweep(TimeSpan idle) => _awake.Sweep(idle, _source.Time, Leave);
 
-    /// <summary>Puts the entities of tables to sleep: what is known of their rows is forgotten. Nothing of them is under way.</summary>
+    /// <summary>
+    /// Puts the entities of tables to sleep, because their stored rows are deleted. No change of them may be in progress.
+    /// </summary>
     public void Rest(int[] tables)
     {
         foreach (var presence in _present.Values.Where(p => p.Phase == EntityPhase.Awake && (p.TableId == 0 || tables.Contains(p.TableId))).ToList())
-            Leave(presence, "What is known of its table is forgotten.");
+            Leave(presence, "The stored rows of its table are deleted.");
     }
 
-    /// <summary>Ends all activations: the partition ends.</summary>
+    /// <summary>Ends all activations, because the partition ends.</summary>
     public void Close()
     {
         foreach (var presence in _present.Values)
@@ -122,22 +125,22 @@ internal sealed class EntityRoster
         _present.Clear();
     }
 
-    /// <summary>The state that a change in passing waits for was read.</summary>
+    /// <summary>Continues a change in passing with the state that was read for it.</summary>
     public void Loaded(EntityPresence presence, EntityState? state) => Pass(presence, state);
 
-    /// <summary>A lone change was applied in passing.</summary>
+    /// <summary>Handles the end of an apply in passing.</summary>
     public void Passed(EntityApply apply)
     {
         var presence = apply.Presence;
         presence.Lifecycle.Passed();
-        UnderWay--;
+        InProgress--;
         _passed++;
         if (apply.IsChanged)
             _host.Buffer.Add(presence.Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used);
         Settle(presence);
     }
 
-    /// <summary>An activation has answered for changes that it was given.</summary>
+    /// <summary>Handles the end of an apply of an activation.</summary>
     public void Applied(EntityApply apply)
     {
         var presence = apply.Presence;
@@ -150,7 +153,7 @@ internal sealed class EntityRoster
             Leave(presence, "A change of it could not be applied.");
     }
 
-    /// <summary>An activation could not be had: it is asked for again in a moment.</summary>
+    /// <summary>Handles a failed activation: it is requested again after a short time.</summary>
     public void WakeFailed(EntityPresence presence)
     {
         if (presence.Phase != EntityPhase.Waking)
@@ -159,14 +162,14 @@ internal sealed class EntityRoster
         _ = RetryLater(presence);
     }
 
-    /// <summary>The moment has passed.</summary>
+    /// <summary>Requests a failed activation again, if it is still needed.</summary>
     public void Retry(EntityPresence presence)
     {
         if (presence.Phase == EntityPhase.Asleep && presence.Waiting.Count > 0)
             List(presence);
     }
 
-    /// <summary>An activation is there: it was asked for, or a call to the entity made it.</summary>
+    /// <summary>Admits a new activation: the partition requested it, or a call to the entity created it.</summary>
     public void Woken(EntityGrain entity)
     {
         var presence = Find(entity.Key);
@@ -178,7 +181,7 @@ internal sealed class EntityRoster
             End(entity, "Another activation of the entity came before it.");
     }
 
-    /// <summary>An activation is gone, because it was asked to go or because Orleans ended it.</summary>
+    /// <summary>Handles the end of an activation: the partition or Orleans ended it.</summary>
     public void Gone(EntityGrain entity, FirstAndRest<PendingChange> remaining)
     {
         if (!_present.TryGetValue(entity.Key, out var presence))
@@ -194,21 +197,21 @@ internal sealed class EntityRoster
         Answered(presence, remaining.Count);
     }
 
-    /// <summary>Changes reached an activation that was gone.</summary>
+    /// <summary>Takes back changes that reached an activation after its end.</summary>
     public void Returned(EntityWork work)
     {
         PutBack(work.Presence, work.Changes);
         Answered(work.Presence, work.Changes.Count);
     }
 
-    /// <summary>An activation holds so many bytes now.</summary>
+    /// <summary>Sets the bytes that an activation uses in memory.</summary>
     public void Sized(EntityGrain entity, int bytes)
     {
         if (_present.TryGetValue(entity.Key, out var presence) && ReferenceEquals(presence.Activation, entity) && presence.Phase != EntityPhase.Leaving)
             _awake.Account(presence, bytes);
     }
 
-    /// <summary>An activation was called and knows nothing of its entity.</summary>
+    /// <summary>Ends an activation that was called, but of whose entity nothing is known.</summary>
     public void Needless(EntityGrain entity)
     {
         if (_present.TryGetValue(entity.Key, out var presence) && ReferenceEquals(presence.Activation, entity)
@@ -236,7 +239,7 @@ internal sealed class EntityRoster
         _listed.Add(presence);
     }
 
-    // A sleeping entity has changes. A lone one passes, unless something about the entity is under way that it would have to wait for.
+    // An entity that is asleep has changes. A single change is applied in passing, unless the entity has a state that is not durable yet.
     private void Begin(EntityPresence presence)
     {
         var first = presence.Waiting[0];
@@ -250,14 +253,14 @@ internal sealed class EntityRoster
         }
 
         presence.Lifecycle.Pass();
-        UnderWay++;
+        InProgress++;
         if (needsNone || recent is not null)
             Pass(presence, recent);
         else
             _source.States.Request(new PassingRead(presence, _loaded), new StateKey(first.Change.Table.TableId, presence.Key.Key));
     }
 
-    // The apply of an awake entity, without the activation. Where it would need much memory, or fails, the activation is better at it.
+    // Applies a change as an awake entity does, but without an activation. If it would need much memory, or fails, the entity is woken.
     private void Pass(EntityPresence presence, EntityState? state)
     {
         if (_host.IsEnded)
@@ -269,7 +272,7 @@ internal sealed class EntityRoster
             {
                 apply.Take(presence.Waiting[0]);
             }
-#pragma warning disable CA1031 // The entity tries again, and says what is wrong if that fails too.
+#pragma warning disable CA1031 // The entity is woken and tries again. It reports the error if that fails too.
             catch (Exception)
 #pragma warning restore CA1031
             {
@@ -288,7 +291,7 @@ internal sealed class EntityRoster
         }
 
         presence.Lifecycle.Passed();
-        UnderWay--;
+        InProgress--;
         if (presence.Next is { } next)
             Admit(presence, next);
         else
@@ -328,7 +331,7 @@ internal sealed class EntityRoster
         var changes = presence.Waiting;
         presence.Waiting = default;
         presence.Given += changes.Count;
-        UnderWay += changes.Count;
+        InProgress += changes.Count;
         _awake.Use(presence, now);
         Queue(new EntityWork(presence.Activation!, presence, changes));
     }
@@ -339,7 +342,7 @@ internal sealed class EntityRoster
     private void Answered(EntityPresence presence, int changes)
     {
         presence.Given -= changes;
-        UnderWay -= changes;
+        InProgress -= changes;
         if (presence.Given > 0)
             return;
         if (presence.Phase == EntityPhase.Applying)
@@ -367,7 +370,7 @@ internal sealed class EntityRoster
         _awake.Remove(presence);
     }
 
-    // It sleeps now: whoever waits is next, and an entity of which nothing waits is not listed here any more.
+    // The entity is asleep now. Admit a waiting activation, or list the entity if changes wait. Otherwise remove it from this roster.
     private void Settle(EntityPresence presence)
     {
         if (presence.Next is { } next)
@@ -378,7 +381,7 @@ internal sealed class EntityRoster
             _present.Remove(presence.Key);
     }
 
-    // They were given before those that wait now, or came back after others: their places tell.
+    // Puts returned changes back into the waiting ones, in the order of their places.
     private static void PutBack(EntityPresence presence, FirstAndRest<PendingChange> changes)
     {
         if (changes.Count == 0)

@@ -12,9 +12,9 @@ using CdcOrleans.Model.Storage;
 namespace CdcOrleans.Grains.Partitions;
 
 /// <summary>
-/// One slice of a source's entities on its silo. It takes changes in sequence, gets each to its entity, hears when it is finished, and
-/// knows how far all of them are. What an entity holds it does not know. Everything but the <c>On…</c> methods runs on the partition
-/// grain's scheduler, one turn at a time; those may be called from any thread and queue a turn.
+/// One partition of a source on its silo. It accepts changes in order, gives each change to its entity, is notified when it is finished, and
+/// computes the progress. It does not know the rows of its entities. The <c>On…</c> methods may be called from any thread and queue a turn.
+/// Everything else runs on the partition grain's scheduler, one turn at a time, unless its comment says otherwise.
 /// </summary>
 internal sealed class Partition : IEntityHost, ICheckpointed
 {
@@ -28,9 +28,9 @@ internal sealed class Partition : IEntityHost, ICheckpointed
     private int _finished;
     private int _duplicates;
 
-    /// <param name="source">What the source's partitions share.</param>
+    /// <param name="source">The runtime of the source on this silo.</param>
     /// <param name="index">The partition's number.</param>
-    /// <param name="claim">What is durable of it.</param>
+    /// <param name="claim">Its generation, and its durable progress.</param>
     /// <param name="waker">Asks for the activations of entities.</param>
     /// <param name="schedule">Queues a turn on the grain's scheduler.</param>
     public Partition(SourceRuntime source, int index, PartitionClaim claim, IEntityWaker waker, Action<Action<object>, object> schedule)
@@ -55,7 +55,7 @@ internal sealed class Partition : IEntityHost, ICheckpointed
     /// <inheritdoc />
     public long Generation => _claim.Generation;
 
-    /// <summary>Epoch of the reader that opened it; 0 before one did. Read from other threads.</summary>
+    /// <summary>Epoch of the reader that opened it; 0 before the first. Any thread.</summary>
     public long Epoch
     {
         get => Interlocked.Read(ref field);
@@ -68,17 +68,17 @@ internal sealed class Partition : IEntityHost, ICheckpointed
     /// <inheritdoc />
     public bool IsEnded => _inbox.IsEnded;
 
-    /// <summary>The last change taken.</summary>
+    /// <summary>Version of the last accepted change.</summary>
     public ChangeVersion Accepted => _sequence.Accepted;
 
-    /// <summary>Changes taken and not finished, or finished after one that is not.</summary>
+    /// <summary>Number of accepted changes that the progress does not cover yet.</summary>
     public int Unfinished => _sequence.Unfinished;
 
-    /// <summary>The phase of an entity.</summary>
+    /// <summary>Returns the phase of an entity.</summary>
     public EntityPhase PhaseOf(EntityKey key) => _roster.PhaseOf(key);
 
-    /// <summary>Takes changes, in order.</summary>
-    /// <exception cref="InvalidOperationException">It has ended: changes belong to whoever owns them now.</exception>
+    /// <summary>Accepts changes, in order.</summary>
+    /// <exception cref="InvalidOperationException">It has ended. The changes must go to the next activation.</exception>
     public void Take(RowChange[] changes)
     {
         if (_inbox.IsEnded)
@@ -88,14 +88,16 @@ internal sealed class Partition : IEntityHost, ICheckpointed
         EndTurn();
     }
 
-    /// <summary>Forgets what is known of the rows of tables, of which nothing is under way.</summary>
+    /// <summary>Removes the rows of tables from memory. No change of these tables may be in progress.</summary>
     public void Forget(int[] tables)
     {
         _roster.Rest(tables);
         Buffer.Forget((_, state) => tables.Contains(state.Table.TableId));
     }
 
-    /// <summary>Completes when nothing is with an entity or a sink. What still waits for an activation is streamed again.</summary>
+    /// <summary>
+    /// Completes when no change is in progress at an entity or a sink. Changes that wait for an activation are streamed again.
+    /// </summary>
     public Task Drain()
     {
         if (IsQuiet)
@@ -105,12 +107,12 @@ internal sealed class Partition : IEntityHost, ICheckpointed
     }
 
     /// <summary>
-    /// Hands nothing more to sinks: somebody else owns what waits here, and may be ahead with it. Answers for what was handed over
-    /// already change nothing any more. Any thread.
+    /// Passes nothing more to sinks. Another activation may own the waiting changes and may have applied some of them. Later answers for
+    /// earlier deliveries have no effect. Any thread.
     /// </summary>
     public void End() => _inbox.End();
 
-    /// <summary>Ends, and its entities' activations with it. What is not durable is streamed again.</summary>
+    /// <summary>Ends the partition and the activations of its entities. What is not durable is streamed again.</summary>
     public void Close()
     {
         End();
@@ -125,8 +127,8 @@ internal sealed class Partition : IEntityHost, ICheckpointed
     /// <inheritdoc />
     public bool NeedsNoState(RowChange change, EntityMode mode)
     {
-        // A state in the store can be ahead of the progress that we started from, but never of the claim's high mark. Beyond it a change
-        // is certainly new; then the old row matters only to changes that build on it, and only where rows are stored.
+        // A stored state can be ahead of the progress with which this activation started, but not ahead of the high mark. A change with a
+        // higher version is certainly new. Then the old row is needed only if rows are stored and the change is not a creation.
         return change.Version > _claim.High && (mode == EntityMode.Version || change.Operation == ChangeOperation.Create);
     }
 
@@ -149,14 +151,14 @@ internal sealed class Partition : IEntityHost, ICheckpointed
     public void OnNeedless(EntityGrain entity) => _inbox.Add(new Needless(entity));
 
     /// <inheritdoc />
-    public Task<bool> HasTaken(long epoch, ChangeVersion taken)
+    public Task<bool> HasTaken(long epoch, ChangeVersion lastSent)
     {
-        var question = new Question(epoch, taken);
+        var question = new Question(epoch, lastSent);
         _inbox.Add(question);
         return question.Answer.Task;
     }
 
-    private bool IsQuiet => _roster.UnderWay == 0 && _lanes.UnderWay == 0;
+    private bool IsQuiet => _roster.InProgress == 0 && _lanes.InProgress == 0;
 
     private void Take(RowChange change)
     {
@@ -175,8 +177,8 @@ internal sealed class Partition : IEntityHost, ICheckpointed
             _roster.Take(new PendingChange(change, plan, place));
     }
 
-    // The reader has waited until nothing of the table is under way, and no state of it is left in the store. Every partition forgets
-    // it; one of them makes the event.
+    // The reader has waited until no change of the table is in progress, and has deleted its stored rows. Every partition removes the rows
+    // from memory. Only one partition makes the event.
     private bool TakeTruncate(RowChange change, long place)
     {
         Forget([change.Table.TableId]);
@@ -193,7 +195,7 @@ internal sealed class Partition : IEntityHost, ICheckpointed
             switch (answer)
             {
                 case EntityApply apply:
-                    // Its owner tells where it ran: in the entity's activation, or in passing.
+                    // The owner shows where it ran: in passing here, or in the entity's activation.
                     if (ReferenceEquals(apply.Owner, this))
                         _roster.Passed(apply);
                     else
@@ -209,7 +211,7 @@ internal sealed class Partition : IEntityHost, ICheckpointed
                     Finish(batch, batch.Places.Count, 0, batch.CommitMicros);
                     break;
                 case RosterAnswer other:
-                    other.Tell(_roster);
+                    other.Apply(_roster);
                     break;
                 case Question question:
                     _questions.Add(question);
@@ -248,7 +250,7 @@ internal sealed class Partition : IEntityHost, ICheckpointed
             _lanes.Send();
         _roster.EndTurn();
         foreach (var question in _questions)
-            Tell(question);
+            Answer(question);
         _questions.Clear();
         Buffer.SetProgress(_sequence.Progress);
         if (_finished > 0 || _duplicates > 0)
@@ -265,11 +267,11 @@ internal sealed class Partition : IEntityHost, ICheckpointed
         }
     }
 
-    private void Tell(Question question)
+    private void Answer(Question question)
     {
         if (question.Epoch < Epoch)
             question.Answer.TrySetException(new StaleReaderException($"{Source.Name}: a reader of epoch {question.Epoch} asked a partition of epoch {Epoch}."));
         else
-            question.Answer.TrySetResult(question.Epoch == Epoch && Accepted >= question.Taken);
+            question.Answer.TrySetResult(question.Epoch == Epoch && Accepted >= question.LastSent);
     }
 }

@@ -9,15 +9,16 @@ using Orleans.Concurrency;
 namespace CdcOrleans.Grains.Partitions;
 
 /// <summary>
-/// Gives a <see cref="Partition"/> its place in the cluster: one activation, fenced by a generation in the store; takes batches in
-/// sequence; checkpoints before it moves. Reentrant, because every step of the partition is synchronous on the grain's scheduler.
+/// The grain of a <see cref="Partition"/>. The generation in the store makes sure that only the newest activation can write. It accepts
+/// batches in sequence, and writes a checkpoint before it moves. It is reentrant, because every step of the partition is synchronous on
+/// the grain's scheduler.
 /// </summary>
 [PartitionPlacement]
 [KeepAlive]
 [Reentrant]
 internal sealed partial class PartitionGrain : Grain, IPartitionGrain
 {
-    /// <summary>Time that what is under way gets to finish before a planned move; the rest is streamed again.</summary>
+    /// <summary>Time for changes in progress to finish before a planned move. The rest is streamed again.</summary>
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(5);
 
     private readonly SourceRuntimes _sources;
@@ -69,7 +70,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
                 await _source.Checkpointer.CommitNow(cancellationToken);
             }
         }
-#pragma warning disable CA1031 // It is leaving either way: what is not durable is streamed again, and the store refuses the stale.
+#pragma warning disable CA1031 // It ends in any case. What is not durable is streamed again, and the store refuses writes of a stale activation.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
@@ -131,7 +132,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     }
 
     /// <inheritdoc />
-    public ValueTask BeginAnew(long epoch)
+    public ValueTask Reset(long epoch)
     {
         if (epoch < _partition.Epoch)
             throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
@@ -139,8 +140,8 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         return ValueTask.CompletedTask;
     }
 
-    // A fault here is a defect of ours or a store that contradicts us. The activation must not go on with half a turn done: it ends,
-    // and the reader sends what was not durable to the next one.
+    // An error here is a defect of this product, or the store has unexpected data. The turn is only partly done, so the activation ends.
+    // The reader sends what was not durable to the next activation.
     private void Turn(Action<object> turn, object state)
     {
         try
@@ -156,7 +157,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         }
     }
 
-    // What comes before the activation is gone belongs to the next one: the reader opens it there.
+    // Calls that arrive before the activation has ended are refused. The reader then opens the next activation.
     private void ThrowIfFenced()
     {
         if (_fenced)
@@ -180,6 +181,6 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: partition {Partition} left with changes that are not durable; they are streamed again: {Error}")]
     private static partial void LogUnsaved(ILogger logger, string source, int partition, string error);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Source}: partition {Partition} failed and starts anew")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Source}: partition {Partition} failed and restarts")]
     private static partial void LogFault(ILogger logger, Exception exception, string source, int partition);
 }

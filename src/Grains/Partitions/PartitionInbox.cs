@@ -7,8 +7,8 @@ using CdcOrleans.Model.Entities;
 namespace CdcOrleans.Grains.Partitions;
 
 /// <summary>
-/// What is reported to a partition from other threads: answers of sinks, of entities and of the store. They are taken in the order in
-/// which they came, as many as there are in one turn. After the end they come to nothing. Safe for concurrent use.
+/// Answers for a partition from other threads: from sinks, entities and the store. One turn handles all that are there, in the order in
+/// which they arrived. After the end of the partition they are discarded. Safe for concurrent use.
 /// </summary>
 /// <param name="schedule">Queues a turn on the partition grain's scheduler.</param>
 /// <param name="turn">The turn, which empties the inbox.</param>
@@ -18,7 +18,7 @@ internal sealed class PartitionInbox(Action<Action<object>, object> schedule, Ac
     private volatile bool _isEnded;
     private int _turnQueued;
 
-    /// <summary>Whether the partition has ended.</summary>
+    /// <summary>Whether the partition has ended. Any thread.</summary>
     public bool IsEnded => _isEnded;
 
     /// <summary>Adds an answer, and queues a turn unless one is queued.</summary>
@@ -26,20 +26,20 @@ internal sealed class PartitionInbox(Action<Action<object>, object> schedule, Ac
     {
         _answers.Enqueue(answer);
 
-        // After the end the activation may be gone, and no turn come.
+        // After the end the activation may not exist any more, and then no turn would run.
         if (_isEnded)
             Discard();
         else if (Interlocked.Exchange(ref _turnQueued, 1) == 0)
             schedule(static inbox => ((PartitionInbox)inbox).Turn(), this);
     }
 
-    /// <summary>The next answer.</summary>
+    /// <summary>Removes the next answer; false when there is none.</summary>
     public bool TryTake(out object? answer) => _answers.TryDequeue(out answer);
 
-    /// <summary>Nothing comes of answers from now on.</summary>
+    /// <summary>Ends the inbox: answers are discarded from now on.</summary>
     public void End() => _isEnded = true;
 
-    /// <summary>An activation that came too late ends; who asks is told to look elsewhere.</summary>
+    /// <summary>Discards all answers. New activations of entities are ended, and questions are answered with false.</summary>
     public void Discard()
     {
         while (_answers.TryDequeue(out var answer))
@@ -61,78 +61,78 @@ internal sealed class PartitionInbox(Action<Action<object>, object> schedule, Ac
     }
 }
 
-/// <summary>An answer that concerns the roster alone.</summary>
+/// <summary>An answer that is only for the roster.</summary>
 internal abstract record RosterAnswer
 {
-    /// <summary>Tells the roster.</summary>
-    public abstract void Tell(EntityRoster roster);
+    /// <summary>Passes the answer to the roster.</summary>
+    public abstract void Apply(EntityRoster roster);
 }
 
 /// <inheritdoc cref="EntityRoster.Woken" />
 internal sealed record Woken(EntityGrain Entity) : RosterAnswer
 {
     /// <inheritdoc />
-    public override void Tell(EntityRoster roster) => roster.Woken(Entity);
+    public override void Apply(EntityRoster roster) => roster.Woken(Entity);
 }
 
 /// <inheritdoc cref="EntityRoster.Gone" />
 internal sealed record Gone(EntityGrain Entity, FirstAndRest<PendingChange> Remaining) : RosterAnswer
 {
     /// <inheritdoc />
-    public override void Tell(EntityRoster roster) => roster.Gone(Entity, Remaining);
+    public override void Apply(EntityRoster roster) => roster.Gone(Entity, Remaining);
 }
 
 /// <inheritdoc cref="EntityRoster.Returned" />
 internal sealed record Returned(EntityWork Work) : RosterAnswer
 {
     /// <inheritdoc />
-    public override void Tell(EntityRoster roster) => roster.Returned(Work);
+    public override void Apply(EntityRoster roster) => roster.Returned(Work);
 }
 
 /// <inheritdoc cref="EntityRoster.Sized" />
 internal sealed record Sized(EntityGrain Entity, int Bytes) : RosterAnswer
 {
     /// <inheritdoc />
-    public override void Tell(EntityRoster roster) => roster.Sized(Entity, Bytes);
+    public override void Apply(EntityRoster roster) => roster.Sized(Entity, Bytes);
 }
 
 /// <inheritdoc cref="EntityRoster.Needless" />
 internal sealed record Needless(EntityGrain Entity) : RosterAnswer
 {
     /// <inheritdoc />
-    public override void Tell(EntityRoster roster) => roster.Needless(Entity);
+    public override void Apply(EntityRoster roster) => roster.Needless(Entity);
 }
 
 /// <inheritdoc cref="EntityRoster.Loaded" />
 internal sealed record Loaded(EntityPresence Presence, EntityState? State) : RosterAnswer
 {
     /// <inheritdoc />
-    public override void Tell(EntityRoster roster) => roster.Loaded(Presence, State);
+    public override void Apply(EntityRoster roster) => roster.Loaded(Presence, State);
 }
 
 /// <inheritdoc cref="EntityRoster.WakeFailed" />
 internal sealed record WakeFailed(EntityPresence Presence) : RosterAnswer
 {
     /// <inheritdoc />
-    public override void Tell(EntityRoster roster) => roster.WakeFailed(Presence);
+    public override void Apply(EntityRoster roster) => roster.WakeFailed(Presence);
 }
 
 /// <inheritdoc cref="EntityRoster.Retry" />
 internal sealed record RetryDue(EntityPresence Presence) : RosterAnswer
 {
     /// <inheritdoc />
-    public override void Tell(EntityRoster roster) => roster.Retry(Presence);
+    public override void Apply(EntityRoster roster) => roster.Retry(Presence);
 }
 
 /// <inheritdoc cref="EntityRoster.Sweep" />
 internal sealed record SweepDue(TimeSpan Idle) : RosterAnswer
 {
     /// <inheritdoc />
-    public override void Tell(EntityRoster roster) => roster.Sweep(Idle);
+    public override void Apply(EntityRoster roster) => roster.Sweep(Idle);
 }
 
-/// <summary>Somebody asks whether the partition has what a reader gave it (<see cref="IEntityHost.HasTaken"/>).</summary>
-internal sealed record Question(long Epoch, ChangeVersion Taken)
+/// <summary>A question whether the partition has accepted what a reader sent to it (<see cref="IEntityHost.HasTaken"/>).</summary>
+internal sealed record Question(long Epoch, ChangeVersion LastSent)
 {
     /// <summary>The answer.</summary>
     public TaskCompletionSource<bool> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

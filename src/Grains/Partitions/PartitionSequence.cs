@@ -4,31 +4,30 @@ using CdcOrleans.Model.Changes;
 namespace CdcOrleans.Grains.Partitions;
 
 /// <summary>
-/// The changes of a partition in the order in which they came, and how far all of them are finished.
-/// Not safe for concurrent use.
+/// The unfinished changes of a partition in the order in which they were accepted, and the progress. Not safe for concurrent use.
 /// </summary>
 internal sealed class PartitionSequence
 {
     private readonly Ring<Entry> _entries = new();
     private long _first;
 
-    /// <param name="progress">Everything at or before it was finished earlier.</param>
+    /// <param name="progress">Everything at or before this version is already finished.</param>
     public PartitionSequence(ChangeVersion progress)
     {
         Progress = progress;
         Accepted = progress;
     }
 
-    /// <summary>The longest finished prefix ends here.</summary>
+    /// <summary>The version up to which all changes are finished.</summary>
     public ChangeVersion Progress { get; private set; }
 
-    /// <summary>The last change taken.</summary>
+    /// <summary>Version of the last accepted change.</summary>
     public ChangeVersion Accepted { get; private set; }
 
-    /// <summary>Changes taken and not yet covered by <see cref="Progress"/>.</summary>
+    /// <summary>Number of accepted changes that <see cref="Progress"/> does not cover yet.</summary>
     public int Unfinished => _entries.Count;
 
-    /// <summary>Takes the next change; false when it, or a newer one, was taken before.</summary>
+    /// <summary>Accepts the next change and returns its place; false when it, or a newer one, was accepted before.</summary>
     public bool TryAccept(ChangeVersion version, out long place)
     {
         if (version <= Accepted)
@@ -43,7 +42,7 @@ internal sealed class PartitionSequence
         return true;
     }
 
-    /// <summary>A change is finished. <see cref="Progress"/> moves when everything before it is, too.</summary>
+    /// <summary>Marks a change as finished. <see cref="Progress"/> moves when everything before it is finished too.</summary>
     public void Finish(long place)
     {
         _entries[(int)(place - _first)].Finished = true;

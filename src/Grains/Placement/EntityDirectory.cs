@@ -10,13 +10,13 @@ using Orleans.Runtime.GrainDirectory;
 namespace CdcOrleans.Grains.Placement;
 
 /// <summary>
-/// The grain directory of entities: computed, not stored. An entity lives where its partition lives, so that no registration per
-/// entity exists and no silo's departure makes the others forget theirs. Races during membership changes are settled by the store's
-/// fencing, as everywhere.
+/// The grain directory of entities. Addresses are computed and not stored: an entity is on the silo of its partition. So entities need no
+/// registration, and no registration is lost when a silo leaves. If two silos run the same entity during a membership change, the store
+/// accepts writes only from the newer activation of its partition.
 /// </summary>
 internal sealed class EntityDirectory(EntityAddresses addresses) : IGrainDirectory
 {
-    /// <summary>Its name for grains to refer to.</summary>
+    /// <summary>The name by which grains refer to it.</summary>
     public const string Name = "cdc-entities";
 
     /// <inheritdoc />
@@ -28,7 +28,7 @@ internal sealed class EntityDirectory(EntityAddresses addresses) : IGrainDirecto
     /// <inheritdoc />
     public Task<GrainAddress?> Register(GrainAddress address, GrainAddress? previousAddress)
     {
-        // At home it may live; elsewhere the answer names its home, and the activation forwards what it was sent.
+        // On its home silo an activation is accepted. On another silo the answer is the home, and the activation forwards its calls there.
         var home = addresses.Find(address.GrainId);
         return Task.FromResult<GrainAddress?>(home is null || home.SiloAddress!.Equals(address.SiloAddress) ? address : home);
     }
@@ -40,13 +40,13 @@ internal sealed class EntityDirectory(EntityAddresses addresses) : IGrainDirecto
     public Task UnregisterSilos(List<SiloAddress> siloAddresses) => Task.CompletedTask;
 }
 
-/// <summary>Computes entities' addresses.</summary>
+/// <summary>Computes the addresses of entities. Safe for concurrent use.</summary>
 internal sealed class EntityAddresses(PartitionHomes homes, PipelineConfiguration configuration)
 {
-    // Who looks up needs the silo; the receiving silo finds or creates the activation by grain id.
+    // A lookup needs only the silo. The receiving silo finds or creates the activation by the grain id.
     private static readonly ActivationId AnyActivation = ActivationId.NewId();
 
-    /// <summary>Where an entity lives; null while no silo is active or for a source that is not configured.</summary>
+    /// <summary>Returns the address of an entity; null while no silo is active, and for a source that is not configured.</summary>
     public GrainAddress? Find(GrainId grainId)
     {
         if (!TryPartitionOf(EntityId.Parse(grainId.Key.ToString()!), out var source, out var partition)
@@ -55,7 +55,7 @@ internal sealed class EntityAddresses(PartitionHomes homes, PipelineConfiguratio
         return new GrainAddress { GrainId = grainId, ActivationId = AnyActivation, SiloAddress = home, MembershipVersion = homes.Version };
     }
 
-    /// <summary>Source and partition of an entity; false for a source that is not configured.</summary>
+    /// <summary>Returns source and partition of an entity; false for a source that is not configured.</summary>
     public bool TryPartitionOf(EntityId id, [NotNullWhen(true)] out string? source, out int partition)
     {
         source = null;
@@ -67,15 +67,15 @@ internal sealed class EntityAddresses(PartitionHomes homes, PipelineConfiguratio
         return true;
     }
 
-    /// <summary>Whether a grain type is that of entities.</summary>
+    /// <summary>Whether a grain type is the type of entities.</summary>
     public static bool IsEntity(GrainClassMap classes, GrainType type) =>
         classes.TryGetGrainClass(type, out var grain) && typeof(IEntityGrain).IsAssignableFrom(grain);
 }
 
-/// <summary>Answers for entities by computation and for all other grains from Orleans' own cache.</summary>
+/// <summary>Computes the addresses of entities, and uses Orleans' own cache for all other grains.</summary>
 internal sealed class EntityDirectoryCache : IGrainDirectoryCache
 {
-    /// <summary>Addresses of grains other than entities that are kept: readers and partitions, above all.</summary>
+    /// <summary>Number of addresses in the cache for other grains, which are mostly readers and partitions.</summary>
     public const int Others = 20_000;
 
     private readonly EntityAddresses _addresses;

@@ -5,8 +5,9 @@ using System.Runtime.InteropServices;
 namespace CdcOrleans.Grains.Placement;
 
 /// <summary>
-/// The silo that a partition and its entities belong to: a pure function of the cluster's active silos. When they change, partitions
-/// that belong elsewhere are asked to move. While silos disagree, two may claim a partition: the store's generation decides.
+/// Computes the home of a partition: the silo on which the partition and its entities run. It depends only on the active silos of the
+/// cluster. When they change, partitions whose home is another silo are asked to leave. While silos have different views of the cluster,
+/// two may run the same partition; then the generation in the store decides. Safe for concurrent use.
 /// </summary>
 internal sealed class PartitionHomes : IAsyncDisposable
 {
@@ -24,19 +25,23 @@ internal sealed class PartitionHomes : IAsyncDisposable
         _local = local;
     }
 
-    /// <summary>Version of the membership that answers follow.</summary>
+    /// <summary>Version of the membership that the answers are based on.</summary>
     public MembershipVersion Version => _membership.CurrentSnapshot.Version;
 
-    /// <summary>Home of a partition; null while no silo is active.</summary>
+    /// <summary>Returns the home of a partition; null while no silo is active.</summary>
     public SiloAddress? Home(string source, int partition) => Choose(source, partition, Active());
 
-    /// <summary>Picks among candidates the silo that <see cref="Home"/> would pick, were these the active ones.</summary>
+    /// <summary>Returns the home of a partition among the given silos, which must be sorted; null when there are none.</summary>
     public static SiloAddress? Choose(string source, int partition, SiloAddress[] sorted) =>
         sorted.Length == 0
             ? null
             : sorted[(int)((XxHash3.HashToUInt64(MemoryMarshal.AsBytes(source.AsSpan())) + (ulong)partition) % (ulong)sorted.Length)];
 
-    /// <summary>A partition started here.</summary>
+    /// <summary>Adds a partition that started on this silo.</summary>
+    /// <param name="grain">The partition's grain.</param>
+    /// <param name="source">Name of the source.</param>
+    /// <param name="partition">The partition's number.</param>
+    /// <param name="leave">Called from any thread when its home is another silo.</param>
     public void Register(object grain, string source, int partition, Action leave)
     {
         _here[grain] = (source, partition, leave);
@@ -44,7 +49,7 @@ internal sealed class PartitionHomes : IAsyncDisposable
             _watch ??= Task.Run(Watch);
     }
 
-    /// <summary>A partition left.</summary>
+    /// <summary>Removes a partition that left this silo.</summary>
     public void Unregister(object grain) => _here.TryRemove(grain, out _);
 
     public async ValueTask DisposeAsync()

@@ -22,31 +22,31 @@ internal sealed class SourceRuntime
     /// <summary>Name of the captured database.</summary>
     public required string Database { get; init; }
 
-    /// <summary>Where changes go.</summary>
+    /// <summary>The routes of each table.</summary>
     public required RouteTable Routes { get; init; }
 
-    /// <summary>Reads states, many at a time.</summary>
+    /// <summary>Reads states, many in one query.</summary>
     public required StateReader States { get; init; }
 
     /// <summary>Makes finished work durable.</summary>
     public required Checkpointer Checkpointer { get; init; }
 
-    /// <summary>Bytes that awake entities, and states written lately, may hold; of all sources together.</summary>
+    /// <summary>Limits the memory of awake entities and of recently written states, for all sources together.</summary>
     public required EntityBudget Budget { get; init; }
 
-    /// <summary>Bytes that applies may grow by.</summary>
+    /// <summary>Limits the additional memory of applies in progress.</summary>
     public required GrowthBudget Growth { get; init; }
 
-    /// <summary>The control database's states and progress.</summary>
+    /// <summary>States and progress in the control database.</summary>
     public required ICheckpointStore Store { get; init; }
 
-    /// <summary>The control database's table schemas.</summary>
+    /// <summary>Table schemas in the control database.</summary>
     public required ISchemaStore Schemas { get; init; }
 
-    /// <summary>Writes rows as people see them.</summary>
+    /// <summary>Writes rows as JSON.</summary>
     public required IRowFormatter Rows { get; init; }
 
-    /// <summary>What is counted.</summary>
+    /// <summary>The counters of the source.</summary>
     public required SourceFigures Figures { get; init; }
 
     /// <summary>The clock.</summary>

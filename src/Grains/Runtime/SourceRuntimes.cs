@@ -12,7 +12,7 @@ using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Runtime;
 
-/// <summary>What this silo runs for each configured source, made when the first partition of it starts here.</summary>
+/// <summary>The runtime of each configured source on this silo. It is created when the first partition of the source starts here.</summary>
 internal sealed class SourceRuntimes : IAsyncDisposable
 {
     private readonly PipelineConfiguration _configuration;
@@ -46,7 +46,7 @@ internal sealed class SourceRuntimes : IAsyncDisposable
         _budget = new EntityBudget(configuration.Cluster.EntityCacheBytes, Math.Max(1, configuration.Sources.Values.Sum(s => s.Partitions)));
     }
 
-    /// <summary>The runtime of a source.</summary>
+    /// <summary>Returns the runtime of a source.</summary>
     /// <exception cref="KeyNotFoundException">No such source is configured.</exception>
     public SourceRuntime Get(string source)
     {
@@ -91,7 +91,7 @@ internal sealed class SourceRuntimes : IAsyncDisposable
             Checkpointer = checkpointer,
             Budget = _budget,
 
-            // Twice the window, which bounds what applies grow from.
+            // Twice the window: the changes of all applies in progress are in the window.
             Growth = new GrowthBudget(2 * source.WindowBytes),
             Store = _store,
             Schemas = _schemas,

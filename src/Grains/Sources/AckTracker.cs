@@ -4,9 +4,9 @@ using CdcOrleans.Model.Changes;
 namespace CdcOrleans.Grains.Sources;
 
 /// <summary>
-/// Knows how far a source may be confirmed: the end of the longest prefix of transactions, in commit order, all of whose changes
-/// lie at or before their partition's durable progress. Heartbeat positions take their place in the same order.
-/// Not safe for concurrent use.
+/// Computes the confirmed position of a source. It is the end of the last transaction, in commit order, for which this holds: all its
+/// changes and all changes before it are durable, as the progress of their partitions shows. Heartbeat positions are kept in the same
+/// order. Not safe for concurrent use.
 /// </summary>
 internal sealed class AckTracker
 {
@@ -16,7 +16,7 @@ internal sealed class AckTracker
     private Transaction? _open;
 
     /// <param name="partitions">Number of partitions.</param>
-    /// <param name="confirmed">Where the stream starts.</param>
+    /// <param name="confirmed">The position at which the stream starts.</param>
     public AckTracker(int partitions, Lsn confirmed)
     {
         _shares = new Ring<Share>[partitions];
@@ -26,10 +26,12 @@ internal sealed class AckTracker
         Confirmed = confirmed;
     }
 
-    /// <summary>Everything at or before it is durable.</summary>
+    /// <summary>The confirmed position: everything at or before it is durable.</summary>
     public Lsn Confirmed { get; private set; }
 
-    /// <summary>Commit time of the oldest transaction that is not yet durable, in microseconds since 1970; null when there is none.</summary>
+    /// <summary>
+    /// Commit time of the oldest transaction that is not yet durable, in microseconds since 1970; null when there is none.
+    /// </summary>
     public long? OldestCommitMicros
     {
         get
@@ -44,10 +46,10 @@ internal sealed class AckTracker
         }
     }
 
-    /// <summary>Durable progress known of a partition.</summary>
+    /// <summary>The durable progress that a partition last reported.</summary>
     public ChangeVersion ProgressOf(int partition) => _progress[partition];
 
-    /// <summary>A change of the transaction being read goes to a partition.</summary>
+    /// <summary>Records that a change of the current transaction is sent to a partition.</summary>
     public void Dispatched(int partition, ChangeVersion version, long commitMicros)
     {
         var transaction = _open ??= Begin(commitMicros);
@@ -64,7 +66,7 @@ internal sealed class AckTracker
         shares.Add(new Share { Transaction = transaction, Version = version });
     }
 
-    /// <summary>The transaction being read ends.</summary>
+    /// <summary>Records the end of the current transaction.</summary>
     public void Committed(Lsn end)
     {
         var transaction = _open ?? Begin(null);
@@ -73,12 +75,12 @@ internal sealed class AckTracker
         Advance();
     }
 
-    /// <summary>A position outside transactions was reached: a heartbeat.</summary>
+    /// <summary>Records a position outside transactions: a heartbeat or a non-transactional message.</summary>
     public void Reached(Lsn position)
     {
         if (_open is not null)
         {
-            // What stood there was itself a change: a message outside transactions.
+            // The change before this position was a non-transactional message, which is a transaction of its own here.
             Committed(position);
             return;
         }
@@ -93,7 +95,7 @@ internal sealed class AckTracker
         Begin(null).End = position;
     }
 
-    /// <summary>A partition's durable progress moved.</summary>
+    /// <summary>Records the durable progress of a partition.</summary>
     /// <returns>Whether <see cref="Confirmed"/> moved.</returns>
     public bool Progressed(int partition, ChangeVersion progress)
     {

@@ -10,8 +10,9 @@ using Polly;
 namespace CdcOrleans.Grains.Sources;
 
 /// <summary>
-/// A reader's way to one partition: collects changes, sends them as sequenced batches with one call under way at a time (what comes
-/// meanwhile makes the next batch), and retains what it sent until it is durable, to send it again when the partition moves.
+/// The link from a reader to one partition. It collects changes and sends them as numbered batches, one call at a time. Changes that are
+/// added during a call go into the next batch. Changes stay in memory until they are durable, and are sent again when the partition
+/// moves to another silo. Safe for concurrent use.
 /// </summary>
 internal sealed partial class PartitionLink
 {
@@ -19,7 +20,7 @@ internal sealed partial class PartitionLink
     private const int MostBytes = 4 << 20;
     private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(2));
 
-    /// <summary>Waits between questions for a row, while what was sent of it is being applied.</summary>
+    /// <summary>Waits between two questions for a stored row, while changes of the entity are still being applied.</summary>
     private static readonly RetryPolicy Questions = new(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(50));
 
     private readonly IPartitionGrain _grain;
@@ -29,7 +30,7 @@ internal sealed partial class PartitionLink
     private readonly ResiliencePipeline _retry;
     private readonly Lock _gate = new();
 
-    // Everything not yet durable, in order; the first _sent of them were accepted by the partition.
+    // All changes that are not durable yet, in order. The partition has accepted the first _sent of them.
     private readonly Ring<RowChange> _retained = new();
     private int _sent;
     private bool _isSending;
@@ -48,7 +49,7 @@ internal sealed partial class PartitionLink
             time, (exception, wait) => LogBroken(logger, session.Source, index, wait, exception.Message), static exception => exception is not StaleReaderException);
     }
 
-    /// <summary>Adds a change; it leaves with the next <see cref="Flush"/>.</summary>
+    /// <summary>Adds a change. The next <see cref="Flush"/> sends it.</summary>
     public void Add(RowChange change)
     {
         lock (_gate)
@@ -59,8 +60,8 @@ internal sealed partial class PartitionLink
     }
 
     /// <summary>
-    /// What the partition holds of an entity when all that was added before is applied. It is asked until it can tell: it may be busy,
-    /// or moving.
+    /// Returns the stored row of an entity after all changes that were added before are applied. It asks again until it gets this answer,
+    /// because the entity may have waiting changes and the partition may be moving.
     /// </summary>
     public async Task<StoredRow> ReadRow(EntityKey entity, CancellationToken cancellation)
     {
@@ -70,16 +71,18 @@ internal sealed partial class PartitionLink
         Flush();
         for (var asked = 1; ; asked++)
         {
-            var held = await Call(token => _session.Entity(entity).ReadRow(_session.Epoch, last).AsTask().WaitAsync(token), cancellation);
-            if (held.Settled)
-                return held;
-            if (held.IsBehind)
+            var stored = await Call(token => _session.Entity(entity).ReadRow(_session.Epoch, last).AsTask().WaitAsync(token), cancellation);
+            if (stored.AllApplied)
+                return stored;
+            if (stored.MustReopen)
                 OpenAgain();
             await Task.Delay(Questions.After(asked), _time, cancellation);
         }
     }
 
-    /// <summary>Has the partition let go of what it holds of tables. It is told until it has: it may be moving.</summary>
+    /// <summary>
+    /// Makes the partition remove the rows of tables from memory. Calls again until it succeeds, because the partition may be moving.
+    /// </summary>
     public Task Forget(int[] tables, CancellationToken cancellation) => Call(
         async token =>
         {
@@ -88,8 +91,8 @@ internal sealed partial class PartitionLink
         },
         cancellation);
 
-    // Calls until the partition answers. Whatever became of it, it will be somewhere: it may be moving, or its silo gone. Where it says
-    // that a newer reader exists, the session ends.
+    // Calls until the partition answers. The partition may be moving, or its silo may have failed; it then starts on another silo. If it
+    // answers that a newer reader exists, the session ends.
     private async Task<T> Call<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancellation)
     {
         try
@@ -103,8 +106,8 @@ internal sealed partial class PartitionLink
         }
     }
 
-    // An activation that lacks what another one accepted came after it, or before it: it gets what is not durable. While a call is
-    // under way, that finds out by itself.
+    // The partition has another activation than the one that accepted the batches. Open it again, and send it the changes that are not
+    // durable. If a call is in progress, that call detects this by itself.
     private void OpenAgain()
     {
         lock (_gate)
@@ -117,7 +120,7 @@ internal sealed partial class PartitionLink
         Flush();
     }
 
-    /// <summary>Sends what was added, unless a call is under way: then it leaves when that returns.</summary>
+    /// <summary>Sends the added changes. If a call is in progress, they are sent when it returns.</summary>
     public void Flush()
     {
         lock (_gate)
@@ -130,8 +133,8 @@ internal sealed partial class PartitionLink
         _ = Send();
     }
 
-    /// <summary>The partition's durable progress moved: lets go of what it covers.</summary>
-    /// <returns>Changes and bytes let go.</returns>
+    /// <summary>Removes the changes that the partition's durable progress covers.</summary>
+    /// <returns>Number of changes and bytes that were removed.</returns>
     public (int Changes, long Bytes) Release(ChangeVersion progress)
     {
         var changes = 0;
@@ -155,8 +158,8 @@ internal sealed partial class PartitionLink
     }
 
     /// <summary>
-    /// Asks the partition whether it still has what it accepted, when that has not become durable for a while: an activation that
-    /// was lost after it answered would otherwise be missed until the next change for it.
+    /// Opens the partition again when accepted changes have not become durable for the given time. This detects an activation that was
+    /// lost after it had accepted them. Without this, the loss would be detected only by the next change of the partition.
     /// </summary>
     public void Verify(TimeSpan patience)
     {
@@ -178,16 +181,16 @@ internal sealed partial class PartitionLink
         {
             while (await Call(SendNext, _session.Stopping))
             {
-                // What came meanwhile makes the next one.
+                // Changes that were added meanwhile go into the next batch.
             }
 
             return;
         }
         catch (StaleReaderException)
         {
-            // The session was told.
+            // Call has already ended the session.
         }
-#pragma warning disable CA1031 // The session ends: what is not durable is sent by the next one.
+#pragma warning disable CA1031 // The session ends. The next session reads and sends again what is not durable.
         catch (Exception) when (_session.Stopping.IsCancellationRequested)
 #pragma warning restore CA1031
         {
@@ -197,8 +200,8 @@ internal sealed partial class PartitionLink
             _isSending = false;
     }
 
-    // Sends a batch; false, and no longer sending, when there is none. After trouble the partition is opened where it is now, and gets
-    // what is not durable.
+    // Sends a batch. Returns false, and clears _isSending, when there is none. After an error the partition is opened again, on the silo
+    // where it is then, and the changes that are not durable are sent to it.
     private async Task<bool> SendNext(CancellationToken cancellation)
     {
         try
@@ -245,7 +248,7 @@ internal sealed partial class PartitionLink
             {
                 bytes += _retained[_sent + count].Size;
 
-                // A large one goes alone: what a message can be is the most that a change can be.
+                // A large change is sent in a batch of its own: a message can be as large as the largest change.
                 if (count > 0 && bytes > MostBytes)
                     break;
                 count++;
@@ -266,7 +269,7 @@ internal sealed partial class PartitionLink
         }
     }
 
-    // Progress may pass changes of a batch before its call returns: those are no longer retained.
+    // Counts the changes of a batch that became durable before its call returned. They are not in _retained any more.
     private int Released(ChangeBatch batch)
     {
         if (_retained.Count == 0)
@@ -278,6 +281,6 @@ internal sealed partial class PartitionLink
         return released;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: partition {Partition} did not take a call; it is called again in {Wait}: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: partition {Partition} did not accept a call; next attempt in {Wait}: {Error}")]
     private static partial void LogBroken(ILogger logger, string source, int partition, TimeSpan wait, string error);
 }

@@ -1,6 +1,8 @@
 namespace CdcOrleans.Grains.Sources;
 
-/// <summary>Changes per second: over the last tenths of a second for decisions, over the last seconds to show. One writer.</summary>
+/// <summary>
+/// Measures changes per second: over about 0.1 s for decisions, and over 3 s for the status. One thread may write; any thread may read.
+/// </summary>
 internal sealed class RateMeter(TimeProvider time)
 {
     private static readonly TimeSpan Slot = TimeSpan.FromMilliseconds(100);
@@ -12,7 +14,7 @@ internal sealed class RateMeter(TimeProvider time)
     private int _slotCount;
     private int _untilCheck;
 
-    /// <summary>Per second, over the last tenth of a second that had any.</summary>
+    /// <summary>Changes per second over the last slot of at least 0.1 s.</summary>
     public double Recent { get; private set; }
 
     public void Count(int changes)
@@ -28,11 +30,11 @@ internal sealed class RateMeter(TimeProvider time)
             _slotStart = time.GetTimestamp();
         }
 
-        // At high rates the clock is asked only now and then.
+        // At high rates the clock is read for every 16th call only.
         _untilCheck = Recent > 10_000 ? 16 : 1;
     }
 
-    /// <summary>Per second over the last seconds, from a total that only grows; sampled whenever it is asked.</summary>
+    /// <summary>Returns changes per second over the last 3 s. Each call adds a sample of the total, which must never decrease.</summary>
     public double PerSecond(long total)
     {
         lock (_gate)

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace CdcOrleans.Grains.Sources;
 
 /// <summary>
-/// What reading waits for other than room in the window: an answer of a partition or of the control database. So that a source that
-/// stands still says why. One waits at a time; anybody may ask.
+/// Tracks why reading waits when the window is not full: for an answer of a partition or of the control database. The status of the
+/// source shows it. Only one wait at a time; the properties may be read from any thread.
 /// </summary>
 internal sealed partial class SessionWait(string source, TimeProvider time, ILogger logger)
 {
@@ -14,12 +14,12 @@ internal sealed partial class SessionWait(string source, TimeProvider time, ILog
 
     private volatile Waiting? _waiting;
 
-    /// <summary>How long it has been waiting; zero when it is not.</summary>
-    public TimeSpan Held => _waiting is { } waiting ? time.GetElapsedTime(waiting.Since) : TimeSpan.Zero;
+    /// <summary>How long reading has been waiting; zero when it is not waiting.</summary>
+    public TimeSpan WaitingFor => _waiting is { } waiting ? time.GetElapsedTime(waiting.Since) : TimeSpan.Zero;
 
-    /// <summary>What it waits for, in words; null when it does not.</summary>
+    /// <summary>What reading waits for, as a sentence; null when it is not waiting.</summary>
     public string? Reason => _waiting is { } waiting
-        ? $"Reading waits for {waiting.What}{(waiting.Trouble is null ? "." : $": {waiting.Trouble}")}"
+        ? $"Reading waits for {waiting.What}{(waiting.Error is null ? "." : $": {waiting.Error}")}"
         : null;
 
     /// <summary>Waits for an answer.</summary>
@@ -36,7 +36,7 @@ internal sealed partial class SessionWait(string source, TimeProvider time, ILog
         }
     }
 
-    /// <summary>Has the control database do something, for as long as it takes: an outage is waited out.</summary>
+    /// <summary>Does work in the control database. Tries again until it succeeds, so an outage only delays it.</summary>
     /// <exception cref="StaleOwnerException">As <paramref name="work"/> throws it.</exception>
     public async Task ForStore(string what, Func<CancellationToken, Task> work, CancellationToken cancellation)
     {
@@ -51,19 +51,19 @@ internal sealed partial class SessionWait(string source, TimeProvider time, ILog
             _waiting = null;
         }
 
-        // As for checkpoints: whatever the control database's trouble is, it is tried again.
+        // As for checkpoints: every error of the control database is retried.
         void Failed(Exception exception, TimeSpan wait)
         {
-            waiting.Trouble = exception.Message;
-            LogTrouble(logger, source, what, wait, exception.Message);
+            waiting.Error = exception.Message;
+            LogFailed(logger, source, what, wait, exception.Message);
         }
     }
 
     private sealed record Waiting(string What, long Since)
     {
-        public string? Trouble { get; set; }
+        public string? Error { get; set; }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: reading waits for {What}; the control database is asked again in {Wait}: {Error}")]
-    private static partial void LogTrouble(ILogger logger, string source, string what, TimeSpan wait, string error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: reading waits for {What}; the control database failed; next attempt in {Wait}: {Error}")]
+    private static partial void LogFailed(ILogger logger, string source, string what, TimeSpan wait, string error);
 }

@@ -1,8 +1,9 @@
 namespace CdcOrleans.Grains.Sources;
 
 /// <summary>
-/// Changes and bytes on their way: read, and not yet durable. When either limit is reached reading waits. One reader enters; anybody
-/// may leave. A single change larger than the whole window passes alone.
+/// The window: counts the changes, and their bytes, that were read and are not durable yet. When one of the two limits is reached, reading
+/// waits. A change that is larger than the whole window may enter when the window is empty. Only one thread may enter; any thread may
+/// leave.
 /// </summary>
 internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvider time)
 {
@@ -11,8 +12,9 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvid
     private TaskCompletionSource? _empty;
     private long _changes;
     private long _bytes;
-    private long _heldSince;
+    private long _fullSince;
 
+    /// <summary>Changes in the window.</summary>
     public long Changes
     {
         get
@@ -22,6 +24,7 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvid
         }
     }
 
+    /// <summary>Bytes in the window.</summary>
     public long Bytes
     {
         get
@@ -31,20 +34,23 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvid
         }
     }
 
+    /// <summary>Limit in changes.</summary>
     public long MostChanges { get; } = mostChanges;
 
+    /// <summary>Limit in bytes.</summary>
     public long MostBytes { get; } = mostBytes;
 
-    /// <summary>How long reading has been waiting; zero when it is not.</summary>
-    public TimeSpan Held
+    /// <summary>How long reading has been waiting for room, or for the window to be empty; zero when it is not waiting.</summary>
+    public TimeSpan FullFor
     {
         get
         {
             lock (_gate)
-                return _room is null && _empty is null ? TimeSpan.Zero : time.GetElapsedTime(_heldSince);
+                return _room is null && _empty is null ? TimeSpan.Zero : time.GetElapsedTime(_fullSince);
         }
     }
 
+    /// <summary>Adds a change of so many bytes if there is room; false if there is none.</summary>
     public bool TryEnter(int bytes)
     {
         lock (_gate)
@@ -57,6 +63,7 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvid
         }
     }
 
+    /// <summary>Waits until there is room, then adds a change of so many bytes.</summary>
     public async Task Enter(int bytes, CancellationToken cancellation)
     {
         while (!TryEnter(bytes))
@@ -67,10 +74,10 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvid
                 if (_room is null)
                 {
                     _room = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                    _heldSince = time.GetTimestamp();
+                    _fullSince = time.GetTimestamp();
                 }
 
-                // It may have emptied since the attempt.
+                // It may have become empty since the attempt.
                 if (_changes == 0)
                     Open();
                 room = _room?.Task ?? Task.CompletedTask;
@@ -80,6 +87,7 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvid
         }
     }
 
+    /// <summary>Removes changes that are durable.</summary>
     public void Leave(int changes, long bytes)
     {
         if (changes == 0)
@@ -89,7 +97,7 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvid
             _changes -= changes;
             _bytes -= bytes;
 
-            // Room for more than one change, so that a full window does not wake its reader for each.
+            // Wait for more room than one change needs, so that a full window does not wake the reader for every change.
             if (_changes <= MostChanges * 7 / 8 && _bytes <= MostBytes * 7 / 8)
                 Open();
             if (_changes == 0 && _empty is { } empty)
@@ -100,6 +108,7 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvid
         }
     }
 
+    /// <summary>Completes when the window is empty.</summary>
     public Task WhenEmpty(CancellationToken cancellation)
     {
         lock (_gate)
@@ -109,7 +118,7 @@ internal sealed class SessionWindow(long mostChanges, long mostBytes, TimeProvid
             if (_empty is null)
             {
                 _empty = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                _heldSince = time.GetTimestamp();
+                _fullSince = time.GetTimestamp();
             }
 
             return _empty.Task.WaitAsync(cancellation);

@@ -11,31 +11,35 @@ using Microsoft.Extensions.Logging;
 namespace CdcOrleans.Grains.Sources;
 
 /// <summary>
-/// Keeps one source streaming: prepares it, raises the epoch, runs a session, and begins again after trouble. Runs on the thread
-/// pool; the grain is its control plane.
+/// Keeps one source streaming. It prepares the source, raises the epoch and runs a session; after an error it does this again. It runs on
+/// the thread pool and is controlled by <see cref="WalReaderGrain"/>.
 /// </summary>
 internal sealed partial class WalReader : IAsyncDisposable
 {
     private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(5));
 
-    /// <summary>Time between tries when a person has to act: it goes on by itself once they did.</summary>
+    /// <summary>Time between two attempts when a person must act. After that, it continues by itself.</summary>
     private static readonly TimeSpan FailedPause = TimeSpan.FromSeconds(10);
 
-    /// <summary>A session that lasted so long was none that failed: the waits begin anew.</summary>
+    /// <summary>After a session that lasted longer, the waits between attempts start again with the shortest.</summary>
     private static readonly TimeSpan LastingSession = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long the end waits for the server to take the last position: what it does not take is streamed again.</summary>
+    /// <summary>
+    /// How long stopping waits until the server has the last confirmed position. What the server does not confirm is streamed again.
+    /// </summary>
     private static readonly TimeSpan ConfirmPatience = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan PositionsInterval = TimeSpan.FromSeconds(2);
 
-    /// <summary>Time between looks at publication and tables: how long the changes of a new table are missed at most.</summary>
+    /// <summary>
+    /// Time between two checks of the publication and the tables. Changes of a new table are missed for this long at most.
+    /// </summary>
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(5);
 
     private readonly SourceConfiguration _configuration;
     private readonly ISourceCapture _capture;
     private readonly ICheckpointStore _store;
-    private readonly ISourceMarks _marks;
+    private readonly IConfirmedPositions _positions;
     private readonly IGrainFactory _grains;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -47,18 +51,18 @@ internal sealed partial class WalReader : IAsyncDisposable
     private volatile WalSession? _session;
     private volatile string? _detail;
     private volatile int _state = (int)SourceState.Starting;
-    private SourcePositions _positions;
+    private SourcePositions _serverPositions;
     private Lsn _lastConfirmed;
     private long? _epoch;
 
     public WalReader(
-        SourceConfiguration configuration, ISourceCapture capture, ICheckpointStore store, ISourceMarks marks, IGrainFactory grains,
+        SourceConfiguration configuration, ISourceCapture capture, ICheckpointStore store, IConfirmedPositions positions, IGrainFactory grains,
         TimeProvider time, ILogger logger, string silo)
     {
         _configuration = configuration;
         _capture = capture;
         _store = store;
-        _marks = marks;
+        _positions = positions;
         _grains = grains;
         _time = time;
         _logger = logger;
@@ -66,10 +70,10 @@ internal sealed partial class WalReader : IAsyncDisposable
         _run = Task.Run(Run);
     }
 
-    /// <summary>Completes when it has ended for good: stopped, or a newer reader took over.</summary>
+    /// <summary>Completes when the reader has ended: it was stopped, or a newer reader exists.</summary>
     public Task Ended => _run;
 
-    /// <summary>Takes durable progress and a silo's figures.</summary>
+    /// <summary>Accepts the durable progress and the counters of a silo.</summary>
     public void Report(ProgressReport report)
     {
         lock (_silos)
@@ -77,7 +81,7 @@ internal sealed partial class WalReader : IAsyncDisposable
         _session?.Progressed(report);
     }
 
-    /// <summary>Where the source stands.</summary>
+    /// <summary>Returns the status of the source.</summary>
     public SourceStatus Status()
     {
         var session = _session;
@@ -87,10 +91,10 @@ internal sealed partial class WalReader : IAsyncDisposable
             silos = new Dictionary<string, SiloFigures>(_silos);
         var state = (SourceState)_state;
         var detail = _detail;
-        if (state == SourceState.Streaming && session is not null && session.Held > TimeSpan.FromSeconds(1))
+        if (state == SourceState.Streaming && session is not null && session.HoldingFor > TimeSpan.FromSeconds(1))
         {
             state = SourceState.Holding;
-            detail = session.HeldFor ?? Reason(silos.Values);
+            detail = session.HoldingReason ?? Reason(silos.Values);
         }
 
         return new SourceStatus
@@ -101,12 +105,12 @@ internal sealed partial class WalReader : IAsyncDisposable
             Silo = _silo,
             Epoch = _epoch ?? 0,
             Slot = _configuration.Slot,
-            ServerLsn = _positions.ServerLsn,
+            ServerLsn = _serverPositions.ServerLsn,
             ReceivedLsn = session?.Received ?? Lsn.None,
             ConfirmedLsn = confirmed,
-            LagBytes = _positions.ServerLsn > confirmed && !confirmed.IsNone ? (long)(_positions.ServerLsn.Value - confirmed.Value) : 0,
+            LagBytes = _serverPositions.ServerLsn > confirmed && !confirmed.IsNone ? (long)(_serverPositions.ServerLsn.Value - confirmed.Value) : 0,
             LagSeconds = session?.Lag.TotalSeconds ?? 0,
-            RetainedBytes = _positions.RetainedBytes,
+            RetainedBytes = _serverPositions.RetainedBytes,
             WindowChanges = session?.Window.Changes ?? 0,
             WindowChangesLimit = _configuration.WindowChanges,
             WindowBytes = session?.Window.Bytes ?? 0,
@@ -120,7 +124,8 @@ internal sealed partial class WalReader : IAsyncDisposable
         };
     }
 
-    /// <summary>Stops reading, waits until what was read is durable and confirmed, and ends. What does not make it in time is streamed again.</summary>
+    /// <summary>Stops reading, waits until what was read is durable and confirmed, and ends.</summary>
+    /// <param name="patience">Longest time; what is not durable by then is streamed again.</param>
     public async Task Stop(TimeSpan patience)
     {
         using var timeout = new CancellationTokenSource(patience, _time);
@@ -132,7 +137,7 @@ internal sealed partial class WalReader : IAsyncDisposable
                 await session.Drain(timeout.Token);
                 await Confirmed(session.Confirmed, timeout.Token);
             }
-#pragma warning disable CA1031 // It ends either way; what is not confirmed is streamed again.
+#pragma warning disable CA1031 // It ends in any case. What is not confirmed is streamed again.
             catch (Exception exception)
 #pragma warning restore CA1031
             {
@@ -155,7 +160,7 @@ internal sealed partial class WalReader : IAsyncDisposable
         _stopReading.Dispose();
     }
 
-    // The server reads what it is told between two messages of its own, and not at all once the stream ends.
+    // The server reads feedback only between two messages that it sends. It does not read any after the stream has ended.
     private async Task Confirmed(Lsn position, CancellationToken cancellation)
     {
         for (var started = _time.GetTimestamp(); _time.GetElapsedTime(started) < ConfirmPatience;)
@@ -194,7 +199,7 @@ internal sealed partial class WalReader : IAsyncDisposable
                 SetState(SourceState.Failed, exception.Message);
                 pause = FailedPause;
             }
-#pragma warning disable CA1031 // Whatever it is, the source must come back by itself when it passes.
+#pragma warning disable CA1031 // The source must continue by itself after any error that passes.
             catch (Exception exception)
 #pragma warning restore CA1031
             {
@@ -211,21 +216,22 @@ internal sealed partial class WalReader : IAsyncDisposable
     private async Task RunSession()
     {
         var token = _stop.Token;
-        var facts = await _capture.Prepare(cancellation => _marks.Find(_configuration.Name, cancellation), token);
+        var facts = await _capture.Prepare(cancellation => _positions.Find(_configuration.Name, cancellation), token);
         await _store.FixPartitions(_configuration.Name, _configuration.Partitions, token);
 
-        // Only the first epoch is taken unasked. Later ones follow our own: when another reader came meanwhile, we are the stale one.
+        // The first epoch is raised without a condition. Later ones must follow our own epoch: if another reader has raised it meanwhile,
+        // this reader is stale.
         _epoch = await _store.RaiseEpoch(_configuration.Name, _silo, _epoch, token);
         if (await _capture.EndStaleReader(token))
             LogEndedStale(_logger, _configuration.Name);
         if (facts.Gap is { } gap)
-            await BeginAnew(gap, facts, token);
+            await Reset(gap, facts, token);
         await Mark(facts.ConfirmedLsn, token);
         var stream = await _capture.Stream(Mark, token);
 
-        // No lower one is told to the server, whatever it asks.
+        // A position lower than the one at which this session started is never stored.
         Task Mark(Lsn confirmed, CancellationToken cancellation) =>
-            _marks.Set(_configuration.Name, _epoch.Value, facts.SystemIdentifier, confirmed > facts.ConfirmedLsn ? confirmed : facts.ConfirmedLsn, cancellation);
+            _positions.Set(_configuration.Name, _epoch.Value, facts.SystemIdentifier, confirmed > facts.ConfirmedLsn ? confirmed : facts.ConfirmedLsn, cancellation);
 
         await using var session = new WalSession(
             _configuration, stream, _store, _epoch.Value, facts.ConfirmedLsn, _grains, _time, _logger, token);
@@ -237,12 +243,12 @@ internal sealed partial class WalReader : IAsyncDisposable
         try
         {
             var read = session.Read(reading.Token);
-            var beat = Beat(reading.Token);
-            await await Task.WhenAny(read, session.Failed, beat);
+            var watching = HeartbeatAndWatch(reading.Token);
+            await await Task.WhenAny(read, session.Failed, watching);
         }
         catch (OperationCanceledException) when (_stopReading.IsCancellationRequested)
         {
-            // Stopping: the session stays until it is drained.
+            // Stopping: the session stays open until Stop has drained it.
             await Task.Delay(Timeout.InfiniteTimeSpan, _time, token);
         }
         finally
@@ -253,36 +259,37 @@ internal sealed partial class WalReader : IAsyncDisposable
         }
     }
 
-    // What is missing was accepted: what is held may be behind, and positions may be those of another log.
-    private async Task BeginAnew(string gap, CaptureFacts facts, CancellationToken cancellation)
+    // A person has accepted the gap. The stored rows may lack changes, and stored positions may belong to another log. So both are deleted.
+    private async Task Reset(string gap, CaptureFacts facts, CancellationToken cancellation)
     {
-        LogAnew(_logger, _configuration.Name, gap, facts.ConfirmedLsn);
-        await _marks.BeginAnew(_configuration.Name, _epoch!.Value, facts.SystemIdentifier, facts.ConfirmedLsn, cancellation);
+        LogReset(_logger, _configuration.Name, gap, facts.ConfirmedLsn);
+        await _positions.Reset(_configuration.Name, _epoch!.Value, facts.SystemIdentifier, facts.ConfirmedLsn, cancellation);
         for (var partition = 0; partition < _configuration.Partitions; partition++)
-            await _grains.GetGrain<IPartitionGrain>(PartitionKey.For(_configuration.Name, partition)).BeginAnew(_epoch.Value);
+            await _grains.GetGrain<IPartitionGrain>(PartitionKey.For(_configuration.Name, partition)).Reset(_epoch.Value);
     }
 
-    // Heartbeats, positions, and a look at publication and tables; never completes by itself. Trouble that may pass ends nothing: the
-    // stream tells when the server is gone. Trouble that does not, such as a publication that lacks a table, does.
-    private async Task Beat(CancellationToken cancellation)
+    // Writes heartbeats, reads the server's positions, and checks the publication and the tables. It does not complete without an error.
+    // A transient error does not end the session: if the server fails, the stream reports it. A permanent error ends the session, for
+    // example a publication that lacks a table.
+    private async Task HeartbeatAndWatch(CancellationToken cancellation)
     {
-        var beaten = _time.GetTimestamp();
-        var watched = beaten;
+        var lastHeartbeat = _time.GetTimestamp();
+        var lastWatch = lastHeartbeat;
         using var timer = new PeriodicTimer(PositionsInterval, _time);
         do
         {
             try
             {
-                if (_configuration.HeartbeatInterval > TimeSpan.Zero && _time.GetElapsedTime(beaten) >= _configuration.HeartbeatInterval)
+                if (_configuration.HeartbeatInterval > TimeSpan.Zero && _time.GetElapsedTime(lastHeartbeat) >= _configuration.HeartbeatInterval)
                 {
-                    beaten = _time.GetTimestamp();
+                    lastHeartbeat = _time.GetTimestamp();
                     await _capture.Heartbeat(cancellation);
                 }
 
-                _positions = await _capture.Positions(cancellation);
-                if (_time.GetElapsedTime(watched) >= WatchInterval)
+                _serverPositions = await _capture.Positions(cancellation);
+                if (_time.GetElapsedTime(lastWatch) >= WatchInterval)
                 {
-                    watched = _time.GetTimestamp();
+                    lastWatch = _time.GetTimestamp();
                     await Watch(cancellation);
                 }
             }
@@ -290,7 +297,7 @@ internal sealed partial class WalReader : IAsyncDisposable
             catch (Exception exception) when (!cancellation.IsCancellationRequested && exception is not CaptureException { Transient: false })
 #pragma warning restore CA1031
             {
-                LogNoBeat(_logger, _configuration.Name, exception.Message);
+                LogNoHeartbeat(_logger, _configuration.Name, exception.Message);
             }
         }
         while (await timer.WaitForNextTickAsync(cancellation));
@@ -323,26 +330,26 @@ internal sealed partial class WalReader : IAsyncDisposable
             foreach (var sink in silo.Sinks)
             {
                 if (!sink.Healthy)
-                    return $"The window is full: sink '{sink.Name}' takes no events: {sink.LastError}";
+                    return $"The window is full: sink '{sink.Name}' does not accept events: {sink.LastError}";
             }
         }
 
-        return "The window is full: sinks or the control database take changes more slowly than the source makes them.";
+        return "The window is full: sinks or the control database are slower than the source.";
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Source}: streaming, epoch {Epoch}, from {Position}")]
     private static partial void LogStreaming(ILogger logger, string source, long epoch, Lsn position);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: {Gap}. That was accepted: what was held of rows is forgotten, and it goes on from {Position}")]
-    private static partial void LogAnew(ILogger logger, string source, string gap, Lsn position);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: {Gap}. That was accepted: its stored rows are deleted, and it continues from {Position}")]
+    private static partial void LogReset(ILogger logger, string source, string gap, Lsn position);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: ended the server process of a stale reader")]
     private static partial void LogEndedStale(ILogger logger, string source);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: reading broke off and is tried again in {Pause}: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: reading failed; next attempt in {Pause}: {Error}")]
     private static partial void LogRetry(ILogger logger, string source, string error, TimeSpan pause);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Source}: cannot be read until somebody acts: {Error}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Source}: cannot be read until a person acts: {Error}")]
     private static partial void LogFailed(ILogger logger, string source, string error);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: this reader ends: {Reason}")]
@@ -351,9 +358,9 @@ internal sealed partial class WalReader : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: stopped with {Changes} changes that are not durable; they are streamed again: {Error}")]
     private static partial void LogUndrained(ILogger logger, string source, long changes, string error);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: publication and tables could not be looked at, and are again in a moment: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: publication and tables could not be checked; the next check tries again: {Error}")]
     private static partial void LogNotWatched(ILogger logger, string source, string error);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Source}: heartbeat or positions failed: {Error}")]
-    private static partial void LogNoBeat(ILogger logger, string source, string error);
+    private static partial void LogNoHeartbeat(ILogger logger, string source, string error);
 }

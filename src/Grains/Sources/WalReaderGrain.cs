@@ -5,8 +5,8 @@ using Orleans.Concurrency;
 namespace CdcOrleans.Grains.Sources;
 
 /// <summary>
-/// The control plane of a source's <see cref="WalReader"/>: starts it, passes progress to it, answers for it, stops it before the
-/// silo does. A reminder brings it back on another silo when its own is gone.
+/// The grain of a source's <see cref="WalReader"/>. It starts the reader, passes progress to it and returns its status. It stops the reader
+/// before the silo stops. When the silo fails, a reminder activates the grain on another silo.
 /// </summary>
 [KeepAlive]
 [Reentrant]
@@ -68,7 +68,7 @@ internal sealed partial class WalReaderGrain(WalReaders readers, ILocalSiloDetai
         _ = LeaveWhenEnded(_reader);
     }
 
-    // A reader that ended by itself is stale: the activation must not go on answering for the source.
+    // A reader that ended by itself is stale, so its activation must not answer for the source any longer.
     private async Task LeaveWhenEnded(WalReader reader)
     {
         await reader.Ended;

@@ -6,9 +6,9 @@ using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Sources;
 
-/// <summary>The WAL readers that run on this silo, so that they can be stopped before the silo is.</summary>
+/// <summary>The WAL readers that run on this silo. They are stopped before the silo stops. Safe for concurrent use.</summary>
 internal sealed class WalReaders(
-    PipelineConfiguration configuration, ISourceCaptureFactory captures, ICheckpointStore store, ISourceMarks marks, TimeProvider time,
+    PipelineConfiguration configuration, ISourceCaptureFactory captures, ICheckpointStore store, IConfirmedPositions positions, TimeProvider time,
     ILogger<WalReader> logger)
 {
     private readonly ConcurrentDictionary<string, WalReader> _running = new();
@@ -19,14 +19,15 @@ internal sealed class WalReaders(
     {
         if (!configuration.Sources.TryGetValue(source, out var found))
             throw new KeyNotFoundException($"No source '{source}' is configured on this silo.");
-        var reader = new WalReader(found, captures.Create(found), store, marks, grains, time, logger, silo);
+        var reader = new WalReader(found, captures.Create(found), store, positions, grains, time, logger, silo);
         _running[source] = reader;
         return reader;
     }
 
-    /// <summary>A reader has ended.</summary>
+    /// <summary>Removes a reader that has ended.</summary>
     public void Ended(string source, WalReader reader) => _running.TryRemove(new KeyValuePair<string, WalReader>(source, reader));
 
-    /// <summary>Stops all of them: no more reading, what was read becomes durable, the slots are confirmed.</summary>
+    /// <summary>Stops all readers: they stop reading, what was read becomes durable, and the slots are confirmed.</summary>
+    /// <param name="patience">Longest time for each; what is not durable by then is streamed again.</param>
     public Task StopAll(TimeSpan patience) => Task.WhenAll(_running.Values.Select(r => r.Stop(patience)));
 }

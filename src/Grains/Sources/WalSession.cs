@@ -15,15 +15,17 @@ using Microsoft.Extensions.Logging;
 namespace CdcOrleans.Grains.Sources;
 
 /// <summary>
-/// One unbroken stretch of reading under one epoch: from the stream to the partitions, and from their durable progress to the slot's
-/// confirmed position. A broken stream or a stale epoch ends it; the reader then begins a new one.
+/// One session of a reader, with one epoch and one stream. It sends the changes of the stream to the partitions, and computes the confirmed
+/// position of the slot from their durable progress. An error of the stream or a stale epoch ends it.
 /// </summary>
 internal sealed class WalSession : IAsyncDisposable
 {
-    /// <summary>Longest that a change waits for company while more keep coming.</summary>
+    /// <summary>Longest time that a change waits for others, so that they are sent in one batch, in milliseconds.</summary>
     private const double MostLingerMs = 5;
 
-    /// <summary>Changes per partition and batch that make a call worth its cost; decides how long to linger at a given rate.</summary>
+    /// <summary>
+    /// Changes in a batch for which a call is worth its cost. With the rate, this decides how long a change waits for others.
+    /// </summary>
     private const int WorthwhileBatch = 8;
 
     private static readonly TimeSpan VerifyPatience = TimeSpan.FromSeconds(3);
@@ -46,10 +48,10 @@ internal sealed class WalSession : IAsyncDisposable
     private long _flushedAt;
     private bool _timerIsSet;
     private bool _afterTruncate;
-    private EntityState? _moving;
+    private EntityState? _oldRow;
 
-    // Whether a position that follows is that of a message outside transactions, and no heartbeat.
-    private bool _isAlone;
+    // Whether the next position belongs to a non-transactional message, and not to a heartbeat.
+    private bool _isMessage;
     private readonly SessionWait _wait;
 
     public WalSession(
@@ -74,21 +76,25 @@ internal sealed class WalSession : IAsyncDisposable
         _verifyTimer = time.CreateTimer(static session => ((WalSession)session!).Verify(), this, VerifyPatience, VerifyPatience);
     }
 
+    /// <summary>The epoch of the session.</summary>
     public long Epoch { get; }
 
+    /// <summary>Name of the source.</summary>
     public string Source => _configuration.Name;
 
-    /// <summary>An entity of the source.</summary>
+    /// <summary>Returns the grain of an entity of the source.</summary>
     public IEntityGrain Entity(EntityKey key) => _grains.GetGrain<IEntityGrain>(new EntityId(Source, key).ToString());
 
     /// <summary>Cancelled when the session ends.</summary>
     public CancellationToken Stopping => _stop.Token;
 
-    /// <summary>Fails when a partition says that a newer reader exists.</summary>
+    /// <summary>Fails when the session must end: a partition reports that a newer reader exists.</summary>
     public Task Failed => _failed.Task;
 
+    /// <summary>The last position read.</summary>
     public Lsn Received { get; private set; }
 
+    /// <summary>The confirmed position.</summary>
     public Lsn Confirmed
     {
         get
@@ -98,26 +104,31 @@ internal sealed class WalSession : IAsyncDisposable
         }
     }
 
+    /// <summary>Changes read.</summary>
     public long Changes { get; private set; }
 
+    /// <summary>Transactions read.</summary>
     public long Transactions { get; private set; }
 
+    /// <summary>Heartbeats read.</summary>
     public long Heartbeats { get; private set; }
 
+    /// <summary>The window.</summary>
     public SessionWindow Window => _window;
 
-    /// <summary>Bytes of a change beyond which no message could bear it to its partition.</summary>
+    /// <summary>Largest change, in bytes, that can be sent to a partition in one message.</summary>
     public int MostOfChange { get; init; } = MessageLimits.MostOfChange;
 
-    /// <summary>How long reading has been waiting, for room or for an answer; zero when it is not.</summary>
-    public TimeSpan Held => _wait.Held is { Ticks: > 0 } waiting ? waiting : _window.Held;
+    /// <summary>How long reading has been waiting, for room in the window or for an answer; zero when it is not waiting.</summary>
+    public TimeSpan HoldingFor => _wait.WaitingFor is { Ticks: > 0 } waiting ? waiting : _window.FullFor;
 
-    /// <summary>What reading waits for, in words; null when that is room in the window, or nothing.</summary>
-    public string? HeldFor => _wait.Reason;
+    /// <summary>What reading waits for, as a sentence; null when it waits for room in the window, or does not wait.</summary>
+    public string? HoldingReason => _wait.Reason;
 
+    /// <summary>Changes read per second, over the last seconds.</summary>
     public double ChangesPerSecond => _rate.PerSecond(Changes);
 
-    /// <summary>Age of the oldest commit that is not durable yet.</summary>
+    /// <summary>Age of the oldest commit that is not durable yet; zero when there is none.</summary>
     public TimeSpan Lag
     {
         get
@@ -132,15 +143,15 @@ internal sealed class WalSession : IAsyncDisposable
         }
     }
 
-    /// <summary>Opens every partition, so that all of them wake and their durable progress is known.</summary>
+    /// <summary>Opens every partition. This activates all of them, and they return their durable progress.</summary>
     public void Start()
     {
         foreach (var link in _links)
             link.Flush();
     }
 
-    /// <summary>Reads until cancelled or broken.</summary>
-    /// <exception cref="CaptureException">The stream broke.</exception>
+    /// <summary>Reads until it is cancelled or fails.</summary>
+    /// <exception cref="CaptureException">The stream failed, or a change is too large for a message.</exception>
     public async Task Read(CancellationToken cancellation)
     {
         while (true)
@@ -163,7 +174,7 @@ internal sealed class WalSession : IAsyncDisposable
                 case WalItemKind.Change:
                     var change = item.Change!;
                     Changes++;
-                    _isAlone = change.Operation == ChangeOperation.Message;
+                    _isMessage = change.Operation == ChangeOperation.Message;
                     if (_afterTruncate || change.Operation == ChangeOperation.Truncate)
                         await Barrier(change, cancellation);
                     if (change.Operation == ChangeOperation.Truncate)
@@ -177,7 +188,7 @@ internal sealed class WalSession : IAsyncDisposable
                     if (change.Size > MostOfChange)
                         throw TooLarge(change);
                     if (!_window.TryEnter(change.Size))
-                        await Hold(change.Size, cancellation);
+                        await EnterWindow(change.Size, cancellation);
                     Dispatch(change, change.Entity.Partition(_links.Length));
                     break;
                 case WalItemKind.Forget:
@@ -185,13 +196,13 @@ internal sealed class WalSession : IAsyncDisposable
                     break;
                 case WalItemKind.Commit:
                     Transactions++;
-                    _isAlone = false;
+                    _isMessage = false;
                     Ended(item.EndLsn, static (tracker, end) => tracker.Committed(end));
                     break;
                 case WalItemKind.Position:
-                    if (!_isAlone)
+                    if (!_isMessage)
                         Heartbeats++;
-                    _isAlone = false;
+                    _isMessage = false;
                     Ended(item.EndLsn, static (tracker, end) => tracker.Reached(end));
                     break;
             }
@@ -206,7 +217,7 @@ internal sealed class WalSession : IAsyncDisposable
         await _stream.SendFeedback(cancellation);
     }
 
-    /// <summary>Durable progress of a partition.</summary>
+    /// <summary>Accepts the durable progress of a partition.</summary>
     public void Progressed(int partition, ChangeVersion progress)
     {
         var (changes, bytes) = _links[partition].Release(progress);
@@ -219,7 +230,7 @@ internal sealed class WalSession : IAsyncDisposable
         _window.Leave(changes, bytes);
     }
 
-    /// <summary>Takes a report of durable progress.</summary>
+    /// <summary>Accepts a report of durable progress.</summary>
     public void Progressed(ProgressReport report)
     {
         foreach (var partition in report.Partitions)
@@ -240,8 +251,8 @@ internal sealed class WalSession : IAsyncDisposable
         await _stream.DisposeAsync();
     }
 
-    // Cancelling a read ends the stream, which has yet to tell the server what became durable: who stops reading leaves it alone, and
-    // what arrives all the same is streamed again.
+    // Waits for a read without cancelling it. Cancelling it would end the stream, and the stream must still report to the server what
+    // became durable. An item that arrives later is dropped here and is streamed again.
     private static async Task<WalItem> Arrived(Task<WalItem> reading, CancellationToken cancellation)
     {
         try
@@ -255,75 +266,76 @@ internal sealed class WalSession : IAsyncDisposable
         }
     }
 
-    // A truncation stands between what came before it, in whichever partition, and what comes after: nothing overtakes it. Several in
-    // a row need no barrier between them.
+    // Keeps the order around a truncation, across all partitions: changes before it are durable before it is sent, and it is durable before
+    // changes after it are sent. Truncations in a row need no barrier between them.
     private async ValueTask Barrier(RowChange next, CancellationToken cancellation)
     {
         if (_afterTruncate && next.Operation == ChangeOperation.Truncate)
             return;
-        await Settled(cancellation);
+        await WaitUntilDurable(cancellation);
         _afterTruncate = false;
     }
 
-    private async ValueTask Settled(CancellationToken cancellation)
+    private async ValueTask WaitUntilDurable(CancellationToken cancellation)
     {
         FlushNow();
         await _window.WhenEmpty(cancellation);
     }
 
-    // Everything before it is durable: what is stored of the table's entities goes, then what partitions hold of them.
+    // Everything before the truncation is durable. Delete the table's stored rows; then the partitions remove them from memory.
     private async Task Truncate(RowChange change, CancellationToken cancellation)
     {
         await _wait.ForStore(
-            $"the states of {change.Table.FullName}, which was truncated, to be forgotten",
+            $"the stored rows of {change.Table.FullName}, which was truncated, to be deleted",
             token => _store.Truncate(Source, Epoch, change.Table.TableId, change.Version, token), cancellation);
         for (var partition = 0; partition < _links.Length; partition++)
         {
             if (!_window.TryEnter(change.Size))
-                await Hold(change.Size, cancellation);
+                await EnterWindow(change.Size, cancellation);
             Dispatch(change, partition);
         }
 
         _afterTruncate = true;
     }
 
-    // The rows of these tables go by other keys or names from here on, or were not followed for a while. What went the old way must not
-    // be overtaken; then what is stored of them goes, then what partitions hold. Read again after a crash, this is done again, and what
-    // is newer stays.
+    // From here on, the rows of these tables have other keys or another table name, or their changes were not captured for a time. So the
+    // stored rows are not certainly right any more. Wait until all earlier changes are durable, delete the stored rows, then make the
+    // partitions remove them from memory. After a crash this item may be read again. Then only rows that are older than it are deleted.
     private async Task Forget(ForgottenTables forgotten, CancellationToken cancellation)
     {
-        await Settled(cancellation);
+        await WaitUntilDurable(cancellation);
         int[] tables = [.. forgotten.Tables];
         foreach (var table in tables)
         {
             await _wait.ForStore(
-                "states that are not true any more to be forgotten", token => _store.Truncate(Source, Epoch, table, forgotten.Version, token), cancellation);
+                "stored rows that are not valid any more to be deleted", token => _store.Truncate(Source, Epoch, table, forgotten.Version, token), cancellation);
         }
 
         await Task.WhenAll(_links.Select(link => link.Forget(tables, cancellation)));
     }
 
-    // A row moves to another key: it is deleted under the old one, and what comes next creates it under the new one. Large values that
-    // were not touched are not in the log; who holds them is the entity of the old key, before it is told of the deletion.
+    // An update gave a row another key. The log reader makes two changes of it: a deletion with the old key, then a creation with the new
+    // key. The log has no large values that did not change. They are only in the stored row of the old key, which is read here before the
+    // deletion is sent.
     private async ValueTask<RowChange> Moved(RowChange change, CancellationToken cancellation)
     {
         if (change.Operation == ChangeOperation.Create)
         {
-            var completed = _moving is null ? change : change with { After = ImageCompletion.After(change, _moving) };
-            _moving = null;
+            var completed = _oldRow is null ? change : change with { After = ImageCompletion.After(change, _oldRow) };
+            _oldRow = null;
             return completed;
         }
 
-        _moving = null;
+        _oldRow = null;
         var partition = change.Entity.Partition(_links.Length);
-        if (!change.OtherRow.HasUnchanged || !HoldsRows(change.Table) || IsDurable(partition, change.Version))
+        if (!change.OtherRow.HasUnchanged || !StoresRows(change.Table) || IsDurable(partition, change.Version))
             return change;
 
-        // The entity may wait for a slow sink: what was read for others must not wait with it.
+        // The entity may wait for a slow sink. Changes of other entities must not wait with it, so they are sent now.
         FlushNow();
-        var held = await _wait.For($"a row of {change.Table.FullName} that moved to another key", _links[partition].ReadRow(change.Entity, cancellation));
-        if (held.Table is not null && held.Version < change.Version)
-            _moving = new EntityState(held.Version, held.Table, held.Row, false);
+        var stored = await _wait.For($"a row of {change.Table.FullName} that moved to another key", _links[partition].ReadRow(change.Entity, cancellation));
+        if (stored.Table is not null && stored.Version < change.Version)
+            _oldRow = new EntityState(stored.Version, stored.Table, stored.Row, false);
         return change;
     }
 
@@ -332,7 +344,7 @@ internal sealed class WalSession : IAsyncDisposable
         + "Remedy: lower large_values.limit so that its longest values are left out, and start again.",
         transient: false);
 
-    private bool HoldsRows(TableSchema table) =>
+    private bool StoresRows(TableSchema table) =>
         (_configuration.Select(table.Schema, table.Name)?.Entities ?? EntityMode.Row) == EntityMode.Row;
 
     private bool IsDurable(int partition, ChangeVersion version)
@@ -348,7 +360,7 @@ internal sealed class WalSession : IAsyncDisposable
             _tracker.Dispatched(partition, change.Version, change.Transaction.CommitMicros);
             if (change.Version <= _tracker.ProgressOf(partition))
             {
-                // Streamed again after a restart, and durable already.
+                // It was streamed again after a restart, and is already durable.
                 _window.Leave(1, change.Size);
                 return;
             }
@@ -373,8 +385,8 @@ internal sealed class WalSession : IAsyncDisposable
         }
     }
 
-    // The socket is empty. At a low rate what is pending leaves at once; at a high one it waits up to a few milliseconds, so that
-    // batches are worth a call each.
+    // No more data has arrived. At a low rate, send the pending changes at once. At a high rate, wait up to a few milliseconds, so that
+    // each batch is worth its call.
     private void BeforeWait()
     {
         if (_pending == 0)
@@ -391,7 +403,7 @@ internal sealed class WalSession : IAsyncDisposable
         }
     }
 
-    // Links are safe to flush from the timer's thread; the counter is only a hint for the reading thread.
+    // Runs on the timer's thread. Links may be flushed from any thread, and the counter is only a hint for the reading thread.
     private void OnFlushTimer()
     {
         _timerIsSet = false;
@@ -406,7 +418,7 @@ internal sealed class WalSession : IAsyncDisposable
             link.Flush();
     }
 
-    private async ValueTask Hold(int size, CancellationToken cancellation)
+    private async ValueTask EnterWindow(int size, CancellationToken cancellation)
     {
         FlushNow();
         await _window.Enter(size, cancellation);

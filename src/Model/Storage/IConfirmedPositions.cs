@@ -22,7 +22,7 @@ public interface IConfirmedPositions
     /// is harmless.
     /// </summary>
     /// <exception cref="StaleOwnerException">The epoch is not the store's current one.</exception>
-    Task BeginAnew(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation);
+    Task Reset(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation);
 }
 
 /// <summary>The confirmed position of a source, and the server that it belongs to.</summary>

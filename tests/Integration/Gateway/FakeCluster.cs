@@ -49,7 +49,7 @@ internal sealed class FakeCluster
     {
         public ValueTask<EntityView?> GetState() => state();
 
-        public ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion taken) => throw new NotSupportedException();
+        public ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion lastSent) => throw new NotSupportedException();
 
         public ValueTask<bool> Wake(long generation) => throw new NotSupportedException();
     }

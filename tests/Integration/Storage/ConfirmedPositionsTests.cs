@@ -20,7 +20,7 @@ public class ConfirmedPositionsTests(ControlServer control)
         await stores.Checkpoints.RaiseEpoch("shop", "b", 1, default);
         var stale = await Assert.ThrowsAsync<StaleOwnerException>(() => stores.Positions.Set("shop", 1, "id", new Lsn(200), default));
         Assert.True(stale.EpochIsStale);
-        await Assert.ThrowsAsync<StaleOwnerException>(() => stores.Positions.BeginAnew("shop", 1, "id", new Lsn(200), default));
+        await Assert.ThrowsAsync<StaleOwnerException>(() => stores.Positions.Reset("shop", 1, "id", new Lsn(200), default));
         Assert.Equal(new ConfirmedPosition("id", new Lsn(100), GapAccepted: false), await stores.Positions.Find("shop", default));
     }
 
@@ -34,7 +34,7 @@ public class ConfirmedPositionsTests(ControlServer control)
         await stores.Positions.Set("shop", 1, "id", new Lsn(100), default);
         await stores.Scalar("SELECT cdc.accept_gap('shop')");
         Assert.True((await stores.Positions.Find("shop", default))!.GapAccepted);
-        await stores.Positions.BeginAnew("shop", 1, "other", new Lsn(50), default);
+        await stores.Positions.Reset("shop", 1, "other", new Lsn(50), default);
         Assert.Equal(new ConfirmedPosition("other", new Lsn(50), GapAccepted: false), await stores.Positions.Find("shop", default));
 
         await stores.Scalar("UPDATE cdc.sources SET gap_accepted_at = now() - interval '2 hours'");
@@ -56,7 +56,7 @@ public class ConfirmedPositionsTests(ControlServer control)
             await stores.Scalar($"UPDATE cdc.partitions SET progress_lsn = 10, high_lsn = 10 WHERE source = '{source}'");
         }
 
-        await stores.Positions.BeginAnew("shop", 1, "id", new Lsn(100), default);
+        await stores.Positions.Reset("shop", 1, "id", new Lsn(100), default);
         Assert.Equal("1", await stores.Scalar("SELECT count(*) FROM cdc.entity_states"));
         Assert.Equal("mall", await stores.Scalar("SELECT string_agg(source, ',') FROM cdc.relations"));
         Assert.Equal("mall 1 10 10,shop 2 0 0", await stores.Scalar("SELECT string_agg(concat_ws(' ', source, generation, progress_lsn, high_lsn), ',' ORDER BY source) FROM cdc.partitions"));

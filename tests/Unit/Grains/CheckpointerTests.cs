@@ -52,7 +52,7 @@ public sealed class CheckpointerTests
         await rig.Until(() => rig.Store.Commits == 1, TimeSpan.FromMilliseconds(50));
         Assert.Equal(Sample.Version(2), rig.Partition.Buffer.Durable);
         Assert.Null(rig.Figures.Take().CheckpointError);
-        Assert.Equal(Sample.Version(2), rig.Store.Last!.Partitions.Single().States.Single().Value.Version);
+        Assert.Equal([Sample.Version(2)], rig.Store.Last);
     }
 
     [Fact]
@@ -186,7 +186,8 @@ public sealed class CheckpointerTests
         /// <summary>A partition that somebody newer owns.</summary>
         public int? Stale { get; set; }
 
-        public Checkpoint? Last { get; private set; }
+        /// <summary>Versions of the states that were written last.</summary>
+        public ChangeVersion[] Last { get; private set; } = [];
 
         public Task Commit(Checkpoint checkpoint, CancellationToken cancellation)
         {
@@ -198,7 +199,7 @@ public sealed class CheckpointerTests
 
             if (checkpoint.Partitions.Any(p => p.Partition == Stale))
                 throw new StaleOwnerException("stale", false, [Stale!.Value]);
-            Last = checkpoint;
+            Last = [.. checkpoint.Partitions.SelectMany(p => p.States).Select(s => s.Value.Version)];
             Interlocked.Increment(ref _commits);
             return Task.CompletedTask;
         }

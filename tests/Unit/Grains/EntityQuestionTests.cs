@@ -68,11 +68,11 @@ public sealed class EntityQuestionTests
         Assert.Equal(new StoredRow(false), await Row(rig, 1, 1));
         rig.Sink.Answer(_ => true);
         var row = await Row(rig, 1, 1);
-        Assert.Equal((true, Sample.Version(1)), (row.Settled, row.Version));
+        Assert.Equal((true, Sample.Version(1)), (row.AllApplied, row.Version));
         Assert.Equal(["a", "1", null], Sample.Values(row.Row));
 
-        Assert.Equal(new StoredRow(false, IsBehind: true), await Row(rig, 1, 2));
-        Assert.Equal(new StoredRow(false, IsBehind: true), await Row(rig, 2, 1));
+        Assert.Equal(new StoredRow(false, MustReopen: true), await Row(rig, 1, 2));
+        Assert.Equal(new StoredRow(false, MustReopen: true), await Row(rig, 2, 1));
         rig.Partition.Epoch = 2;
         await Assert.ThrowsAsync<StaleReaderException>(() => Row(rig, 1, 1));
 
@@ -100,9 +100,9 @@ public sealed class EntityQuestionTests
         return await answer;
     }
 
-    private static async Task<StoredRow> Row(PartitionRig rig, long epoch, long taken)
+    private static async Task<StoredRow> Row(PartitionRig rig, long epoch, long lastSent)
     {
-        var answer = rig.Activations.Find(A).ReadRow(epoch, Sample.Version(taken)).AsTask();
+        var answer = rig.Activations.Find(A).ReadRow(epoch, Sample.Version(lastSent)).AsTask();
         rig.RunTurns();
         return await answer;
     }

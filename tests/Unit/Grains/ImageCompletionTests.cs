@@ -9,14 +9,14 @@ namespace CdcOrleans.Unit.Grains;
 
 public sealed class ImageCompletionTests
 {
-    private static readonly EntityState Held =
+    private static readonly EntityState Stored =
         new(Sample.Version(1), Sample.Orders, Sample.Row("1", "new", "a long note"), Deleted: false);
 
     [Fact]
     public void An_unchanged_value_comes_from_the_held_row()
     {
         var change = Sample.Change(ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", null, Sample.Unchanged));
-        Assert.Equal(["1", null, "a long note"], Sample.Values(ImageCompletion.After(change, Held)));
+        Assert.Equal(["1", null, "a long note"], Sample.Values(ImageCompletion.After(change, Stored)));
     }
 
     [Fact]
@@ -27,7 +27,7 @@ public sealed class ImageCompletionTests
         table.Columns[2] = table.Columns[2] with { Number = 4 };
         var change = Sample.Change(
             ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", Sample.Unchanged, Sample.Unchanged), table: table);
-        Assert.Equal(["1", "a long note", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Held)));
+        Assert.Equal(["1", "a long note", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Stored)));
     }
 
     // Another column that got its name; one that nobody can tell; one of another table that got the table's name.
@@ -44,7 +44,7 @@ public sealed class ImageCompletionTests
             TableId = Sample.Orders.TableId, Version = 2, Schema = "public", Name = "orders", Columns = columns, Key = [0], RelationOid = oid,
         };
         var change = Sample.Change(ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", "x", Sample.Unchanged), table: table);
-        Assert.Equal(["1", "x", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Held)));
+        Assert.Equal(["1", "x", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Stored)));
     }
 
     [Fact]
@@ -53,7 +53,7 @@ public sealed class ImageCompletionTests
         var table = Sample.Table("orders", 2, "id", "status", "note");
         table.Columns[2] = table.Columns[2] with { TypeOid = 1043, TypeModifier = 504 };
         var change = Sample.Change(ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", Sample.Unchanged, Sample.Unchanged), table: table);
-        Assert.Equal(["1", "new", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Held)));
+        Assert.Equal(["1", "new", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Stored)));
     }
 
     [Fact]
@@ -61,7 +61,7 @@ public sealed class ImageCompletionTests
     {
         var change = Sample.Change(ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", "x", Sample.Unchanged));
         Assert.Equal(["1", "x", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, null)));
-        Assert.Equal(["1", "x", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Held with { Deleted = true, Row = default })));
+        Assert.Equal(["1", "x", Sample.Unchanged], Sample.Values(ImageCompletion.After(change, Stored with { Deleted = true, Row = default })));
     }
 
     [Fact]
@@ -69,28 +69,28 @@ public sealed class ImageCompletionTests
     {
         var whole = Sample.Change(
             ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", "b", "c"), before: Sample.Row("1", "log", "log"));
-        Assert.Equal(["1", "log", "log"], Sample.Values(ImageCompletion.Before(whole, Held, out var shape)));
-        Assert.Same(whole.Table, shape);
+        Assert.Equal(["1", "log", "log"], Sample.Values(ImageCompletion.Before(whole, Stored, out var beforeSchema)));
+        Assert.Same(whole.Table, beforeSchema);
 
         var none = Sample.Change(ChangeOperation.Update, "1", Sample.Version(2), Sample.Row("1", "b", "c"));
-        Assert.Equal(["1", "new", "a long note"], Sample.Values(ImageCompletion.Before(none, Held, out shape)));
-        Assert.Same(Held.Table, shape);
+        Assert.Equal(["1", "new", "a long note"], Sample.Values(ImageCompletion.Before(none, Stored, out beforeSchema)));
+        Assert.Same(Stored.Table, beforeSchema);
 
         var delete = Sample.Change(ChangeOperation.Delete, "1", Sample.Version(2), before: Sample.Row("1", null, null), keyOnly: true);
-        Assert.Equal(["1", "new", "a long note"], Sample.Values(ImageCompletion.Before(delete, Held, out _)));
+        Assert.Equal(["1", "new", "a long note"], Sample.Values(ImageCompletion.Before(delete, Stored, out _)));
         Assert.Equal(["1", null, null], Sample.Values(ImageCompletion.Before(delete, null, out _)));
 
-        Assert.False(ImageCompletion.Before(none, null, out shape).IsPresent);
-        Assert.Null(shape);
+        Assert.False(ImageCompletion.Before(none, null, out beforeSchema).IsPresent);
+        Assert.Null(beforeSchema);
     }
 
     [Fact]
     public void A_row_of_another_table_that_had_the_name_is_no_before()
     {
         static TableSchema Another(uint oid) => new() { TableId = 6, Version = 2, Schema = "public", Name = "orders", Columns = Sample.Orders.Columns, Key = [0], RelationOid = oid };
-        var held = Held with { Table = Another(1) };
+        var stored = Stored with { Table = Another(1) };
         RowImage Before(uint oid, ChangeOperation operation, RowImage logged = default) =>
-            ImageCompletion.Before(Sample.Change(operation, "1", Sample.Version(2), before: logged, keyOnly: true, table: Another(oid)), held, out _);
+            ImageCompletion.Before(Sample.Change(operation, "1", Sample.Version(2), before: logged, keyOnly: true, table: Another(oid)), stored, out _);
 
         Assert.False(Before(2, ChangeOperation.Update).IsPresent);
         Assert.Equal(["1", null, null], Sample.Values(Before(2, ChangeOperation.Delete, Sample.Row("1", null, null))));
@@ -101,6 +101,6 @@ public sealed class ImageCompletionTests
     public void A_create_has_no_before_even_over_a_held_row()
     {
         var change = Sample.Change(ChangeOperation.Create, "1", Sample.Version(2), Sample.Row("1", "b", "c"));
-        Assert.False(ImageCompletion.Before(change, Held, out _).IsPresent);
+        Assert.False(ImageCompletion.Before(change, Stored, out _).IsPresent);
     }
 }

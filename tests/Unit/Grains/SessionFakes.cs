@@ -96,14 +96,14 @@ internal sealed class FakePartition : IPartitionGrain
         return default;
     }
 
-    public ValueTask BeginAnew(long epoch) => throw new NotSupportedException();
+    public ValueTask Reset(long epoch) => throw new NotSupportedException();
 
     public ValueTask Start() => default;
 
-    public ValueTask<StoredRow> ReadRow(EntityKey entity, long epoch, ChangeVersion taken)
+    public ValueTask<StoredRow> ReadRow(EntityKey entity, long epoch, ChangeVersion lastSent)
     {
         lock (_gate)
-            Asked.Add((epoch, taken));
+            Asked.Add((epoch, lastSent));
         return ValueTask.FromResult(Row(entity));
     }
 }
@@ -133,7 +133,7 @@ public class FakeGrains : DispatchProxy
     {
         public ValueTask<EntityView?> GetState() => throw new NotSupportedException();
 
-        public ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion taken) => partition.ReadRow(key, epoch, taken);
+        public ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion lastSent) => partition.ReadRow(key, epoch, lastSent);
 
         public ValueTask<bool> Wake(long generation) => throw new NotSupportedException();
     }

@@ -14,16 +14,16 @@ public sealed class SessionWindowTests
         var window = new SessionWindow(1, 100, _time);
         await window.Enter(10, CancellationToken.None);
         _time.Advance(TimeSpan.FromSeconds(5));
-        Assert.Equal(TimeSpan.Zero, window.Held);
+        Assert.Equal(TimeSpan.Zero, window.FullFor);
 
         var entering = window.Enter(10, CancellationToken.None);
         _time.Advance(TimeSpan.FromSeconds(3));
         Assert.False(entering.IsCompleted);
-        Assert.Equal(TimeSpan.FromSeconds(3), window.Held);
+        Assert.Equal(TimeSpan.FromSeconds(3), window.FullFor);
 
         window.Leave(1, 10);
         await entering;
-        Assert.Equal(TimeSpan.Zero, window.Held);
+        Assert.Equal(TimeSpan.Zero, window.FullFor);
     }
 
     [Fact]
@@ -33,9 +33,9 @@ public sealed class SessionWindowTests
         await window.Enter(10, CancellationToken.None);
         var emptied = window.WhenEmpty(CancellationToken.None);
         _time.Advance(TimeSpan.FromSeconds(2));
-        Assert.Equal(TimeSpan.FromSeconds(2), window.Held);
+        Assert.Equal(TimeSpan.FromSeconds(2), window.FullFor);
         window.Leave(1, 10);
         await emptied;
-        Assert.Equal(TimeSpan.Zero, window.Held);
+        Assert.Equal(TimeSpan.Zero, window.FullFor);
     }
 }

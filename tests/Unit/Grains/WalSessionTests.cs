@@ -26,13 +26,13 @@ public sealed class WalSessionTests
         rig.Log.Write(Create(other, 1), Deleted(mover, 2), Created("b", 2));
         _ = rig.Start();
         await Until(() => rig.Partitions[rig.Of(other)].Changes.Any());
-        await Until(() => rig.Session.Held > TimeSpan.Zero);
-        Assert.Equal("Reading waits for a row of public.orders that moved to another key.", rig.Session.HeldFor);
+        await Until(() => rig.Session.HoldingFor > TimeSpan.Zero);
+        Assert.Equal("Reading waits for a row of public.orders that moved to another key.", rig.Session.HoldingReason);
 
         rig.Partitions[rig.Of(mover)].Row = _ => new StoredRow(true, Sample.Version(1), Sample.Orders, Sample.Row(mover, "old", "large"));
         await Until(() => rig.Partitions[rig.Of("b")].Changes.Any(c => c.Operation == ChangeOperation.Create && c.Entity.Key == "b"));
         Assert.Equal(["b", "new", "large"], Sample.Values(rig.Partitions[rig.Of("b")].Changes.Single(c => c.Entity.Key == "b").After));
-        Assert.Null(rig.Session.HeldFor);
+        Assert.Null(rig.Session.HoldingReason);
     }
 
     [Theory]
@@ -65,7 +65,7 @@ public sealed class WalSessionTests
     {
         await using var rig = new Rig();
         var partition = rig.Partitions[rig.Of("a")];
-        partition.Row = _ => partition.Opened < 2 ? new StoredRow(false, IsBehind: true) : new StoredRow(true);
+        partition.Row = _ => partition.Opened < 2 ? new StoredRow(false, MustReopen: true) : new StoredRow(true);
         rig.Log.Write(Create("a", 1));
         _ = rig.Start();
         await Until(() => partition.Changes.Any());
@@ -116,7 +116,7 @@ public sealed class WalSessionTests
         rig.Log.Write(Sample.Change(ChangeOperation.Truncate, "", Sample.Version(3)));
         var reading = rig.Start();
         await Until(() => tries == 2);
-        Assert.Equal("Reading waits for the states of public.orders, which was truncated, to be forgotten: gone fishing", rig.Session.HeldFor);
+        Assert.Equal("Reading waits for the stored rows of public.orders, which was truncated, to be deleted: gone fishing", rig.Session.HoldingReason);
         Assert.False(reading.IsCompleted);
         comesBack.SetResult();
         await Until(() => rig.Partitions.All(p => p.Changes.Any()));
