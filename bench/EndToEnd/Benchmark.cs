@@ -67,7 +67,7 @@ internal sealed class Benchmark(BenchmarkOptions options, string productCommit) 
         if (options.Consumers.Contains("recvlogical"))
             _consumers.Add(new RecvLogical(_server, options.DataFolder));
         if (options.Consumers.Contains("product"))
-            _consumers.Add(new Product(_server, _broker, _topics, options.Product, productCommit, Folder("product")));
+            _consumers.Add(new Product(_server, _broker, _topics, options.Product, productCommit, options.Activation, Folder("product")));
         if (options.Consumers.Contains("debezium"))
             _consumers.Add(new Debezium(_server, _broker, kafka, _topics, options.ConnectHeap, Folder("connect")));
         await _topics.Create(_consumers.OfType<TopicConsumer>().SelectMany(c => Table.All.Select(t => c.Topic(t.Name))));

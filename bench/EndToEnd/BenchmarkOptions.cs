@@ -26,6 +26,9 @@ internal sealed record BenchmarkOptions
 
     public required string Product { get; init; }
 
+    /// <summary>When the product's entities wake; null leaves it to the product.</summary>
+    public string? Activation { get; init; }
+
     public string? KafkaHome { get; init; }
 
     public string? ConnectPlugins { get; init; }

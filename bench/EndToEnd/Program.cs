@@ -24,13 +24,14 @@ var minutes = new Option<int?>("--endurance-minutes") { Description = "Minutes o
 var json = new Option<FileInfo?>("--json") { Description = "File that gets the results of every round as JSON." };
 var data = new Option<DirectoryInfo?>("--data") { Description = "Folder for data and logs, kept afterwards. Default: a temporary one, removed unless the run fails." };
 var product = new Option<FileInfo?>("--product") { Description = "The silo's program. Default: src/Silo/bin/Release/net10.0/CdcOrleans.Silo.dll." };
+var activation = new Option<string?>("--activation") { Description = "CdcOrleans' option of that name for its tables: when_needed or always. Default: not written." };
 var kafkaHome = new Option<string?>("--kafka-home") { Description = "An unpacked Apache Kafka 4.x. Default: KAFKA_HOME." };
 var plugins = new Option<string?>("--connect-plugins") { Description = "Kafka Connect's plugins with Debezium for PostgreSQL. Default: plugins in the folder of Kafka." };
 var heap = new Option<string>("--connect-heap") { Description = "Heap of Kafka Connect.", DefaultValueFactory = _ => "-Xms256m -Xmx512m" };
 
 var command = new RootCommand("Measures CdcOrleans beside pg_recvlogical and Debezium, end to end: PostgreSQL to Kafka on one machine.")
 {
-    only, workloads, quick, changes, keys, rounds, warmRounds, seconds, rate, minutes, json, data, product, kafkaHome, plugins, heap,
+    only, workloads, quick, changes, keys, rounds, warmRounds, seconds, rate, minutes, json, data, product, activation, kafkaHome, plugins, heap,
 };
 
 command.SetAction(async (arguments, cancel) =>
@@ -51,6 +52,7 @@ command.SetAction(async (arguments, cancel) =>
         EnduranceMinutes = arguments.GetValue(minutes) ?? (short_ ? 1 : 10),
         DataFolder = named?.FullName ?? Directory.CreateTempSubdirectory("cdc-bench-").FullName,
         Product = program,
+        Activation = arguments.GetValue(activation),
         KafkaHome = arguments.GetValue(kafkaHome) ?? Environment.GetEnvironmentVariable("KAFKA_HOME"),
         ConnectPlugins = arguments.GetValue(plugins),
         ConnectHeap = arguments.GetValue(heap)!,

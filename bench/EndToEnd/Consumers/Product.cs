@@ -10,7 +10,7 @@ namespace CdcOrleans.Bench.EndToEnd.Consumers;
 /// CdcOrleans: one silo with its gateway as a process of its own. Between turns the process is frozen and its walsender ended, so that it keeps
 /// its entities and its compiled code, but reads nothing ahead.
 /// </summary>
-internal sealed class Product(DatabaseServer server, Broker broker, Topics topics, string program, string commit, string folder) : TopicConsumer(topics, Source)
+internal sealed class Product(DatabaseServer server, Broker broker, Topics topics, string program, string commit, string? activation, string folder) : TopicConsumer(topics, Source)
 {
     private const string Source = "bench";
     private const string Slot = "bench_product";
@@ -93,7 +93,7 @@ internal sealed class Product(DatabaseServer server, Broker broker, Topics topic
               slot: {{Slot}}
               publication: {{Slot}}
             tables:
-        {{string.Join('\n', Table.All.Select(t => t.Entities ? $"      - public.{t.Name}" : $"      - {{ table: public.{t.Name}, entities: off }}"))}}
+        {{string.Join('\n', Table.All.Select(t => $"      - {Selection(t)}"))}}
             backfill: never
         sinks:
           events: { type: kafka, bootstrap: "{{broker.Bootstrap}}" }
@@ -103,6 +103,11 @@ internal sealed class Product(DatabaseServer server, Broker broker, Topics topic
           listen: {{gateway.GetLeftPart(UriPartial.Authority)}}
 
         """;
+
+    private string Selection(Table table) =>
+        !table.Entities ? $"{{ table: public.{table.Name}, entities: off }}"
+        : activation is null ? $"public.{table.Name}"
+        : $"{{ table: public.{table.Name}, activation: {activation} }}";
 
     private async Task AwaitReady(CancellationToken cancel)
     {
