@@ -163,7 +163,40 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     }
 
     /// <summary>Accepts changes from the partition. After the first call, all changes of the entity come to this activation.</summary>
-    public void Take(EntityWork work)
+    public void Take(EntityWork work) => Turn(static (entity, work) => entity.Accept(work), work);
+
+    /// <summary>Called when the requested state was read. Any thread.</summary>
+    public void OnLoaded(EntityState? state) => _context.Scheduler.QueueAction(() => Turn(static (entity, state) => entity.Loaded(state), state));
+
+    /// <summary>Called when there is room for the apply. Any thread.</summary>
+    public bool OnRoom(long bytes)
+    {
+        if (_host!.IsEnded)
+            return false;
+        _context.Scheduler.QueueAction(() => Turn(static (entity, bytes) => entity.Entered(bytes), bytes));
+        return true;
+    }
+
+    /// <summary>Called when every sink has answered for the apply. Any thread.</summary>
+    public void OnFinished(EntityApply apply) => _context.Scheduler.QueueAction(
+        static a => ((EntityGrain)((EntityApply)a).Owner).Turn(static (entity, apply) => entity.Delivered(apply), (EntityApply)a), apply);
+
+    // A fault outside an apply is a defect of ours. The partition must not wait for an answer that never comes: it restarts.
+    private void Turn<T>(Action<EntityGrain, T> turn, T argument)
+    {
+        try
+        {
+            turn(this, argument);
+        }
+#pragma warning disable CA1031 // See above.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            _host!.OnFault(exception);
+        }
+    }
+
+    private void Accept(EntityWork work)
     {
         if (_step == Step.Gone)
         {
@@ -176,21 +209,6 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
             _waiting.Add(work.Changes[i]);
         Next();
     }
-
-    /// <summary>Called when the requested state was read. Any thread.</summary>
-    public void OnLoaded(EntityState? state) => _context.Scheduler.QueueAction(() => Loaded(state));
-
-    /// <summary>Called when there is room for the apply. Any thread.</summary>
-    public bool OnRoom(long bytes)
-    {
-        if (_host!.IsEnded)
-            return false;
-        _context.Scheduler.QueueAction(() => Entered(bytes));
-        return true;
-    }
-
-    /// <summary>Called when every sink has answered for the apply. Any thread.</summary>
-    public void OnFinished(EntityApply apply) => _context.Scheduler.QueueAction(static a => ((EntityGrain)((EntityApply)a).Owner).Delivered((EntityApply)a), apply);
 
     // Begins the next apply, unless one is in progress. If the state is not known, it is read first.
     private void Next()
@@ -270,7 +288,8 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         Forget();
         _step = Step.PausingAfterFailure;
         _pause = _host.Source.Time.CreateTimer(
-            static entity => ((EntityGrain)entity!)._context.Scheduler.QueueAction(static e => ((EntityGrain)e).Resume(Step.PausingAfterFailure), entity),
+            static entity => ((EntityGrain)entity!)._context.Scheduler.QueueAction(
+                static e => ((EntityGrain)e).Turn(static (entity, step) => entity.Resume(step), Step.PausingAfterFailure), entity),
             this, RetryPause, Timeout.InfiniteTimeSpan);
         return false;
     }
@@ -322,18 +341,19 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         Next();
     }
 
-    // Returns the last applied state. It is kept in memory only after all changes come to this activation. Before that, a change may be
-    // applied in passing, and the kept state would be out of date.
+    // Returns the last applied state. It is kept in memory only if all changes came to this activation before it was read. Otherwise a
+    // change may be applied in passing meanwhile, and the kept state would be out of date.
     private async ValueTask<EntityState?> Current(IEntityHost host)
     {
         if (_isKnown)
             return _state;
+        var mayBeKept = _presence is not null;
         var state = host.Buffer.Find(Key);
         if (state is null && await host.Source.Schemas.FindTable(_id.Source, Key.Table, CancellationToken.None) is { } table)
             state = (await host.Source.Store.ReadStates([new StateKey(table, Key.Key)], CancellationToken.None))[0];
         if (_isKnown)
             return _state;
-        if (_presence is not null && _step == Step.Idle && state is not null)
+        if (mayBeKept && _step == Step.Idle && state is not null)
         {
             Know(state);
             host.OnSized(this, Size);

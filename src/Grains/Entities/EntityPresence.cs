@@ -52,4 +52,19 @@ internal sealed class EntityPresence(EntityKey key)
 
     /// <summary>The entity that was used just before this one; null for the first one.</summary>
     public EntityPresence? Older { get; set; }
+
+    /// <summary>Puts returned changes back among the waiting ones, in the order of their places.</summary>
+    public void PutBack(FirstAndRest<PendingChange> changes)
+    {
+        if (changes.Count == 0)
+            return;
+        var all = new List<PendingChange>();
+        for (var i = 0; i < changes.Count; i++)
+            all.Add(changes[i]);
+        for (var i = 0; i < Waiting.Count; i++)
+            all.Add(Waiting[i]);
+        Waiting = default;
+        foreach (var pending in all.OrderBy(p => p.Place))
+            Waiting.Add(pending);
+    }
 }

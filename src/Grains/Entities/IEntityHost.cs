@@ -52,6 +52,9 @@ internal interface IEntityHost : IApplyOwner
     /// <param name="lastSent">The last version that the reader sent to the partition, or that is durable there.</param>
     /// <exception cref="Interfaces.Partitions.StaleReaderException">The partition follows a reader of a higher epoch.</exception>
     Task<bool> HasTaken(long epoch, ChangeVersion lastSent);
+
+    /// <summary>An activation failed outside an apply: the partition restarts, and what is not durable is streamed again.</summary>
+    void OnFault(Exception exception);
 }
 
 /// <summary>Runs an apply, and is notified when every sink has answered for it.</summary>

@@ -193,14 +193,14 @@ internal sealed class EntityRoster
         if (presence.Phase != EntityPhase.Leaving)
             BeginLeaving(presence);
         presence.IsGone = true;
-        PutBack(presence, remaining);
+        presence.PutBack(remaining);
         Answered(presence, remaining.Count);
     }
 
     /// <summary>Takes back changes that reached an activation after its end.</summary>
     public void Returned(EntityWork work)
     {
-        PutBack(work.Presence, work.Changes);
+        work.Presence.PutBack(work.Changes);
         Answered(work.Presence, work.Changes.Count);
     }
 
@@ -379,21 +379,6 @@ internal sealed class EntityRoster
             List(presence);
         else
             _present.Remove(presence.Key);
-    }
-
-    // Puts returned changes back into the waiting ones, in the order of their places.
-    private static void PutBack(EntityPresence presence, FirstAndRest<PendingChange> changes)
-    {
-        if (changes.Count == 0)
-            return;
-        var all = new List<PendingChange>();
-        for (var i = 0; i < changes.Count; i++)
-            all.Add(changes[i]);
-        for (var i = 0; i < presence.Waiting.Count; i++)
-            all.Add(presence.Waiting[i]);
-        presence.Waiting = default;
-        foreach (var pending in all.OrderBy(p => p.Place))
-            presence.Waiting.Add(pending);
     }
 
     private static void End(EntityGrain? entity, string reason) =>

@@ -151,6 +151,9 @@ internal sealed class Partition : IEntityHost, ICheckpointed
     public void OnNeedless(EntityGrain entity) => _inbox.Add(new Needless(entity));
 
     /// <inheritdoc />
+    public void OnFault(Exception exception) => _inbox.Add(new EntityFault(exception));
+
+    /// <inheritdoc />
     public Task<bool> HasTaken(long epoch, ChangeVersion lastSent)
     {
         var question = new Question(epoch, lastSent);

@@ -131,6 +131,13 @@ internal sealed record SweepDue(TimeSpan Idle) : RosterAnswer
     public override void Apply(EntityRoster roster) => roster.Sweep(Idle);
 }
 
+/// <summary>An entity's activation failed outside an apply. The turn that takes it fails too, which restarts the partition.</summary>
+internal sealed record EntityFault(Exception Exception) : RosterAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(EntityRoster roster) => throw new InvalidOperationException("An entity failed outside an apply.", Exception);
+}
+
 /// <summary>A question whether the partition has accepted what a reader sent to it (<see cref="IEntityHost.HasTaken"/>).</summary>
 internal sealed record Question(long Epoch, ChangeVersion LastSent)
 {

@@ -44,7 +44,7 @@ public sealed class ActivationTests(ControlServer control, CaptureServer sources
     }
 
     [Fact]
-    public async Task An_activation_that_is_dropped_by_Orleans_comes_back_and_loses_nothing()
+    public async Task An_activation_that_ends_at_any_time_comes_back_and_loses_nothing()
     {
         await using var cluster = await InProcessCluster.Start(control, sources.Server, 1, Table);
         await cluster.Streaming();
@@ -52,12 +52,10 @@ public sealed class ActivationTests(ControlServer control, CaptureServer sources
         for (var n = 1; n <= 20; n++)
         {
             await PostgresServer.Execute(cluster.Source, $"BEGIN; UPDATE item SET n = {n}; UPDATE item SET n = n + 100; COMMIT");
-            await cluster.Cluster.Client.GetGrain<IManagementGrain>(0).ForceActivationCollection(TimeSpan.Zero);
-            if (n % 5 == 0)
-            {
-                foreach (var id in Enumerable.Range(1, 20))
-                    await cluster.Cluster.Client.GetGrain<IEntityGrain>($"shop/public.item/{id}").Wake(-1);
-            }
+
+            // Asked for by a partition that is not its own, an activation ends, whatever it is doing.
+            foreach (var id in Enumerable.Range(1, 20))
+                await cluster.Cluster.Client.GetGrain<IEntityGrain>($"shop/public.item/{id}").Wake(-1);
         }
 
         await cluster.Arrived(20 + (20 * 40));

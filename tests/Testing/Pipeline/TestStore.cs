@@ -13,6 +13,9 @@ internal sealed class TestStore : ICheckpointStore
 
     public List<DeadLetter> DeadLetters { get; } = [];
 
+    /// <summary>Reads see what there is now, and answer when this is completed; null: at once.</summary>
+    public TaskCompletionSource? Gate { get; set; }
+
     /// <summary>How many states were read.</summary>
     public int Reads { get; private set; }
 
@@ -38,10 +41,13 @@ internal sealed class TestStore : ICheckpointStore
         return Task.CompletedTask;
     }
 
-    public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
+    public async Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
     {
         Reads += keys.Count;
-        return Task.FromResult(keys.Select(k => States.GetValueOrDefault(k)).ToArray());
+        var states = keys.Select(k => States.GetValueOrDefault(k)).ToArray();
+        if (Gate is { } gate)
+            await gate.Task;
+        return states;
     }
 
     public Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation)

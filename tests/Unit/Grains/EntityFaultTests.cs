@@ -96,4 +96,13 @@ public sealed class EntityFaultTests
         Assert.Equal(Sample.Version(1), Assert.Single(store.DeadLetters).Version);
         Assert.Equal(Sample.Version(2), store.Claims.Progress);
     }
+
+    [Fact]
+    public async Task A_fault_outside_an_apply_fails_the_partitions_turn()
+    {
+        await using var rig = new PartitionRig(new TestStore());
+        rig.Partition.OnFault(new InvalidOperationException("defect"));
+        var fault = Assert.Throws<InvalidOperationException>(rig.RunTurns);
+        Assert.Equal("defect", fault.InnerException!.Message);
+    }
 }

@@ -52,6 +52,34 @@ public sealed class EntityQuestionTests
     }
 
     [Fact]
+    public async Task A_state_that_was_read_before_changes_came_to_the_activation_is_not_kept()
+    {
+        var store = new TestStore();
+        await using var rig = new PartitionRig(store);
+        rig.Take(Create("a", 1));
+        await rig.AnswerAll();
+        await rig.Checkpoint();
+        await using var second = new PartitionRig(store);
+        second.Take(Update("a", 2));
+        await second.Loaded();
+        Assert.Equal(EntityPhase.Passing, second.Phase("a"));
+
+        // The question reads the store while the change is being applied in passing; the answer comes after it.
+        store.Gate = new TaskCompletionSource();
+        var asked = second.Activations.Find(A).GetState();
+        second.RunTurns();
+        second.Sink.Answer(_ => true);
+        Assert.Equal(EntityPhase.Awake, second.Phase("a"));
+        store.Gate.SetResult();
+        await asked;
+        store.Gate = null;
+
+        second.Take(Touched("a", 3));
+        await second.AnswerAll();
+        Assert.Equal(["a", "updated", null], second.Format.Befores[^1]);
+    }
+
+    [Fact]
     public async Task An_entity_of_which_nothing_is_known_goes_back_to_sleep()
     {
         await using var rig = new PartitionRig(new TestStore());
