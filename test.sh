@@ -12,7 +12,8 @@ usage() {
 Suites: unit         no servers, no files
         integration  each part against real servers
         cluster      real processes that are stopped and killed
-        always       the property tests and the cluster suite once more, with entities that wake for every change
+        always       the property tests and those of whole clusters in one process, with entities that wake for every change
+        always-cluster  the cluster suite with such entities; only when it is named
         conformance  the same workload compared with a real Debezium, or with what one recorded earlier
         shop         ./run.sh for ten seconds, as a user would start it
 Without a name: all of them. E.g.  ./test.sh unit -- -class '*KeyText*'
@@ -29,7 +30,7 @@ while [ $# -gt 0 ]; do
     --help | -h) usage; exit 0 ;;
     --no-build) skip_build=1 ;;
     --) shift; options=("$@"); break ;;
-    unit | integration | cluster | always | conformance | shop) suites+=("$1") ;;
+    unit | integration | cluster | always | always-cluster | conformance | shop) suites+=("$1") ;;
     *) die "unknown suite or option '$1' (see --help)" ;;
   esac
   shift
@@ -129,11 +130,8 @@ for suite in "${suites[@]}"; do
     integration) run_suite integration Integration ;;
     cluster) run_suite cluster Cluster ;;
     always)
-      export CDC_TEST_ACTIVATION=always
-      run_suite always-properties Integration -class '*PropertyTests' -class '*.Grains.*'
-      run_suite always-cluster Cluster
-      unset CDC_TEST_ACTIVATION
-      ;;
+      CDC_TEST_ACTIVATION=always run_suite always Integration -class '*PropertyTests' -class '*.Grains.*' ;;
+    always-cluster) CDC_TEST_ACTIVATION=always run_suite always-cluster Cluster ;;
     conformance) run_suite conformance Conformance ;;
     shop) run_shop ;;
   esac
