@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 
 namespace CdcOrleans.Conformance;
 
@@ -9,7 +10,12 @@ namespace CdcOrleans.Conformance;
 /// <param name="Key">The key as JSON text; null where there is none.</param>
 /// <param name="Value">The value; null for a tombstone.</param>
 /// <param name="Headers">Headers of Debezium's own that consumers may depend on.</param>
-internal sealed record TopicRecord(string Topic, string? Key, JsonNode? Value, SortedDictionary<string, string> Headers);
+internal sealed record TopicRecord(string Topic, string? Key, JsonNode? Value, SortedDictionary<string, string> Headers)
+{
+    /// <summary>Partition and offset, for people who look for the cause of a difference.</summary>
+    [JsonIgnore]
+    public string Place { get; init; } = "";
+}
 
 /// <summary>What the peer wrote for a script, kept for machines that cannot run it.</summary>
 internal sealed record Recording(string Peer, IReadOnlyList<TopicRecord> Records)

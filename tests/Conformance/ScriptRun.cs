@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Testing;
 using Npgsql;
@@ -96,6 +98,15 @@ internal sealed class ScriptRun : IAsyncDisposable
         await using var command = new NpgsqlCommand(
             "SELECT coalesce(array_agg(relnamespace::regnamespace::text || '.' || relname), '{}') FROM pg_class WHERE relreplident = 'f'", connection);
         return ((string[])(await command.ExecuteScalarAsync())!).ToHashSet();
+    }
+
+    /// <summary>Returns what helps to find the cause of a difference: where our records are, the source's status, the output of the silo.</summary>
+    public async Task<string> Account(IReadOnlyList<TopicRecord> written)
+    {
+        var account = new StringBuilder();
+        foreach (var record in written)
+            account.AppendLine(CultureInfo.InvariantCulture, $"{record.Topic} {record.Place} {record.Key} {record.Value?["op"]} {record.Value?["source"]?["lsn"]}");
+        return account.AppendLine((await _silo!.Source(Ours)).GetRawText()).AppendLine(_silo.Output).ToString();
     }
 
     public async ValueTask DisposeAsync()

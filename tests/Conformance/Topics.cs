@@ -77,7 +77,7 @@ internal static class Topics
                 result.Topic == Heartbeats + prefix ? Heartbeats : result.Topic[(prefix.Length + 1)..],
                 result.Message.Key is { } key ? Json(key, prefix)!.ToJsonString() : null,
                 result.Message.Value is { } value ? Json(value, prefix) : null,
-                Headers(result.Message.Headers)));
+                Headers(result.Message.Headers)) { Place = $"{result.Partition.Value}@{result.Offset.Value}" });
         }
 
         return records;

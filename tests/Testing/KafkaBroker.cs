@@ -30,6 +30,9 @@ public sealed class KafkaBroker : IAsyncDisposable
 
     public bool IsReal => _mock is null;
 
+    /// <summary>The mock's client (<see cref="Librdkafka"/>).</summary>
+    public Handle MockHandle => _mock?.Handle ?? throw new InvalidOperationException($"This broker is not a mock: {Kind}.");
+
     /// <summary>Whether it may be stopped, started again and signalled.</summary>
     public bool IsOurs => _script is not null;
 
@@ -76,7 +79,8 @@ public sealed class KafkaBroker : IAsyncDisposable
 
     private string Script => _script ?? throw new InvalidOperationException($"This broker is not ours to stop: {Kind}.");
 
-    private static KafkaBroker Mock()
+    /// <summary>Starts a mock, for tests that make a broker refuse what real ones refuse only by chance.</summary>
+    public static KafkaBroker Mock()
     {
         var producer = new ProducerBuilder<Null, Null>(new Dictionary<string, string>
         {

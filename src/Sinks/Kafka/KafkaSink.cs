@@ -16,7 +16,8 @@ namespace CdcOrleans.Sinks.Kafka;
 /// </summary>
 /// <remarks>
 /// After a fatal error of the producer (its sequence numbers were lost at the broker, say) a new one takes over and sends again what was
-/// not acknowledged. Such events may arrive twice, with the same <c>cdc.id</c>.
+/// not acknowledged. Events that the client reports as written without an offset are sent again as well
+/// (<see cref="KafkaErrors.NotConfirmed"/>). Such events may arrive twice, with the same <c>cdc.id</c>.
 /// </remarks>
 internal sealed partial class KafkaSink : ISink
 {

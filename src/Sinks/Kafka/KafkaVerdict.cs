@@ -20,6 +20,13 @@ internal enum KafkaVerdict
 
 internal static class KafkaErrors
 {
+    /// <summary>
+    /// The client reports an event as written, but without an offset. No broker has confirmed the event: a later batch of its partition was
+    /// written, and the client concludes that the earlier ones were, too. In a partition without earlier records of this producer this
+    /// can be wrong, because a broker then accepts any batch as the first one (KAFKA-15591). So the event is sent again.
+    /// </summary>
+    public static readonly Error NotConfirmed = new(ErrorCode.Local_Inconsistent, "The broker has not confirmed an event that may be written");
+
     /// <summary>Judges an error.</summary>
     /// <param name="code">The error.</param>
     /// <param name="alone">Whether the event is known to be the error's only cause.</param>

@@ -104,6 +104,8 @@ internal sealed class Shipment
     {
         if (report.Error.IsError)
             Failed(index, report.Error, GoesAlone);
+        else if (report.Offset == Offset.Unset)
+            Failed(index, KafkaErrors.NotConfirmed, alone: false);
         else
             _sink.Reached();
         Settle(1);
