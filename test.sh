@@ -13,7 +13,7 @@ Suites: unit         no servers, no files
         integration  each part against real servers
         cluster      real processes that are stopped and killed
         always       the property tests and those of whole clusters in one process, with entities that wake for every change
-        always-cluster  the cluster suite with such entities; only when it is named
+        always-cluster  the cluster suite with such entities
         conformance  the same workload compared with a real Debezium, or with what one recorded earlier
         shop         ./run.sh for ten seconds, as a user would start it
 Without a name: all of them. E.g.  ./test.sh unit -- -class '*KeyText*'
@@ -35,7 +35,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ ${#suites[@]} -gt 0 ] || suites=(unit integration cluster always conformance shop)
+[ ${#suites[@]} -gt 0 ] || suites=(unit integration cluster always always-cluster conformance shop)
 
 LOCAL=$ROOT/.local/tests
 rm -rf "$LOCAL"
