@@ -25,7 +25,8 @@ internal interface ICheckpointed
 
 /// <summary>
 /// Makes the progress of one source's partitions on this silo durable. It writes one transaction for all of them, every interval or as
-/// soon as enough bytes wait, and then reports the progress to the reader. Only one checkpoint at a time. Safe for concurrent use.
+/// soon as enough waits: bytes, or half of the reader's window, so that the reader does not wait for the interval. Then it reports the
+/// progress to the reader. Only one checkpoint at a time. Safe for concurrent use.
 /// </summary>
 internal sealed partial class Checkpointer : IAsyncDisposable
 {
@@ -43,6 +44,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     private readonly ICheckpointStore _store;
     private readonly SourceFigures _figures;
     private readonly IWalReaderGrain _reader;
+    private readonly long _mostFinished;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<int, Member> _partitions = new();
@@ -55,12 +57,14 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     private long _reportedAt;
     private int _woken;
     private long _threshold;
+    private long _finished;
 
     public Checkpointer(
-        string source, string silo, ControlConfiguration control, ICheckpointStore store, SourceFigures figures,
+        SourceConfiguration source, string silo, ControlConfiguration control, ICheckpointStore store, SourceFigures figures,
         IWalReaderGrain reader, TimeProvider time, ILogger logger)
     {
-        _source = source;
+        _source = source.Name;
+        _mostFinished = source.WindowChanges / 2;
         _silo = silo;
         _control = control;
         _store = store;
@@ -89,10 +93,14 @@ internal sealed partial class Checkpointer : IAsyncDisposable
         SetThreshold();
     }
 
-    /// <summary>Notifies that a buffer has grown. If it is large enough, a checkpoint starts before the interval has passed.</summary>
-    public void Notice(CheckpointBuffer buffer)
+    /// <summary>
+    /// Notifies that changes are finished and that a buffer may have grown. If enough waits, a checkpoint starts before the interval has
+    /// passed.
+    /// </summary>
+    public void Notice(CheckpointBuffer buffer, int finished)
     {
-        if (buffer.Bytes >= Volatile.Read(ref _threshold) && Interlocked.Exchange(ref _woken, 1) == 0)
+        var all = finished == 0 ? Interlocked.Read(ref _finished) : Interlocked.Add(ref _finished, finished);
+        if ((all >= _mostFinished || buffer.Bytes >= Volatile.Read(ref _threshold)) && Interlocked.Exchange(ref _woken, 1) == 0)
             _wake.Release();
     }
 
@@ -131,7 +139,10 @@ internal sealed partial class Checkpointer : IAsyncDisposable
         {
             try
             {
-                await Pause(wait);
+                if (failures == 0)
+                    await Pause(wait);
+                else
+                    await Task.Delay(wait, _time, _stop.Token);
                 await _one.WaitAsync(_stop.Token);
                 try
                 {
@@ -185,6 +196,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
 
     private async Task CommitAll(CancellationToken cancellation)
     {
+        Interlocked.Exchange(ref _finished, 0);
         StaleOwnerException? stale = null;
         foreach (var epoch in _partitions.Values.Where(m => m.Partition.Epoch != 0).GroupBy(m => m.Partition.Epoch).OrderByDescending(g => g.Key))
         {

@@ -257,12 +257,9 @@ internal sealed class Partition : IEntityHost, ICheckpointed
         _questions.Clear();
         Buffer.SetProgress(_sequence.Progress);
         if (_finished > 0 || _duplicates > 0)
-        {
             Source.Figures.Finished(_finished, _duplicates);
-            _finished = _duplicates = 0;
-        }
-
-        Source.Checkpointer.Notice(Buffer);
+        Source.Checkpointer.Notice(Buffer, _finished + _duplicates);
+        _finished = _duplicates = 0;
         if (_drained is { } drained && IsQuiet)
         {
             _drained = null;

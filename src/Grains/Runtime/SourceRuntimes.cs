@@ -79,7 +79,7 @@ internal sealed class SourceRuntimes : IAsyncDisposable
         var figures = new SourceFigures(source.Name, _time, _budget, [.. _sinks.Values]);
         var routes = new RouteTable(source, _configuration.Routes, _sinks, _formats);
         var checkpointer = new Checkpointer(
-            source.Name, _silo.SiloAddress.ToParsableString(), _configuration.Control, _store, figures,
+            source, _silo.SiloAddress.ToParsableString(), _configuration.Control, _store, figures,
             _grains.GetGrain<IWalReaderGrain>(source.Name), _time, _loggers.CreateLogger<Checkpointer>());
         var states = new StateReader(_store, figures, _time, _loggers.CreateLogger<StateReader>());
         return new SourceRuntime

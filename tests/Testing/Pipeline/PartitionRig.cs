@@ -60,7 +60,7 @@ internal sealed class PartitionRig : IAsyncDisposable
         Figures = new SourceFigures("shop", options.Time, Budget, [Sink]);
         _states = new StateReader(store, Figures, options.Time, NullLogger.Instance);
         _checkpointer = new Checkpointer(
-            "shop", "silo", new ControlConfiguration { Connection = "", CheckpointInterval = TimeSpan.FromDays(1), CheckpointBytes = long.MaxValue },
+            source, "silo", new ControlConfiguration { Connection = "", CheckpointInterval = TimeSpan.FromDays(1), CheckpointBytes = long.MaxValue },
             store, Figures, new TestReader(), options.Time, NullLogger.Instance);
         Growth = new GrowthBudget(2 * options.Window);
         var runtime = new SourceRuntime

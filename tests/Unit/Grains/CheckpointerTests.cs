@@ -34,8 +34,40 @@ public sealed class CheckpointerTests
     {
         await using var rig = new Rig(bytes: 100);
         rig.Finish(1);
-        rig.Checkpointer.Notice(rig.Partition.Buffer);
+        rig.Checkpointer.Notice(rig.Partition.Buffer, 1);
         await rig.Until(() => rig.Store.Commits == 1, TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task Half_a_window_of_finished_changes_does_not_wait_for_the_interval()
+    {
+        await using var rig = new Rig(window: 10);
+        rig.Finish(1);
+        rig.Checkpointer.Notice(rig.Partition.Buffer, 4);
+        await rig.Advance(Interval / 2);
+        Assert.Equal(0, rig.Store.Commits);
+        rig.Checkpointer.Notice(rig.Partition.Buffer, 1);
+        await rig.Until(() => rig.Store.Commits == 1, TimeSpan.Zero);
+
+        // The count begins anew.
+        rig.Finish(2);
+        rig.Checkpointer.Notice(rig.Partition.Buffer, 4);
+        await rig.Advance(Interval / 2);
+        Assert.Equal(1, rig.Store.Commits);
+    }
+
+    [Fact]
+    public async Task Nothing_shortens_the_wait_after_a_failure()
+    {
+        await using var rig = new Rig(bytes: 100);
+        rig.Store.Failing = 1;
+        rig.Finish(1);
+        rig.Checkpointer.Notice(rig.Partition.Buffer, 1);
+        await rig.Until(() => rig.Figures.Take().CheckpointError is not null, TimeSpan.Zero);
+        rig.Checkpointer.Notice(rig.Partition.Buffer, 1);
+        await rig.Advance(TimeSpan.Zero);
+        Assert.Equal(0, rig.Store.Commits);
+        await rig.Until(() => rig.Store.Commits == 1, TimeSpan.FromMilliseconds(50));
     }
 
     [Fact]
@@ -101,11 +133,12 @@ public sealed class CheckpointerTests
     {
         private readonly FakeTimeProvider _time = new();
 
-        public Rig(long bytes = long.MaxValue, long epoch = 1)
+        public Rig(long bytes = long.MaxValue, long epoch = 1, int window = 1000)
         {
             Figures = new SourceFigures("shop", _time, new EntityBudget(1 << 20, 1), []);
             Checkpointer = new Checkpointer(
-                "shop", "silo", new ControlConfiguration { Connection = "", CheckpointInterval = Interval, CheckpointBytes = bytes },
+                new SourceConfiguration { Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [], WindowChanges = window },
+                "silo", new ControlConfiguration { Connection = "", CheckpointInterval = Interval, CheckpointBytes = bytes },
                 Store, Figures, Reader, _time, NullLogger.Instance);
             Partition = Add(0, epoch);
         }
