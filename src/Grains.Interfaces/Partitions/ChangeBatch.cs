@@ -14,4 +14,7 @@ public sealed class ChangeBatch
 
     /// <summary>The changes; at least one.</summary>
     [Id(2)] public required RowChange[] Changes { get; init; }
+
+    /// <summary>Generation of the activation that the reader opened (<see cref="PartitionOpened.Generation"/>).</summary>
+    [Id(3)] public required long Generation { get; init; }
 }

@@ -16,9 +16,10 @@ public interface IPartitionGrain : IGrainWithStringKey
     ValueTask<PartitionOpened> Open(long epoch);
 
     /// <summary>Accepts a batch into the queues of the partition. Returns when it is accepted, not when it is finished.</summary>
-    /// <exception cref="StaleReaderException">The batch's epoch is not the one that opened the partition.</exception>
+    /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     /// <exception cref="BatchOutOfSequenceException">
-    /// Batches before this one are missing. The reader must open the partition again and continue from its answer.
+    /// The reader has not opened this activation, or batches before this one are missing. The reader must open the partition and continue
+    /// from its answer.
     /// </exception>
     [Alias("Receive")]
     ValueTask Receive(ChangeBatch batch);
@@ -54,6 +55,6 @@ public sealed record PartitionOpened(
 [GenerateSerializer, Alias("cdc.StaleReaderException")]
 public sealed class StaleReaderException(string message) : Exception(message);
 
-/// <summary>Batches are missing before the one that was sent.</summary>
+/// <summary>A batch came to an activation that the reader has not opened, or batches are missing before it.</summary>
 [GenerateSerializer, Alias("cdc.BatchOutOfSequenceException")]
 public sealed class BatchOutOfSequenceException(string message) : Exception(message);

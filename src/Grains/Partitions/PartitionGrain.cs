@@ -65,7 +65,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         {
             if (!_fenced)
             {
-                await _partition.Drain().WaitAsync(DrainTime, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+                await _partition.Drain().WaitAsync(DrainTime, _source.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
                 _partition.End();
                 await _source.Checkpointer.CommitNow(cancellationToken);
             }
@@ -102,8 +102,14 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     public ValueTask Receive(ChangeBatch batch)
     {
         ThrowIfFenced();
-        if (batch.Epoch != _partition.Epoch)
+        if (batch.Epoch < _partition.Epoch)
             throw new StaleReaderException($"{_source.Name}: a batch of epoch {batch.Epoch} came to a partition of epoch {_partition.Epoch}.");
+        if (batch.Epoch > _partition.Epoch || batch.Generation != _partition.Generation)
+        {
+            throw new BatchOutOfSequenceException(
+                $"{_source.Name}: a batch of epoch {batch.Epoch} for generation {batch.Generation} came to a partition of epoch {_partition.Epoch} and generation {_partition.Generation}; open it.");
+        }
+
         if (batch.Sequence != _expected)
             throw new BatchOutOfSequenceException($"{_source.Name}: batch {batch.Sequence} came where {_expected} was next.");
         _expected++;

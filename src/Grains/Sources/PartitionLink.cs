@@ -36,6 +36,7 @@ internal sealed partial class PartitionLink
     private bool _isSending;
     private ChangeVersion _last;
     private long _sequence;
+    private long _generation;
     private bool _isOpen;
     private long _quietSince;
 
@@ -131,6 +132,13 @@ internal sealed partial class PartitionLink
         }
 
         _ = Send();
+    }
+
+    /// <summary>Whether a generation is older than that of the activation that was opened last.</summary>
+    public bool IsStale(long generation)
+    {
+        lock (_gate)
+            return generation < _generation;
     }
 
     /// <summary>Removes the changes that the partition's durable progress covers.</summary>
@@ -230,6 +238,7 @@ internal sealed partial class PartitionLink
         lock (_gate)
         {
             _isOpen = true;
+            _generation = opened.Generation;
             _sequence = 0;
             _sent = 0;
             _quietSince = _time.GetTimestamp();
@@ -264,7 +273,7 @@ internal sealed partial class PartitionLink
             var changes = new RowChange[count];
             for (var i = 0; i < count; i++)
                 changes[i] = _retained[_sent + i];
-            batch = new ChangeBatch { Epoch = _session.Epoch, Sequence = ++_sequence, Changes = changes };
+            batch = new ChangeBatch { Epoch = _session.Epoch, Generation = _generation, Sequence = ++_sequence, Changes = changes };
             return true;
         }
     }

@@ -229,12 +229,17 @@ internal sealed partial class WalSession : IAsyncDisposable
         _window.Leave(changes, bytes);
     }
 
-    /// <summary>Accepts a report of durable progress.</summary>
+    /// <summary>
+    /// Accepts a report of durable progress. It ignores what was reported for an earlier reader, or by an earlier activation of a partition:
+    /// the answer to <see cref="IPartitionGrain.Open"/> is newer, and the source may have been reset in between.
+    /// </summary>
     public void Progressed(ProgressReport report)
     {
+        if (report.Epoch < Epoch)
+            return;
         foreach (var partition in report.Partitions)
         {
-            if (partition.Partition < _links.Length)
+            if (partition.Partition < _links.Length && !_links[partition.Partition].IsStale(partition.Generation))
                 Progressed(partition.Partition, partition.Progress);
         }
     }

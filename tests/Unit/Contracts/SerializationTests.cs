@@ -39,10 +39,10 @@ public sealed class SerializationTests
 
         using var services = new ServiceCollection().AddSerializer().BuildServiceProvider();
         var serializer = services.GetRequiredService<Serializer>();
-        var read = serializer.Deserialize<ChangeBatch>(serializer.SerializeToArray(new ChangeBatch { Epoch = 3, Sequence = 4, Changes = [Change("1", 1), Change("2", 2)] }));
+        var read = serializer.Deserialize<ChangeBatch>(serializer.SerializeToArray(new ChangeBatch { Epoch = 3, Generation = 5, Sequence = 4, Changes = [Change("1", 1), Change("2", 2)] }));
         Assert.NotNull(read);
 
-        Assert.Equal((3, 4, 2), (read.Epoch, read.Sequence, read.Changes.Length));
+        Assert.Equal((3, 5, 4, 2), (read.Epoch, read.Generation, read.Sequence, read.Changes.Length));
         var (first, second) = (read.Changes[0], read.Changes[1]);
         Assert.Equal(new EntityKey("public.orders", "1"), first.Entity);
         Assert.Equal(new EntityKey("public.orders", "1").Hash, first.Entity.Hash);

@@ -24,10 +24,12 @@ public sealed class PartitionLinkTests
         rig.Send(2);
         await WalSessionTests.Until(() => rig.Partition.Refused == 1);
         rig.Partition.Refuse = null;
+        rig.Partition.Generation = 2;
         rig.Partition.Progress = Sample.Version(1);
         await rig.Until(() => rig.Partition.Changes.Any(c => c.Version == Sample.Version(2)));
         Assert.Equal(2, rig.Partition.Opened);
         Assert.Equal([1, 1], rig.Partition.Batches.Select(b => b.Sequence));
+        Assert.Equal([1, 2], rig.Partition.Batches.Select(b => b.Generation));
         Assert.Equal([1, 2], rig.Partition.Changes.Select(c => (int)c.Version.CommitLsn.Value));
     }
 

@@ -52,6 +52,8 @@ internal sealed class FakePartition : IPartitionGrain
 
     public ChangeVersion Progress { get; set; }
 
+    public long Generation { get; set; } = 1;
+
     public ChangeBatch[] Batches
     {
         get
@@ -66,7 +68,7 @@ internal sealed class FakePartition : IPartitionGrain
     public ValueTask<PartitionOpened> Open(long epoch)
     {
         Opened++;
-        return ValueTask.FromResult(new PartitionOpened(1, Progress, Progress));
+        return ValueTask.FromResult(new PartitionOpened(Generation, Progress, Progress));
     }
 
     /// <summary>What it answers batches with; null: it takes them.</summary>

@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Grains.Sources;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
@@ -229,6 +230,27 @@ public sealed class WalSessionTests
             return rig.Partitions[rig.Of("b")].Changes.Any(c => c.Entity.Key == "b");
         });
         Assert.Equal(2, asked);
+    }
+
+    [Theory]
+    [InlineData(5, 7, true)]
+    [InlineData(5, 8, true)]
+    [InlineData(5, 6, false)]
+    [InlineData(4, 7, false)]
+    public async Task A_report_counts_only_if_it_is_for_this_reader_and_by_this_activation_or_a_newer_one(long epoch, long generation, bool counts)
+    {
+        await using var rig = new Rig();
+        rig.Partitions[rig.Of("a")].Generation = 7;
+        await rig.Opened();
+        rig.Log.Write(Create("a", 1));
+        _ = rig.Start();
+        await Until(() => rig.Session.Window.Changes == 1 && rig.Partitions[rig.Of("a")].Changes.Any());
+        rig.Session.Progressed(new ProgressReport
+        {
+            Epoch = epoch, Silo = "silo", Figures = new SiloFigures(),
+            Partitions = [new PartitionProgressReport(rig.Of("a"), generation, Sample.Version(1))],
+        });
+        Assert.Equal(counts ? 0 : 1, rig.Session.Window.Changes);
     }
 
     internal static async Task Until(Func<bool> done)
