@@ -43,7 +43,7 @@ internal static class ValueWriter
                 buffer.Raw((byte)'"');
                 return true;
             case ValueForm.Float:
-                return NumberValue.TryWriteFloat(buffer, text);
+                return NumberValue.TryWriteFloat(buffer, text, isSingle: column.TypeOid == 700);
             case ValueForm.Numeric:
                 return NumberValue.TryWriteNumeric(buffer, column, text);
             case ValueForm.Money:

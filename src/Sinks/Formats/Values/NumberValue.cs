@@ -26,17 +26,39 @@ internal static class NumberValue
     /// Writes a float with its digits as printed, in the notation of Debezium, because keys are compared byte by byte. Returns false when the
     /// text is not a number.
     /// </summary>
-    public static bool TryWriteFloat(JsonBuffer buffer, ReadOnlySpan<byte> text)
+    /// <param name="buffer">Gets the number.</param>
+    /// <param name="text">The number as PostgreSQL prints it.</param>
+    /// <param name="isSingle">Whether it is of four bytes, not of eight.</param>
+    public static bool TryWriteFloat(JsonBuffer buffer, ReadOnlySpan<byte> text, bool isSingle)
     {
         var mark = text.LastIndexOfAny((byte)'e', (byte)'E');
         if (!IsNumber(text) || (mark >= 0 && text.Length - mark > LongestExponent))
             return false;
-        WriteFloat(buffer, text);
+        WriteFloat(buffer, text, isSingle);
         return true;
     }
 
+    // PostgreSQL prints as few digits as tell a float from its neighbours. Java writes at least two, and takes those that are closest to the
+    // value: this is another number for the smallest floats only, such as 1.4E-45 for 1e-45. A reader of doubles sees the difference.
+    private static ReadOnlySpan<byte> WithTwoDigits(ReadOnlySpan<byte> text, bool isSingle, Span<byte> room)
+    {
+        double value, again;
+        if (isSingle)
+            value = float.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
+        else
+            value = double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
+        if (!value.TryFormat(room, out var written, "E1", CultureInfo.InvariantCulture))
+            return text;
+        var longer = room[..written];
+        if (isSingle)
+            again = float.Parse(longer, NumberStyles.Float, CultureInfo.InvariantCulture);
+        else
+            again = double.Parse(longer, NumberStyles.Float, CultureInfo.InvariantCulture);
+        return again == value ? longer : text;
+    }
+
     // Plain from a thousandth to ten million, else with one digit before the point and an exponent; always with a point.
-    private static void WriteFloat(JsonBuffer buffer, ReadOnlySpan<byte> text)
+    private static void WriteFloat(JsonBuffer buffer, scoped ReadOnlySpan<byte> text, bool isSingle)
     {
         if (text[0] == (byte)'-')
         {
@@ -44,6 +66,9 @@ internal static class NumberValue
             text = text[1..];
         }
 
+        Span<byte> twoDigits = stackalloc byte[16];
+        if (text.Length > 1 && text[1] is (byte)'e' or (byte)'E')
+            text = WithTwoDigits(text, isSingle, twoDigits);
         var mark = text.IndexOfAny((byte)'e', (byte)'E');
         var mantissa = mark < 0 ? text : text[..mark];
         var point = mantissa.IndexOf((byte)'.');
@@ -107,7 +132,7 @@ internal static class NumberValue
 
         Span<byte> text = stackalloc byte[32];
         value.TryFormat(text, out var written, "R", CultureInfo.InvariantCulture);
-        WriteFloat(buffer, text[..written]);
+        WriteFloat(buffer, text[..written], isSingle: false);
     }
 
     /// <summary>Writes a decimal number by the options. Returns false when the text is not such a value.</summary>

@@ -19,7 +19,7 @@ internal static class VectorValue
         {
             if (!first)
                 buffer.Raw((byte)',');
-            if (!NumberValue.TryWriteFloat(buffer, Next(ref numbers)))
+            if (!NumberValue.TryWriteFloat(buffer, Next(ref numbers), isSingle: true))
             {
                 buffer.CutTo(start);
                 return false;
@@ -54,7 +54,7 @@ internal static class VectorValue
 
             buffer.Number((long)place);
             buffer.Raw((byte)',');
-            if (!NumberValue.TryWriteFloat(buffer, pair[(colon + 1)..]))
+            if (!NumberValue.TryWriteFloat(buffer, pair[(colon + 1)..], isSingle: true))
             {
                 buffer.CutTo(start);
                 return false;
