@@ -14,6 +14,9 @@ internal sealed partial class KafkaSink
     [LoggerMessage(Level = LogLevel.Error, Message = "Sink {Sink}: the producer failed for good, a new one takes over: {Reason} ({Code})")]
     private partial void LogFatal(string sink, string reason, ErrorCode code);
 
+    [LoggerMessage(Level = LogLevel.Error, Message = "Sink {Sink}: events could not be sent again; the next attempt follows")]
+    private partial void LogLoop(Exception exception, string sink);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "Sink {Sink}: created topic {Topic}")]
     private partial void LogCreated(string sink, string topic);
 

@@ -76,7 +76,7 @@ internal sealed partial class KafkaSink : ISink
         if (_waitingForRoom.IsEmpty)
             shipment.Send(Volatile.Read(ref _batches).Producer);
         else
-            _waitingForRoom.Enqueue(shipment);
+            WaitForRoom(shipment);
     }
 
     /// <inheritdoc />
@@ -105,16 +105,21 @@ internal sealed partial class KafkaSink : ISink
     {
         if (error.Code == ErrorCode.Local_QueueFull)
         {
-            _waitingForRoom.Enqueue(shipment);
-        }
-        else
-        {
-            // The errors of a broken producer add nothing: the fatal error was already reported.
-            if (error.Code is not (ErrorCode.Local_PurgeQueue or ErrorCode.Local_PurgeInflight or ErrorCode.Local_Fatal))
-                _health.Trouble($"{error.Reason} ({error.Code}); sending again.");
-            _failed.Enqueue(shipment);
+            WaitForRoom(shipment);
+            return;
         }
 
+        // The errors of a broken producer add nothing: the fatal error was already reported.
+        if (error.Code is not (ErrorCode.Local_PurgeQueue or ErrorCode.Local_PurgeInflight or ErrorCode.Local_Fatal))
+            _health.Trouble($"{error.Reason} ({error.Code}); sending again.");
+        _failed.Enqueue(shipment);
+        Wake();
+    }
+
+    // The loop may have emptied the queue just before, so it is woken for every shipment.
+    private void WaitForRoom(Shipment shipment)
+    {
+        _waitingForRoom.Enqueue(shipment);
         Wake();
     }
 
@@ -150,12 +155,13 @@ internal sealed partial class KafkaSink : ISink
         }
     }
 
+    // Runs until the sink is closed. What waits here then comes again from the log.
     private async Task SendAgainUntilClosed()
     {
         var closing = _closing.Token;
-        try
+        while (!closing.IsCancellationRequested)
         {
-            while (true)
+            try
             {
                 await _signal.WaitAsync(closing);
                 Replace(ref _batches!, _settings.ForBatches);
@@ -163,10 +169,19 @@ internal sealed partial class KafkaSink : ISink
                 await SendFailed(closing);
                 await SendWaiting(closing);
             }
-        }
-        catch (OperationCanceledException)
-        {
-            // Closed: what waits here will come again from the log.
+            catch (OperationCanceledException) when (closing.IsCancellationRequested)
+            {
+                return;
+            }
+#pragma warning disable CA1031 // Without this loop nothing would be sent again. The shipments are still in their queues.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                LogLoop(exception, Name);
+                _health.Trouble($"Sending again failed: {exception.Message}");
+                await Task.Delay(Retries.After(Interlocked.Increment(ref _failures)), _time, closing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                Wake();
+            }
         }
     }
 
@@ -179,13 +194,12 @@ internal sealed partial class KafkaSink : ISink
         await Task.Delay(Retries.After(failures), _time, closing);
         Replace(ref _batches!, _settings.ForBatches);
         Replace(ref _singles, _settings.ForSingles);
-        var shipments = new List<Shipment>(count);
-        while (shipments.Count < count && _failed.TryDequeue(out var shipment))
-            shipments.Add(shipment);
         if (_settings.CreatesTopics)
-            await CreateTopics(shipments.SelectMany(s => s.Topics).Distinct(), closing);
-        foreach (var shipment in shipments)
-            shipment.Send(shipment.GoesAlone ? (_singles ??= Open(_settings.ForSingles())).Producer : _batches.Producer);
+            await CreateTopics(_failed.Take(count).SelectMany(s => s.Topics).Distinct(), closing);
+        if (_singles is null && _failed.Any(s => s.GoesAlone))
+            _singles = Open(_settings.ForSingles());
+        for (; count > 0 && _failed.TryDequeue(out var shipment); count--)
+            shipment.Send(shipment.GoesAlone && _singles is { } singles ? singles.Producer : _batches.Producer);
     }
 
     private async Task SendWaiting(CancellationToken closing)
