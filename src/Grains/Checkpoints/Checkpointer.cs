@@ -49,7 +49,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly ConcurrentDictionary<int, Member> _partitions = new();
     private readonly ConcurrentDictionary<int, PartitionProgressReport> _unreported = new();
-    private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly SemaphoreSlim _wake = new(0);
     private readonly SemaphoreSlim _one = new(1, 1);
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _run;
@@ -163,7 +163,8 @@ internal sealed partial class Checkpointer : IAsyncDisposable
             }
             catch (StaleOwnerException stale)
             {
-                // The affected partitions were notified. The others continue at the next interval.
+                // The affected partitions were notified. The others continue. If the epoch is stale, all are affected until a reader opens them.
+                wait = WaitAfter(++failures);
                 LogStale(_logger, _source, stale.Message);
             }
 #pragma warning disable CA1031 // After any error of the control database, everything waits in the buffers and is tried again.
@@ -171,11 +172,16 @@ internal sealed partial class Checkpointer : IAsyncDisposable
 #pragma warning restore CA1031
             {
                 _figures.CheckpointFailed(exception.Message);
-                var backoff = Retries.After(++failures);
-                wait = backoff > _control.CheckpointInterval ? backoff : _control.CheckpointInterval;
+                wait = WaitAfter(++failures);
                 LogFailed(_logger, _source, exception.Message, wait);
             }
         }
+    }
+
+    private TimeSpan WaitAfter(int failures)
+    {
+        var backoff = Retries.After(failures);
+        return backoff > _control.CheckpointInterval ? backoff : _control.CheckpointInterval;
     }
 
     private async Task Pause(TimeSpan time)

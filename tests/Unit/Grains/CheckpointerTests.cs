@@ -97,6 +97,19 @@ public sealed class CheckpointerTests
     }
 
     [Fact]
+    public async Task A_stale_epoch_is_tried_again_after_growing_waits()
+    {
+        await using var rig = new Rig();
+        rig.Store.IsEpochStale = true;
+        rig.Finish(1);
+        for (var i = 0; i < 100; i++)
+            await rig.Advance(Interval / 2);
+        Assert.InRange(rig.Store.Refused, 1, 12);
+        rig.Store.IsEpochStale = false;
+        await rig.Until(() => rig.Store.Commits == 1, Interval);
+    }
+
+    [Fact]
     public async Task A_partition_that_no_reader_opened_waits()
     {
         await using var rig = new Rig(epoch: 0);
@@ -211,6 +224,10 @@ public sealed class CheckpointerTests
 
         public volatile int Failing;
 
+        public volatile bool IsEpochStale;
+
+        public volatile int Refused;
+
         /// <summary>A partition that somebody newer owns.</summary>
         public int? Stale { get; set; }
 
@@ -223,6 +240,12 @@ public sealed class CheckpointerTests
             {
                 Failing--;
                 throw new InvalidOperationException("out of reach");
+            }
+
+            if (IsEpochStale)
+            {
+                Refused++;
+                throw new StaleOwnerException("stale", true, []);
             }
 
             if (checkpoint.Partitions.Any(p => p.Partition == Stale))
