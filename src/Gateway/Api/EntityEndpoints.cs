@@ -49,6 +49,8 @@ internal static class EntityEndpoints
         var selection = dot < 1 || dot == table.Length - 1 ? null : source.Select(table[..dot], table[(dot + 1)..]);
         if (selection is null or { Entities: EntityMode.Off })
             return Problem.TableNotHeld(source, table, selection);
+        if (id.Key.Key.Contains('\0') || table.Contains('\0'))
+            return Problem.BadKey("The request has the character U+0000 (%00), which no name and no text in PostgreSQL contains.");
         try
         {
             EntityKeyText.Split(id.Key.Key);

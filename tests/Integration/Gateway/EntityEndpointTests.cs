@@ -88,6 +88,8 @@ public class EntityEndpointTests
     [InlineData("/api/v1/entities/shop/public.log/1", HttpStatusCode.NotFound, "table-not-held", "entities: off")]
     [InlineData("/api/v1/entities/shop/public.orders", HttpStatusCode.BadRequest, "bad-key", "?key=")]
     [InlineData("/api/v1/entities/shop/public.orders/a%5Cx", HttpStatusCode.BadRequest, "bad-key", "escape")]
+    [InlineData("/api/v1/entities/shop/public.orders?key=%00", HttpStatusCode.BadRequest, "bad-key", "U+0000")]
+    [InlineData("/api/v1/entities/shop/public.orders?key=1%00", HttpStatusCode.BadRequest, "bad-key", "U+0000")]
     [InlineData("/api/v1/entities/shop//1", HttpStatusCode.NotFound, "not-found", "/openapi/v1.json")]
     [InlineData("/api/v1/entities/shop", HttpStatusCode.NotFound, "not-found", "/openapi/v1.json")]
     public async Task What_cannot_be_found_is_explained(string path, HttpStatusCode expected, string type, string says)
