@@ -318,8 +318,7 @@ internal sealed class EntityRoster
         presence.Activation = entity;
         presence.Next = null;
         presence.IsGone = false;
-        _awake.Add(
-            presence, EntityGrain.Overhead + (2 * presence.Key.Key.Length), _source.Time.GetTimestamp(), isBack: _host.Buffer.Find(presence.Key) is not null);
+        _awake.Add(presence, EntityGrain.Overhead + (2 * presence.Key.Key.Length), _source.Time.GetTimestamp());
         if (presence.Waiting.Count > 0)
             List(presence);
         else
