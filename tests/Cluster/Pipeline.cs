@@ -100,6 +100,22 @@ internal sealed class Pipeline : IAsyncDisposable
             patience);
     }
 
+    /// <summary>Executes a statement and waits as <see cref="Drained"/> does; returns the largest working set of the silo meanwhile, in bytes.</summary>
+    public async Task<long> PeakOf(SiloProcess silo, string sql, TimeSpan patience)
+    {
+        await PostgresServer.Execute(Database, sql);
+        var peak = 0L;
+        var drained = Drained(silo, patience);
+        while (!drained.IsCompleted)
+        {
+            peak = Math.Max(peak, silo.WorkingSet);
+            await Task.WhenAny(drained, Task.Delay(50));
+        }
+
+        await drained;
+        return peak;
+    }
+
     /// <summary>The reader's part of a source's status.</summary>
     public static JsonElement Reader(JsonElement source) => source.GetProperty("reader");
 

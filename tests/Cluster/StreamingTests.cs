@@ -93,27 +93,12 @@ public sealed class StreamingTests(PostgresFixture postgres)
         await using var silo = await pipeline.Run();
 
         // The first two hundred thousand make the process as large as its window, its entity cache and its garbage are.
-        var before = await MostWhile("INSERT INTO items SELECT i, i, 'first' FROM generate_series(1, 200000) i");
-        var most = await MostWhile("INSERT INTO items SELECT i, i, 'then' FROM generate_series(200001, 1200000) i");
+        var before = await pipeline.PeakOf(silo, "INSERT INTO items SELECT i, i, 'first' FROM generate_series(1, 200000) i", TimeSpan.FromMinutes(4));
+        var most = await pipeline.PeakOf(silo, "INSERT INTO items SELECT i, i, 'then' FROM generate_series(200001, 1200000) i", TimeSpan.FromMinutes(4));
 
         Assert.Equal(1_200_000, File.ReadLines(Path.Combine(pipeline.Out, "shop.public.items.ndjson")).Count());
         TestContext.Current.SendDiagnosticMessage($"Working set: {before >> 20} MiB at most with 200,000 rows, {most >> 20} MiB in the transaction of a million.");
         Assert.True(most < before + (250L << 20), $"The working set rose from {before >> 20} to {most >> 20} MiB.");
-
-        async Task<long> MostWhile(string sql)
-        {
-            await PostgresServer.Execute(pipeline.Database, sql);
-            var highest = 0L;
-            var drained = pipeline.Drained(silo, TimeSpan.FromMinutes(4));
-            while (!drained.IsCompleted)
-            {
-                highest = Math.Max(highest, silo.WorkingSet);
-                await Task.WhenAny(drained, Task.Delay(100));
-            }
-
-            await drained;
-            return highest;
-        }
     }
 
     [Fact]

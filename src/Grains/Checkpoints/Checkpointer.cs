@@ -99,7 +99,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     /// </summary>
     public void Notice(CheckpointBuffer buffer, int finished)
     {
-        var all = finished == 0 ? Interlocked.Read(ref _finished) : Interlocked.Add(ref _finished, finished);
+        var all = Interlocked.Add(ref _finished, finished);
         if ((all >= _mostFinished || buffer.Bytes >= Volatile.Read(ref _threshold)) && Interlocked.Exchange(ref _woken, 1) == 0)
             _wake.Release();
     }

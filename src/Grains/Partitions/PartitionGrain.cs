@@ -91,8 +91,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     public ValueTask<PartitionOpened> Open(long epoch)
     {
         ThrowIfFenced();
-        if (epoch < _partition.Epoch)
-            throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
+        ThrowIfStale(epoch);
         _partition.Epoch = epoch;
         _expected = 1;
         return ValueTask.FromResult(new PartitionOpened(_partition.Generation, _partition.Accepted, _partition.Buffer.Durable));
@@ -102,8 +101,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     public ValueTask Receive(ChangeBatch batch)
     {
         ThrowIfFenced();
-        if (batch.Epoch < _partition.Epoch)
-            throw new StaleReaderException($"{_source.Name}: a batch of epoch {batch.Epoch} came to a partition of epoch {_partition.Epoch}.");
+        ThrowIfStale(batch.Epoch);
         if (batch.Epoch > _partition.Epoch || batch.Generation != _partition.Generation)
         {
             throw new BatchOutOfSequenceException(
@@ -131,8 +129,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     public ValueTask Forget(long epoch, int[] tables)
     {
         ThrowIfFenced();
-        if (epoch < _partition.Epoch)
-            throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
+        ThrowIfStale(epoch);
         _partition.Forget(tables);
         return ValueTask.CompletedTask;
     }
@@ -140,8 +137,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     /// <inheritdoc />
     public ValueTask Reset(long epoch)
     {
-        if (epoch < _partition.Epoch)
-            throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
+        ThrowIfStale(epoch);
         Fence();
         return ValueTask.CompletedTask;
     }
@@ -168,6 +164,12 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     {
         if (_fenced)
             throw new InvalidOperationException($"{_source.Name}: this activation of partition {_partition.Index} has ended.");
+    }
+
+    private void ThrowIfStale(long epoch)
+    {
+        if (epoch < _partition.Epoch)
+            throw new StaleReaderException($"{_source.Name}: a reader of epoch {epoch} came after one of epoch {_partition.Epoch}.");
     }
 
     private void Fence()

@@ -196,10 +196,14 @@ internal sealed partial class KafkaSink : ISink
         Replace(ref _singles, _settings.ForSingles);
         if (_settings.CreatesTopics)
             await CreateTopics(_failed.Take(count).SelectMany(s => s.Topics).Distinct(), closing);
-        if (_singles is null && _failed.Any(s => s.GoesAlone))
-            _singles = Open(_settings.ForSingles());
-        for (; count > 0 && _failed.TryDequeue(out var shipment); count--)
-            shipment.Send(shipment.GoesAlone && _singles is { } singles ? singles.Producer : _batches.Producer);
+
+        // A shipment leaves the queue only when its producer is there. Nobody else takes from the queue.
+        for (; count > 0 && _failed.TryPeek(out var shipment); count--)
+        {
+            var lane = shipment.GoesAlone ? _singles ??= Open(_settings.ForSingles()) : _batches;
+            _failed.TryDequeue(out _);
+            shipment.Send(lane.Producer);
+        }
     }
 
     private async Task SendWaiting(CancellationToken closing)

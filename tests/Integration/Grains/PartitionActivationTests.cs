@@ -12,8 +12,6 @@ namespace CdcOrleans.Integration.Grains;
 /// <summary>Partitions whose activation ends while their reader lives, as at every change of the silos.</summary>
 public sealed class PartitionActivationTests(ControlServer control, CaptureServer sources) : IClassFixture<CaptureServer>
 {
-    private const int Partitions = 16;
-
     [Fact]
     public async Task A_partition_that_was_activated_anew_is_opened_again_and_its_reader_goes_on()
     {
@@ -22,18 +20,18 @@ public sealed class PartitionActivationTests(ControlServer control, CaptureServe
         await PostgresServer.Execute(cluster.Source, "INSERT INTO item SELECT i, 0 FROM generate_series(1, 100) AS i");
         await cluster.Arrived(100);
         var reader = cluster.Cluster.Client.GetGrain<IWalReaderGrain>("shop");
-        var epoch = (await reader.GetStatus()).Epoch;
+        var before = await reader.GetStatus();
 
         for (var n = 1; n <= 5; n++)
         {
-            for (var partition = 0; partition < Partitions; partition++)
+            for (var partition = 0; partition < before.Partitions; partition++)
                 await cluster.Cluster.Client.GetGrain<IPartitionGrain>($"shop/{partition}").Cast<IGrainManagementExtension>().DeactivateOnIdle();
             await PostgresServer.Execute(cluster.Source, $"UPDATE item SET n = {n}");
             await cluster.Arrived(100 + (100 * n));
         }
 
         var status = await reader.GetStatus();
-        Assert.Equal((SourceState.Streaming, epoch), (status.State, status.Epoch));
+        Assert.Equal((SourceState.Streaming, before.Epoch), (status.State, status.Epoch));
         foreach (var entity in cluster.Delivered.GroupBy(d => d.Event.Entity))
             Assert.Equal(entity.Select(d => d.Event.Version).Order(), entity.Select(d => d.Event.Version));
     }

@@ -42,20 +42,16 @@ internal static class NumberValue
     // value: this is another number for the smallest floats only, such as 1.4E-45 for 1e-45. A reader of doubles sees the difference.
     private static ReadOnlySpan<byte> WithTwoDigits(ReadOnlySpan<byte> text, bool isSingle, Span<byte> room)
     {
-        double value, again;
-        if (isSingle)
-            value = float.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
-        else
-            value = double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
+        var value = Parse(text, isSingle);
         if (!value.TryFormat(room, out var written, "E1", CultureInfo.InvariantCulture))
             return text;
         var longer = room[..written];
-        if (isSingle)
-            again = float.Parse(longer, NumberStyles.Float, CultureInfo.InvariantCulture);
-        else
-            again = double.Parse(longer, NumberStyles.Float, CultureInfo.InvariantCulture);
-        return again == value ? longer : text;
+        return Parse(longer, isSingle) == value ? longer : text;
     }
+
+    private static double Parse(ReadOnlySpan<byte> text, bool isSingle) => isSingle
+        ? float.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture)
+        : double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
 
     // Plain from a thousandth to ten million, else with one digit before the point and an exponent; always with a point.
     private static void WriteFloat(JsonBuffer buffer, scoped ReadOnlySpan<byte> text, bool isSingle)
