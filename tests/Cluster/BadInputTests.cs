@@ -148,7 +148,7 @@ public sealed class BadInputTests(PostgresFixture postgres)
         await PostgresServer.Execute(pipeline.Database, $"ALTER PUBLICATION {pipeline.Slot} DROP TABLE items");
         await silo.Until(
             async () => await PostgresServer.Scalar(pipeline.Database, "SELECT count(*) FROM pg_publication_tables") == "1", "the table to be published again");
-        Assert.Contains("public.items joined publication", silo.Output, StringComparison.Ordinal);
+        await silo.Until(() => Task.FromResult(silo.Output.Contains("public.items joined publication", StringComparison.Ordinal)), "the log to name the table");
 
         await PostgresServer.Execute(pipeline.Database, $"ALTER PUBLICATION {pipeline.Slot} SET (publish = 'insert')");
         await silo.Until(async () => (await silo.Source("shop")).GetProperty("state").GetString() == "failed", "the source to fail");

@@ -44,6 +44,8 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         var (source, index) = PartitionKey.Parse(this.GetPrimaryKeyString());
+        if (_homes.HomeElsewhere(source, index) is { } home)
+            throw new InvalidOperationException($"{source}: partition {index} does not start on this silo: its home is {home}. Call again.");
         _source = _sources.Get(source);
         var claim = await _source.Store.Claim(source, index, RuntimeIdentity, cancellationToken);
         var scheduler = GrainContext.Scheduler;

@@ -37,16 +37,28 @@ internal sealed class PartitionHomes : IAsyncDisposable
             ? null
             : sorted[(int)((XxHash3.HashToUInt64(MemoryMarshal.AsBytes(source.AsSpan())) + (ulong)partition) % (ulong)sorted.Length)];
 
+    /// <summary>
+    /// Returns the home of a partition if it is another silo and this silo is active; otherwise null. Then the partition must not run here:
+    /// its entities are looked up at its home.
+    /// </summary>
+    public SiloAddress? HomeElsewhere(string source, int partition) =>
+        _membership.CurrentSnapshot.GetSiloStatus(_local.SiloAddress) == SiloStatus.Active
+        && Home(source, partition) is { } home && !home.Equals(_local.SiloAddress)
+            ? home
+            : null;
+
     /// <summary>Adds a partition that started on this silo.</summary>
     /// <param name="grain">The partition's grain.</param>
     /// <param name="source">Name of the source.</param>
     /// <param name="partition">The partition's number.</param>
-    /// <param name="leave">Called from any thread when its home is another silo.</param>
+    /// <param name="leave">Called from any thread when its home is another silo, also when the home has changed before this call.</param>
     public void Register(object grain, string source, int partition, Action leave)
     {
         _here[grain] = (source, partition, leave);
         lock (_gate)
             _watch ??= Task.Run(Watch);
+        if (HomeElsewhere(source, partition) is not null)
+            leave();
     }
 
     /// <summary>Removes a partition that left this silo.</summary>
@@ -75,13 +87,11 @@ internal sealed class PartitionHomes : IAsyncDisposable
     {
         try
         {
-            await foreach (var snapshot in _membership.MembershipUpdates.WithCancellation(_stop.Token))
+            await foreach (var _ in _membership.MembershipUpdates.WithCancellation(_stop.Token))
             {
-                if (snapshot.GetSiloStatus(_local.SiloAddress) != SiloStatus.Active)
-                    continue;
                 foreach (var (source, partition, leave) in _here.Values)
                 {
-                    if (Home(source, partition) is { } home && !home.Equals(_local.SiloAddress))
+                    if (HomeElsewhere(source, partition) is not null)
                         leave();
                 }
             }

@@ -16,23 +16,33 @@ internal sealed class PartitionPlacement : PlacementStrategy
 [AttributeUsage(AttributeTargets.Class)]
 internal sealed class PartitionPlacementAttribute() : PlacementAttribute(PartitionPlacement.Instance);
 
-/// <inheritdoc cref="PartitionPlacement" />
-internal sealed class PartitionPlacementDirector(EntityAddresses addresses, GrainClassMap classes) : IPlacementDirector
+/// <summary>
+/// The director of <see cref="PartitionPlacement"/>. Orleans' own list of compatible silos is used only while this silo knows no active
+/// one: it follows the membership later than <see cref="PartitionHomes"/>, so a partition that has just left would be placed here again.
+/// </summary>
+internal sealed class PartitionPlacementDirector(PartitionHomes homes, EntityAddresses addresses, GrainClassMap classes) : IPlacementDirector
 {
     /// <inheritdoc />
     public Task<SiloAddress> OnAddActivation(PlacementStrategy strategy, PlacementTarget target, IPlacementContext context)
     {
+        var (source, partition) = PartitionOf(target.GrainIdentity);
+        return Task.FromResult(homes.Home(source, partition) ?? Compatible(source, partition, target, context));
+    }
+
+    private (string Source, int Partition) PartitionOf(GrainId grain)
+    {
+        var key = grain.Key.ToString()!;
+        if (!EntityAddresses.IsEntity(classes, grain.Type))
+            return PartitionKey.Parse(key);
+        return addresses.TryPartitionOf(EntityId.Parse(key), out var source, out var partition)
+            ? (source, partition)
+            : throw new KeyNotFoundException($"No source '{EntityId.Parse(key).Source}' is configured on this silo.");
+    }
+
+    private static SiloAddress Compatible(string source, int partition, PlacementTarget target, IPlacementContext context)
+    {
         var silos = context.GetCompatibleSilos(target);
         Array.Sort(silos);
-        var key = target.GrainIdentity.Key.ToString()!;
-        if (!EntityAddresses.IsEntity(classes, target.GrainIdentity.Type))
-        {
-            var (owner, index) = PartitionKey.Parse(key);
-            return Task.FromResult(PartitionHomes.Choose(owner, index, silos)!);
-        }
-
-        if (!addresses.TryPartitionOf(EntityId.Parse(key), out var source, out var partition))
-            throw new KeyNotFoundException($"No source '{EntityId.Parse(key).Source}' is configured on this silo.");
-        return Task.FromResult(PartitionHomes.Choose(source, partition, silos)!);
+        return PartitionHomes.Choose(source, partition, silos)!;
     }
 }

@@ -95,4 +95,36 @@ public sealed class ClusterTests(ControlServer control, CaptureServer sources) :
             Assert.Equal(once.Order(), once);
         }
     }
+
+    [Fact]
+    public async Task When_silos_join_while_changes_flow_no_partition_stays_away_from_its_entities()
+    {
+        await using var cluster = await InProcessCluster.Start(control, sources.Server, 1, Table);
+        await cluster.Streaming();
+        await PostgresServer.Execute(cluster.Source, "INSERT INTO item SELECT i, 0 FROM generate_series(1, 100) AS i");
+        await cluster.Arrived(100);
+
+        var last = 0;
+        for (var joined = 1; joined <= 3; joined++)
+        {
+            var joining = cluster.Cluster.StartAdditionalSiloAsync();
+            while (!joining.IsCompleted)
+                await Update();
+            await joining;
+            for (var after = 0; after < 3; after++)
+                await Update();
+            await cluster.Arrived(100 + (100 * last));
+        }
+
+        foreach (var entity in cluster.Delivered.GroupBy(d => d.Event.Entity))
+        {
+            // What was delivered and not yet durable may come again, with the same version.
+            var once = entity.Select(d => d.Event.Version).Distinct().ToArray();
+            Assert.Equal(1 + last, once.Length);
+            Assert.Equal(once.Order(), once);
+        }
+
+        async Task Update() =>
+            await PostgresServer.Execute(cluster.Source, $"UPDATE item SET n = {++last}");
+    }
 }

@@ -64,6 +64,33 @@ public sealed class PartitionHomesTests
     }
 
     [Fact]
+    public async Task A_partition_that_starts_after_its_home_has_changed_is_asked_to_leave_at_once()
+    {
+        var membership = new Membership();
+        await using var homes = new PartitionHomes(membership, new Local(Silos[0]));
+        membership.Become((Silos[0], SiloStatus.Active), (Silos[1], SiloStatus.Active));
+        var asked = new HashSet<int>();
+        foreach (var partition in Enumerable.Range(0, 8))
+            homes.Register(partition, "shop", partition, () => asked.Add(partition));
+        var elsewhere = Enumerable.Range(0, 8).Where(p => homes.HomeElsewhere("shop", p) is not null).ToArray();
+        Assert.Equal(Enumerable.Range(0, 8).Where(p => Silos[1].Equals(homes.Home("shop", p))), elsewhere);
+        Assert.NotEmpty(elsewhere);
+        Assert.Equal(elsewhere, asked.Order());
+    }
+
+    [Fact]
+    public async Task No_home_is_elsewhere_for_a_silo_that_is_not_active_itself()
+    {
+        var membership = new Membership();
+        await using var homes = new PartitionHomes(membership, new Local(Silos[0]));
+        Assert.Null(homes.HomeElsewhere("shop", 0));
+        membership.Become((Silos[0], SiloStatus.Joining), (Silos[1], SiloStatus.Active));
+        Assert.Null(homes.HomeElsewhere("shop", 0));
+        membership.Become((Silos[0], SiloStatus.ShuttingDown), (Silos[1], SiloStatus.Active));
+        Assert.Null(homes.HomeElsewhere("shop", 0));
+    }
+
+    [Fact]
     public async Task A_silo_that_is_not_active_itself_asks_nobody()
     {
         var membership = new Membership();
