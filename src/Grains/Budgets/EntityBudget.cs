@@ -8,6 +8,9 @@ namespace CdcOrleans.Grains.Budgets;
 /// <param name="partitions">Number of partitions of all sources, which share a part of the limit.</param>
 internal sealed class EntityBudget(long limit, int partitions)
 {
+    /// <summary>Fewest bytes of <see cref="OnceShare"/>: a few entities.</summary>
+    private const int LeastOnce = 96 * 1024;
+
     private long _bytes;
     private long _leaving;
 
@@ -29,6 +32,12 @@ internal sealed class EntityBudget(long limit, int partitions)
     /// Bytes that one partition may keep of states of other entities that are asleep. All partitions together: 1/4 of the limit.
     /// </summary>
     public long UsedShare { get; } = limit / 4 / partitions;
+
+    /// <summary>
+    /// Bytes of awake entities of one partition that were used only once since they woke. All partitions together: 1/8 of the limit, and at
+    /// least a few entities in each partition.
+    /// </summary>
+    public long OnceShare { get; } = Math.Max(LeastOnce, limit / 8 / partitions);
 
     /// <summary>Adds bytes in use; negative to remove them.</summary>
     public void Add(long bytes) => Interlocked.Add(ref _bytes, bytes);

@@ -7,16 +7,13 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Checkpoints;
 
-/// <summary>Whether a state stays in memory once it is durable.</summary>
+/// <summary>How long a state stays in memory once it is durable. An awake entity has it besides, and may be put to sleep at any time.</summary>
 internal enum Retention : byte
 {
-    /// <summary>No: the entity is awake and has the state itself.</summary>
-    None,
-
-    /// <summary>For a short time: the entity was just created, and is asleep.</summary>
+    /// <summary>For a short time: the entity was just created.</summary>
     Created,
 
-    /// <summary>For a longer time: the entity existed before, and is asleep.</summary>
+    /// <summary>For a longer time: the entity existed before.</summary>
     Used,
 }
 
@@ -217,14 +214,9 @@ internal sealed class CheckpointBuffer
     // An entity is in at most one of the two, with its newest durable state.
     private void Retain(EntityKey key, EntityState state, Retention retention)
     {
-        if (retention == Retention.Used)
-            _used.Add(key, state);
-        else
-            _used.Remove(key);
-        if (retention == Retention.Created)
-            _created.Add(key, state);
-        else
-            _created.Remove(key);
+        var (into, outOf) = retention == Retention.Used ? (_used, _created) : (_created, _used);
+        into.Add(key, state);
+        outOf.Remove(key);
     }
 
     private void CountRecent()

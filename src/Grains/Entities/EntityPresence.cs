@@ -9,6 +9,9 @@ namespace CdcOrleans.Grains.Entities;
 /// </summary>
 internal sealed class EntityPresence(EntityKey key)
 {
+    /// <summary>Value of <see cref="Uses"/> from which on an entity counts as used again.</summary>
+    public const byte UsedAgain = 2;
+
     /// <summary>The phase. A field, because the transitions change it in place.</summary>
     public EntityLifecycle Lifecycle;
 
@@ -43,6 +46,9 @@ internal sealed class EntityPresence(EntityKey key)
 
     /// <summary>When it last had work, as a timestamp of the clock.</summary>
     public long UsedAt { get; set; }
+
+    /// <summary>How often it had work since it woke, up to <see cref="UsedAgain"/>.</summary>
+    public byte Uses { get; set; }
 
     /// <summary>Bytes that the budget counts for it.</summary>
     public int Counted { get; set; }

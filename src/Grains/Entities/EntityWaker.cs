@@ -15,9 +15,14 @@ internal interface IEntityWaker
     void Wake(IEntityHost host, EntityPresence presence, Action<EntityPresence> failed);
 }
 
-/// <summary>Wakes an entity with one call to its grain.</summary>
+/// <summary>
+/// Wakes an entity with one call to its grain. It keeps the names of grain and interface, because finding them again for each reference
+/// costs a tenth of the time of waking. Safe for concurrent use.
+/// </summary>
 internal sealed class GrainEntityWaker(IGrainFactory grains) : IEntityWaker
 {
+    private Names? _names;
+
     /// <inheritdoc />
     public void Wake(IEntityHost host, EntityPresence presence, Action<EntityPresence> failed) => _ = Ask(host, presence, failed);
 
@@ -26,7 +31,7 @@ internal sealed class GrainEntityWaker(IGrainFactory grains) : IEntityWaker
         var isWoken = false;
         try
         {
-            isWoken = await grains.GetGrain<IEntityGrain>(new EntityId(host.Source.Name, presence.Key).ToString()).Wake(host.Generation).ConfigureAwait(false);
+            isWoken = await Entity(new EntityId(host.Source.Name, presence.Key).ToString()).Wake(host.Generation).ConfigureAwait(false);
         }
 #pragma warning disable CA1031 // After any error the partition asks again.
         catch (Exception)
@@ -38,4 +43,16 @@ internal sealed class GrainEntityWaker(IGrainFactory grains) : IEntityWaker
         if (!isWoken)
             failed(presence);
     }
+
+    private IEntityGrain Entity(string id)
+    {
+        if (_names is { } names)
+            return (IEntityGrain)grains.GetGrain(GrainId.Create(names.Grain, id), names.Interface);
+        var entity = grains.GetGrain<IEntityGrain>(id);
+        if (entity is GrainReference reference)
+            _names = new Names(reference.GrainId.Type, reference.InterfaceType);
+        return entity;
+    }
+
+    private sealed record Names(GrainType Grain, GrainInterfaceType Interface);
 }

@@ -17,6 +17,12 @@ namespace CdcOrleans.Grains.Partitions;
 /// </summary>
 internal sealed class EntityRoster
 {
+    /// <summary>
+    /// Most activations of one partition that are requested at a time. Without this limit, a batch of new entities would create all of
+    /// them before the first could apply its change, and the garbage collector would move them all.
+    /// </summary>
+    private const int MostWaking = 32;
+
     /// <summary>Time before a failed activation is requested again.</summary>
     private static readonly TimeSpan WakeRetry = TimeSpan.FromMilliseconds(50);
 
@@ -30,6 +36,7 @@ internal sealed class EntityRoster
     private readonly AwakeEntities _awake;
     private readonly List<EntityPresence> _listed = [];
     private readonly Queue<EntityPresence> _toWake = new();
+    private int _waking;
     private int _passed;
 
     /// <param name="source">The runtime of the source on this silo.</param>
@@ -88,7 +95,7 @@ internal sealed class EntityRoster
         }
 
         _listed.Clear();
-        while (_toWake.Count > 0 && !_source.Budget.IsFull)
+        while (_toWake.Count > 0 && MayWake)
             Wake(_toWake.Dequeue());
         _awake.Trim(Leave);
         if (_passed > 0)
@@ -159,6 +166,7 @@ internal sealed class EntityRoster
         if (presence.Phase != EntityPhase.Waking)
             return;
         presence.Lifecycle.WakeFailed();
+        _waking--;
         _ = RetryLater(presence);
     }
 
@@ -218,6 +226,8 @@ internal sealed class EntityRoster
             && presence is { Phase: EntityPhase.Awake, Waiting.Count: 0 })
             Leave(presence, "Nothing is known of it.");
     }
+
+    private bool MayWake => _waking < MostWaking && !_source.Budget.IsFull;
 
     private async Task RetryLater(EntityPresence presence)
     {
@@ -302,23 +312,27 @@ internal sealed class EntityRoster
     {
         if (presence.Phase != EntityPhase.Asleep)
             return;
-        if (_source.Budget.IsFull)
+        if (!MayWake)
         {
             _toWake.Enqueue(presence);
             return;
         }
 
         presence.Lifecycle.Wake();
+        _waking++;
         _waker.Wake(_host, presence, _wakeFailed);
     }
 
     private void Admit(EntityPresence presence, EntityGrain entity)
     {
+        if (presence.Phase == EntityPhase.Waking)
+            _waking--;
         presence.Lifecycle.Woken();
         presence.Activation = entity;
         presence.Next = null;
         presence.IsGone = false;
-        _awake.Add(presence, EntityGrain.Overhead + (2 * presence.Key.Key.Length), _source.Time.GetTimestamp());
+        _awake.Add(
+            presence, EntityGrain.Overhead + (2 * presence.Key.Key.Length), _source.Time.GetTimestamp(), isBack: _host.Buffer.Find(presence.Key) is not null);
         if (presence.Waiting.Count > 0)
             List(presence);
         else

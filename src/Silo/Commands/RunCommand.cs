@@ -20,6 +20,7 @@ internal static class RunCommand
     {
         if (ConfigOption.Load(path) is not { } configuration)
             return ExitCode.Refused;
+        RuntimeSettings.Apply(configuration);
         var findings = await Preflight.Check(configuration, cancellation);
         if (findings.Count > 0)
         {

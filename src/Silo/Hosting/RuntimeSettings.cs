@@ -1,6 +1,8 @@
 using System.Collections;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Silo.Hosting;
 
@@ -14,12 +16,17 @@ internal static class RuntimeSettings
     // small. Then objects that wait for a sink outlive it, and are collected in the oldest generation. Measured: that costs a third of the
     // CPU per change.
     private const string YoungestGeneration = "DOTNET_GCgen0size";
-    private const string YoungestGenerationBytes = "0x1800000";
+    private const long YoungestGenerationBytes = 24 << 20;
 
     // Size of the next generation. It has room for the changes of one second, so objects that wait for the next checkpoint are collected
     // here.
     private const string MiddleGeneration = "DOTNET_GCgen1size";
-    private const string MiddleGenerationBytes = "0x2000000";
+    private const long MiddleGenerationBytes = 32 << 20;
+
+    // The same if entities wake for every change. An activation consists of many objects, and should be collected where it was created.
+    // Measured: with 24 MiB, new rows take 1.3 to 1.4 times as long.
+    private const long YoungestGenerationBytesOfAlways = 128 << 20;
+    private const long MiddleGenerationBytesOfAlways = 64 << 20;
 
     // How often the collector compacts, from 0 to 9. Entities that wake and sleep leave gaps in the oldest generation.
     private const string Compaction = "DOTNET_GCConserveMemory";
@@ -29,15 +36,18 @@ internal static class RuntimeSettings
     private const string Arenas = "MALLOC_ARENA_MAX";
 
     /// <summary>Restarts the process if necessary. Returns when it is not necessary, or not possible.</summary>
-    public static void Apply()
+    public static void Apply(PipelineConfiguration configuration)
     {
         if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable(YoungestGeneration) is not null)
             return;
         try
         {
-            var environment = new List<string> { $"{YoungestGeneration}={YoungestGenerationBytes}" };
+            var (youngest, middle) = configuration.Sources.Values.Any(s => s.Tables.Any(t => t.Activation == EntityActivation.Always))
+                ? (YoungestGenerationBytesOfAlways, MiddleGenerationBytesOfAlways)
+                : (YoungestGenerationBytes, MiddleGenerationBytes);
+            var environment = new List<string> { Setting(YoungestGeneration, youngest) };
             if (Environment.GetEnvironmentVariable(MiddleGeneration) is null)
-                environment.Add($"{MiddleGeneration}={MiddleGenerationBytes}");
+                environment.Add(Setting(MiddleGeneration, middle));
             if (Environment.GetEnvironmentVariable(Compaction) is null)
                 environment.Add($"{Compaction}={CompactionLevel}");
             if (Environment.GetEnvironmentVariable(Arenas) is null)
@@ -57,6 +67,9 @@ internal static class RuntimeSettings
             // There is no /proc, or no such C library: the process continues without the settings.
         }
     }
+
+    // The runtime reads these numbers as hexadecimal.
+    private static string Setting(string name, long bytes) => string.Create(CultureInfo.InvariantCulture, $"{name}=0x{bytes:X}");
 
     // The name of the runtime's diagnostic socket contains the process id and its start time, which both stay the same. The new runtime
     // would find the name in use, and tools such as dotnet-trace could not reach it.

@@ -13,6 +13,7 @@ namespace CdcOrleans.Testing.Pipeline;
 internal sealed class TestActivations(Action<Action<object>, object> schedule) : IEntityWaker
 {
     private readonly Dictionary<EntityKey, TestContext> _activations = [];
+    private int _waking;
 
     public EntityHosts Hosts { get; } = new();
 
@@ -25,6 +26,9 @@ internal sealed class TestActivations(Action<Action<object>, object> schedule) :
     /// <summary>Activations made so far.</summary>
     public int Made { get; private set; }
 
+    /// <summary>Most activations that were requested and not there yet, at any time.</summary>
+    public int MostWaking { get; private set; }
+
     public void Wake(IEntityHost host, EntityPresence presence, Action<EntityPresence> failed)
     {
         if (Failing > 0)
@@ -34,9 +38,12 @@ internal sealed class TestActivations(Action<Action<object>, object> schedule) :
             return;
         }
 
+        MostWaking = Math.Max(MostWaking, ++_waking);
+
         // As a call to the grain: it reaches the activation that is there, or makes one.
         schedule(_ => Call(presence.Key, grain =>
         {
+            _waking--;
             if (!grain.Wake(host.Generation).AsTask().GetAwaiter().GetResult())
                 failed(presence);
         }), this);

@@ -13,9 +13,9 @@ public sealed class CheckpointBufferTests
     private readonly CheckpointBuffer _buffer = new(3, new PartitionClaim(7, Sample.Version(1), Sample.Version(5)), new EntityBudget(1 << 20, 1));
 
     [Fact]
-    public void An_unsaved_state_is_found_while_it_waits_and_while_it_is_written_and_not_after()
+    public void A_state_is_found_while_it_waits_and_while_it_is_written_and_for_a_while_after()
     {
-        _buffer.Add(Key, State(10), Retention.None);
+        _buffer.Add(Key, State(10), Retention.Used);
         Assert.Equal(Sample.Version(10), _buffer.Find(Key)!.Version);
         _buffer.SetProgress(Sample.Version(10));
 
@@ -25,7 +25,7 @@ public sealed class CheckpointBufferTests
         Assert.Null(_buffer.Cut());
 
         _buffer.Committed();
-        Assert.Null(_buffer.Find(Key));
+        Assert.Equal(Sample.Version(10), _buffer.Find(Key)!.Version);
         Assert.Equal(Sample.Version(10), _buffer.Durable);
         Assert.False(_buffer.HasUnsaved(Key));
         Assert.Null(_buffer.Cut());
@@ -35,10 +35,10 @@ public sealed class CheckpointBufferTests
     public void A_failed_checkpoint_goes_back_under_what_is_newer()
     {
         var other = new EntityKey("public.orders", "2");
-        _buffer.Add(Key, State(10), Retention.None);
-        _buffer.Add(other, State(11), Retention.None);
+        _buffer.Add(Key, State(10), Retention.Used);
+        _buffer.Add(other, State(11), Retention.Used);
         _buffer.Cut();
-        _buffer.Add(Key, State(12), Retention.None);
+        _buffer.Add(Key, State(12), Retention.Used);
         _buffer.Failed();
 
         var cut = _buffer.Cut()!;
@@ -49,10 +49,10 @@ public sealed class CheckpointBufferTests
     [Fact]
     public void The_high_mark_never_falls_and_starts_at_the_claims()
     {
-        _buffer.Add(Key, State(2), Retention.None);
+        _buffer.Add(Key, State(2), Retention.Used);
         Assert.Equal(Sample.Version(5), _buffer.Cut()!.High);
         _buffer.Committed();
-        _buffer.Add(Key, State(9), Retention.None);
+        _buffer.Add(Key, State(9), Retention.Used);
         Assert.Equal(Sample.Version(9), _buffer.Cut()!.High);
     }
 
@@ -60,7 +60,7 @@ public sealed class CheckpointBufferTests
     public void A_state_written_many_times_between_cuts_is_in_the_checkpoint_once()
     {
         for (var i = 10; i < 60; i++)
-            _buffer.Add(Key, State(i), Retention.None);
+            _buffer.Add(Key, State(i), Retention.Used);
         Assert.Equal(Sample.Version(59), Assert.Single(_buffer.Cut()!.States).Value.Version);
     }
 

@@ -179,7 +179,7 @@ public sealed class CheckpointerTests
 
         public static void Finish(Part part, long commit)
         {
-            part.Buffer.Add(new EntityKey("public.orders", "a"), new EntityState(Sample.Version(commit), Sample.Orders, Sample.Row("a", "b", null), false), Retention.None);
+            part.Buffer.Add(new EntityKey("public.orders", "a"), new EntityState(Sample.Version(commit), Sample.Orders, Sample.Row("a", "b", null), false), Retention.Used);
             part.Buffer.SetProgress(Sample.Version(commit));
         }
 

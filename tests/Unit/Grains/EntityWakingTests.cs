@@ -147,6 +147,20 @@ public sealed class EntityWakingTests
     }
 
     [Fact]
+    public async Task Few_activations_are_requested_at_a_time_and_failed_ones_leave_room_for_others()
+    {
+        var time = new FakeTimeProvider();
+        await using var rig = new PartitionRig(new TestStore(), Always with { Time = time });
+        rig.Activations.Failing = 40;
+        rig.Take([.. Enumerable.Range(1, 200).Select(k => Create($"{k}", k))]);
+        time.Advance(TimeSpan.FromMilliseconds(50));
+        await rig.Loaded();
+        await rig.AnswerAll();
+        Assert.Equal((200, 0), (rig.Sink.Answered.Count, rig.Activations.Failing));
+        Assert.InRange(rig.Activations.MostWaking, 8, 32);
+    }
+
+    [Fact]
     public async Task Entities_unused_for_long_go_to_sleep_where_there_is_no_other_work_too()
     {
         var time = new FakeTimeProvider();
