@@ -17,12 +17,6 @@ namespace CdcOrleans.Grains.Partitions;
 /// </summary>
 internal sealed class EntityRoster
 {
-    /// <summary>
-    /// Most activations of one partition that are requested at a time. Without this limit, a batch of new entities would create all of
-    /// them before the first could apply its change, and the garbage collector would move them all.
-    /// </summary>
-    private const int MostWaking = 32;
-
     /// <summary>Time before a failed activation is requested again.</summary>
     private static readonly TimeSpan WakeRetry = TimeSpan.FromMilliseconds(50);
 
@@ -35,8 +29,7 @@ internal sealed class EntityRoster
     private readonly Dictionary<EntityKey, EntityPresence> _present = [];
     private readonly AwakeEntities _awake;
     private readonly List<EntityPresence> _listed = [];
-    private readonly Queue<EntityPresence> _toWake = new();
-    private int _waking;
+    private readonly WakeQueue _wakes;
     private int _passed;
 
     /// <param name="source">The runtime of the source on this silo.</param>
@@ -56,6 +49,7 @@ internal sealed class EntityRoster
         _retry = retry;
         _loaded = loaded;
         _awake = new AwakeEntities(source.Budget, source.Figures);
+        _wakes = new WakeQueue(source.Budget);
     }
 
     /// <summary>Number of entities that are not only asleep.</summary>
@@ -95,8 +89,8 @@ internal sealed class EntityRoster
         }
 
         _listed.Clear();
-        while (_toWake.Count > 0 && MayWake)
-            Wake(_toWake.Dequeue());
+        while (_wakes.TryNext(out var next))
+            Wake(next);
         _awake.Trim(Leave);
         if (_passed > 0)
         {
@@ -166,7 +160,7 @@ internal sealed class EntityRoster
         if (presence.Phase != EntityPhase.Waking)
             return;
         presence.Lifecycle.WakeFailed();
-        _waking--;
+        _wakes.End();
         _ = RetryLater(presence);
     }
 
@@ -226,8 +220,6 @@ internal sealed class EntityRoster
             && presence is { Phase: EntityPhase.Awake, Waiting.Count: 0 })
             Leave(presence, "Nothing is known of it.");
     }
-
-    private bool MayWake => _waking < MostWaking && !_source.Budget.IsFull;
 
     private async Task RetryLater(EntityPresence presence)
     {
@@ -310,23 +302,16 @@ internal sealed class EntityRoster
 
     private void Wake(EntityPresence presence)
     {
-        if (presence.Phase != EntityPhase.Asleep)
+        if (presence.Phase != EntityPhase.Asleep || !_wakes.TryBegin(presence))
             return;
-        if (!MayWake)
-        {
-            _toWake.Enqueue(presence);
-            return;
-        }
-
         presence.Lifecycle.Wake();
-        _waking++;
         _waker.Wake(_host, presence, _wakeFailed);
     }
 
     private void Admit(EntityPresence presence, EntityGrain entity)
     {
         if (presence.Phase == EntityPhase.Waking)
-            _waking--;
+            _wakes.End();
         presence.Lifecycle.Woken();
         presence.Activation = entity;
         presence.Next = null;
