@@ -8,11 +8,13 @@ using Microsoft.Extensions.Logging;
 namespace CdcOrleans.Grains.Hosting;
 
 /// <summary>
-/// Starts the reader of every source when the silo has started, so that none waits for its reminder. Stops the readers on this silo before
-/// the silo stops, while partitions and sinks still work.
+/// Starts the reader of every source when the silo has started, and whenever the silos of the cluster change. So when the reader's silo
+/// fails, another silo activates the reader at once and does not wait for its reminder. Stops the readers on this silo before the silo
+/// stops, while partitions and sinks still work.
 /// </summary>
 internal sealed partial class PipelineLifetime(
-    PipelineConfiguration configuration, IGrainFactory grains, WalReaders readers, TimeProvider time, ILogger<PipelineLifetime> logger)
+    PipelineConfiguration configuration, IGrainFactory grains, WalReaders readers, IClusterMembershipService membership, TimeProvider time,
+    ILogger<PipelineLifetime> logger)
     : BackgroundService
 {
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
@@ -26,15 +28,20 @@ internal sealed partial class PipelineLifetime(
     }
 
     /// <inheritdoc />
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(configuration.Sources.Keys.Select(source => Start(source, stoppingToken)));
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(configuration.Sources.Keys.Select(source => Keep(source, stoppingToken)));
 
-    // The calls may fail while the silo joins the cluster, so they are retried.
-    private async Task Start(string source, CancellationToken stopping)
+    // The calls may fail while a silo joins the cluster or leaves it, so they are retried.
+    private async Task Keep(string source, CancellationToken stopping)
     {
         try
         {
-            await Retries.Pipeline(time, (exception, _) => LogNotStarted(logger, source, exception.Message))
-                .ExecuteAsync(async _ => await grains.GetGrain<IWalReaderGrain>(source).EnsureRunning(), stopping);
+            var retry = Retries.Pipeline(time, (exception, _) => LogNotStarted(logger, source, exception.Message));
+            await Call();
+            await foreach (var _ in membership.MembershipUpdates.WithCancellation(stopping))
+                await Call();
+
+            async Task Call() =>
+                await retry.ExecuteAsync(async token => await grains.GetGrain<IWalReaderGrain>(source).EnsureRunning().AsTask().WaitAsync(token), stopping);
         }
 #pragma warning disable CA1031 // The silo stops, so nothing must be started any more.
         catch (Exception) when (stopping.IsCancellationRequested)
