@@ -52,6 +52,12 @@ internal sealed class CaptureFailure(SourceConfiguration source, SourceConnectio
                 + $"{reason}; {refusal.Where ?? "at an unknown position"}. Nothing after this row can be read until the slot is moved past the end of its transaction: "
                 + "see 'Rows that the server cannot send' in docs/configuration.md.",
                 transient: false, refusal),
+            PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.CharacterNotInRepertoire => new CaptureException(
+                $"sources.{source.Name}: {place.Description} cannot send a row, because one of its values has a character that cannot be converted from the "
+                + $"database's encoding to UTF-8: {reason}; {refusal.Where ?? "at an unknown position"}. Correcting the value now does not help, because the log has it "
+                + "as it was. Nothing after this row can be read until the slot is moved past the end of its transaction: "
+                + "see 'Rows that the server cannot send' in docs/configuration.md.",
+                transient: false, refusal),
             _ when LikelyPasses(refusal) => new CaptureException(
                 $"{Connection}: {place.Description} ended the session while {doing}: {reason}. Check the server's state and log.",
                 transient: true, refusal),

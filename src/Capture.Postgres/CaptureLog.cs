@@ -42,6 +42,11 @@ internal static partial class CaptureLog
 
     [LoggerMessage(
         Level = LogLevel.Warning,
+        Message = "Source {Source}: rows of table {Table} may have changed without an event before {Version}: {Reason}. Its stored rows are deleted.")]
+    public static partial void RowsDoubted(this ILogger logger, string source, string table, ChangeVersion version, string reason);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
         Message = "Source {Source}: table {Table} has another key, name or mode of entities from {Version} on; its stored rows are deleted.")]
     public static partial void TablesForgotten(this ILogger logger, string source, string table, ChangeVersion version);
 

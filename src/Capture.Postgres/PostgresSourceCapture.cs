@@ -31,6 +31,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     private readonly ILogger _logger;
     private readonly NpgsqlDataSource _database;
     private readonly ConcurrentDictionary<string, byte> _logged = new();
+    private IReadOnlyList<string> _leftOut = [];
 
     public PostgresSourceCapture(SourceConfiguration source, ISchemaStore schemas, TimeProvider time, ILogger logger)
     {
@@ -42,6 +43,8 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         _failure = new CaptureFailure(source, _place);
         _database = NpgsqlDataSource.Create(_place.Ordinary);
     }
+
+    public IReadOnlyList<string> LeftOut => Volatile.Read(ref _leftOut);
 
     public async Task<IReadOnlyList<string>> Check(CancellationToken cancellation)
     {
@@ -60,8 +63,6 @@ internal sealed class PostgresSourceCapture : ISourceCapture
             async (connection, token) =>
             {
                 var checks = await Passed(connection, isStreaming: false, token);
-                foreach (var table in checks.Tables.NotLogged)
-                    LogOnce(PublicationCheck.NotLogged(_source, table));
                 var last = lastConfirmed is null ? null : await lastConfirmed(token);
                 var gap = SlotCheck.Gap(_source, checks.Server, checks.Slot, last);
                 if (gap is not null && last is not { GapAccepted: true })
@@ -92,8 +93,13 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     {
         if (SlotCheck.NameFinding(_source) is { } finding)
             throw new CaptureException(finding, transient: false);
+        var origins = new RowsOrigins(_source, _schemas);
         var (found, server) = await Ask(
-            async (connection, token) => (await SlotFacts.Read(connection, _source.Slot, token), connection.PostgreSqlVersion),
+            async (connection, token) =>
+            {
+                await origins.Start(connection, token);
+                return (await SlotFacts.Read(connection, _source.Slot, token), connection.PostgreSqlVersion);
+            },
             "looking at the slot", cancellation);
         var slot = found ?? throw new CaptureException(SlotCheck.Missing(_source), transient: false);
         if (slot.IsLost)
@@ -101,7 +107,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         if (slot.ActiveProcess is not null)
             throw new CaptureException(SlotCheck.InUse(_source, slot), transient: true);
 
-        var catalog = new RelationCatalog(_source, new CatalogSnapshot(_source, _database, _time, _logger));
+        var catalog = new RelationCatalog(_source, new CatalogSnapshot(_source, _database, _time, _logger), origins);
         var announcer = new RelationAnnouncer(_source, catalog, _schemas, _logger);
         return await PostgresWalStream.Start(
             new WalStreamSettings(_source, _place, _failure, announcer, _database, reporting, _time, _logger), server, slot.Confirmed, cancellation);
@@ -181,7 +187,9 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     private async Task<SourceChecks> Passed(NpgsqlConnection connection, bool isStreaming, CancellationToken cancellation)
     {
         var checks = await SourceChecks.Run(connection, _source, _place, _schemas, isStreaming, cancellation);
-        foreach (var words in checks.Gone.Concat(checks.LeftOut))
+        IReadOnlyList<string> leftOut = [.. checks.LeftOut, .. checks.Tables.NotLogged.Select(t => PublicationCheck.NotLogged(_source, t))];
+        Volatile.Write(ref _leftOut, leftOut);
+        foreach (var words in checks.Gone.Concat(leftOut))
             LogOnce(words);
         return checks.Findings.Count == 0
             ? checks

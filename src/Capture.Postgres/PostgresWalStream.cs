@@ -36,6 +36,9 @@ internal sealed partial class PostgresWalStream : IWalStream
     // The current message must be decoded again, because its relation has another schema from here on.
     private bool _isUndecoded;
 
+    // The reader has forgotten the rows that were doubted up to here. That must be recorded.
+    private bool _isSettling;
+
     // The pending move to the next message, while it waits for the server.
     private volatile Task<bool>? _moving;
     private CaptureException? _failed;
@@ -64,6 +67,7 @@ internal sealed partial class PostgresWalStream : IWalStream
         Announce,
         AnnounceAgain,
         Join,
+        Settle,
     }
 
     /// <inheritdoc />
@@ -71,7 +75,7 @@ internal sealed partial class PostgresWalStream : IWalStream
     {
         if (_decoder.TryTakeQueued(out var queued))
             return new ValueTask<WalItem>(queued);
-        if (_moving is not null || _failed is not null || _pace.PauseDue || _isUndecoded)
+        if (_moving is not null || _failed is not null || _pace.PauseDue || _isUndecoded || _isSettling)
             return ReadOn(_isUndecoded ? Step.Decode : Step.Move, cancellation);
         if (cancellation.IsCancellationRequested)
             return ValueTask.FromCanceled<WalItem>(cancellation);
@@ -121,6 +125,12 @@ internal sealed partial class PostgresWalStream : IWalStream
         await using var registration = cancellation.UnsafeRegister(static stream => ((PostgresWalStream)stream!).StopSoon(), this);
         try
         {
+            if (_isSettling)
+            {
+                await _settings.Announcer.Settled(cancellation);
+                _isSettling = false;
+            }
+
             while (true)
             {
                 switch (step)
@@ -164,6 +174,11 @@ internal sealed partial class PostgresWalStream : IWalStream
                             return Forget(joined);
                         step = Step.Move;
                         break;
+                    case Step.Settle:
+                        var doubted = _settings.Announcer.Settle(_decoder.At);
+                        _decoder.DoubtedUntil = _settings.Announcer.DoubtedUntil;
+                        _isSettling = true;
+                        return Forget(doubted);
                 }
             }
         }
@@ -235,6 +250,7 @@ internal sealed partial class PostgresWalStream : IWalStream
         Decoded.Relation => Step.Announce,
         Decoded.Expired => Step.AnnounceAgain,
         Decoded.Joined => Step.Join,
+        Decoded.Settled => Step.Settle,
         _ => Step.Move,
     };
 
@@ -245,6 +261,7 @@ internal sealed partial class PostgresWalStream : IWalStream
         var relation = Relation(announcement);
         var captured = await _settings.Announcer.Announce(relation, announcement, _decoder.Here, cancellation);
         _decoder.Announce(relation.Oid, captured);
+        _decoder.DoubtedUntil = _settings.Announcer.DoubtedUntil;
         return captured;
 
         static RelationMessage Relation(byte[] announcement)

@@ -56,7 +56,8 @@ internal sealed class PostgresConfirmedPositions(NpgsqlDataSource control, IChec
             """
             WITH current AS (
                 UPDATE cdc.sources SET system_identifier = $3, confirmed_lsn = $4, gap_accepted_at = NULL WHERE source = $1 AND epoch = $2 RETURNING 1),
-            history AS (DELETE FROM cdc.relations WHERE source = $1 AND EXISTS (SELECT FROM current))
+            history AS (DELETE FROM cdc.relations WHERE source = $1 AND EXISTS (SELECT FROM current)),
+            origins AS (DELETE FROM cdc.origins WHERE source = $1 AND EXISTS (SELECT FROM current))
             SELECT count(*) FROM current
             """);
         last.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });

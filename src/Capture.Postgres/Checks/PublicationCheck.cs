@@ -129,7 +129,7 @@ internal static class PublicationCheck
             + $"(ALTER TABLE {first} REPLICA IDENTITY USING INDEX …;), or log whole rows (ALTER TABLE {first} REPLICA IDENTITY FULL;). "
             + $"If rows are only ever inserted, publish {(many ? "them" : "it")} yourself: "
             + (publication is null ? CreateStatement(source, joining) : AddStatement(source.Publication, unidentified))
-            + $"; or list the tables under sources.{source.Name}.tables explicitly, without {(many ? "these" : "it")}.";
+            + $"; or remove {(many ? "them" : "it")} from sources.{source.Name}.tables.";
     }
 
     private static string List(IEnumerable<TableFacts> tables) => string.Join(", ", tables.Select(t => t.SqlName));

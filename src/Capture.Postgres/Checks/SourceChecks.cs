@@ -11,7 +11,7 @@ namespace CdcOrleans.Capture.Postgres.Checks;
 /// <param name="Publication">The publication, if it exists.</param>
 /// <param name="Slot">The slot, if it exists.</param>
 /// <param name="Joining">Tables that must be added to the publication.</param>
-/// <param name="LeftOut">Messages for tables that were created since the first start, match a pattern, and cannot be captured.</param>
+/// <param name="LeftOut">Messages for tables that match a pattern, were never captured, and cannot be captured.</param>
 /// <param name="Gone">Messages for selected tables that were captured before and do not exist any more.</param>
 internal sealed record SourceChecks(
     IReadOnlyList<string> Findings, ServerFacts Server, SelectedTables Tables, PublicationFacts? Publication, SlotFacts? Slot,
@@ -33,7 +33,7 @@ internal sealed record SourceChecks(
         var slot = await SlotFacts.Read(connection, source.Slot, cancellation);
         var gone = await FindGone(source, tables, slot, schemas, isStreaming, cancellation);
         var missing = publication is null ? tables.Members : PublicationCheck.Missing(publication, tables);
-        var leftOut = slot is null ? [] : await FindLeftOut(source, publication, missing, schemas, cancellation);
+        var leftOut = await FindLeftOut(source, publication, slot, missing, schemas, cancellation);
         var (clashes, later) = FindNameClashes(tables, publication, slot);
         IReadOnlyList<TableFacts> joining = [.. missing.Except(leftOut).Except(later)];
         return new SourceChecks(
@@ -71,12 +71,14 @@ internal sealed record SourceChecks(
         return (clashes, later);
     }
 
-    // A table that is not selected by its full name and was never captured must not stop the others.
+    // A table that is not selected by its full name and was never captured must not stop the others. Before the first start, only tables
+    // without identity are left out: a missing privilege concerns all tables then, and a person should decide.
     private static async Task<List<TableFacts>> FindLeftOut(
-        SourceConfiguration source, PublicationFacts? publication, IReadOnlyList<TableFacts> missing, ISchemaStore schemas, CancellationToken cancellation)
+        SourceConfiguration source, PublicationFacts? publication, SlotFacts? slot, IReadOnlyList<TableFacts> missing, ISchemaStore schemas,
+        CancellationToken cancellation)
     {
         var leftOut = new List<TableFacts>();
-        foreach (var table in missing.Where(t => !PublicationCheck.MayPublish(t) || !PublicationCheck.CanAdd(publication, t)))
+        foreach (var table in missing.Where(t => !PublicationCheck.MayPublish(t) || (slot is not null && !PublicationCheck.CanAdd(publication, t))))
         {
             if (source.Select(table.Schema, table.Name)!.Pattern != table.FullName
                 && await schemas.FindTable(source.Name, table.FullName, cancellation) is null)

@@ -7,6 +7,8 @@ namespace CdcOrleans.Capture.Postgres.Replication;
 /// <summary>Inserts, updates and deletes.</summary>
 internal sealed partial class PgOutputDecoder
 {
+    private readonly MovedKeys _movedKeys = new();
+
     private Decoded Insert(ref WireReader reader, Lsn position, out WalItem item)
     {
         item = default;
@@ -39,8 +41,7 @@ internal sealed partial class PgOutputDecoder
         var kind = reader.Byte();
         if (kind != (byte)'N')
         {
-            item = UpdateWithOldRow(ref reader, kind, relation, position);
-            return Decoded.Item;
+            return UpdateWithOldRow(ref reader, kind, relation, position) is { } update ? Item(update, out item) : Decoded.Nothing;
         }
 
         var after = reader.Rest;
@@ -51,7 +52,14 @@ internal sealed partial class PgOutputDecoder
         return Decoded.Item;
     }
 
-    private WalItem UpdateWithOldRow(ref WireReader reader, byte kind, CapturedRelation relation, Lsn position)
+    private static Decoded Item(WalItem decoded, out WalItem item)
+    {
+        item = decoded;
+        return Decoded.Item;
+    }
+
+    // Returns null when nothing is to be told: the update concerns the former owner of a key that another row has now.
+    private WalItem? UpdateWithOldRow(ref WireReader reader, byte kind, CapturedRelation relation, Lsn position)
     {
         var keyOnly = KeyOnly(kind) || relation.OldRowsAreKeyOnly;
         var before = reader.Bytes(TupleData.LengthOf(reader.Rest));
@@ -69,15 +77,36 @@ internal sealed partial class PgOutputDecoder
             : after.ToArray();
         TupleData.Locate(completed, relation.KeyOfColumn, newKey);
         RequireKey(relation, newKey);
+        var key = KeyText.Of(completed, newKey);
         if (KeyText.Same(before, oldKey, completed, newKey))
-            return First(Change(ChangeOperation.Update, relation, KeyText.Of(completed, newKey), position, before.ToArray(), keyOnly, completed, ordinal: _ordinal - 1));
+        {
+            if (IsFormerOwner(relation, key, before, keyOnly))
+                return null;
+            if (!keyOnly)
+                _movedKeys.Updated(relation.Name, key, completed);
+            return First(Change(ChangeOperation.Update, relation, key, position, before.ToArray(), keyOnly, completed, ordinal: _ordinal - 1));
+        }
 
         // The delete and the create each have the row of the other.
         var oldRow = before.ToArray();
-        var delete = First(Change(ChangeOperation.Delete, relation, KeyText.Of(before, oldKey), position, oldRow, keyOnly, null, completed, _ordinal - 1));
-        _queued.Enqueue(Item(Change(ChangeOperation.Create, relation, KeyText.Of(completed, newKey), position, default, false, completed, oldRow)));
+        var former = KeyText.Of(before, oldKey);
+        var isLeft = !IsFormerOwner(relation, former, before, keyOnly);
+        if (isLeft)
+            _movedKeys.Left(relation.Name, former);
+        if (!keyOnly && !HasOmitted)
+            _movedKeys.Taken(relation.Name, key, completed);
+        else
+            _movedKeys.Left(relation.Name, key);
+        WalItem? delete = isLeft ? First(Change(ChangeOperation.Delete, relation, former, position, oldRow, keyOnly, null, completed, _ordinal - 1)) : null;
+        var create = Change(ChangeOperation.Create, relation, key, position, default, false, completed, oldRow);
+        if (delete is null)
+            return First(create);
+        _queued.Enqueue(Item(create));
         return delete;
     }
+
+    private bool IsFormerOwner(CapturedRelation relation, string key, ReadOnlySpan<byte> oldRow, bool keyOnly) =>
+        !keyOnly && !HasOmitted && _movedKeys.IsFormerOwner(relation.Name, key, oldRow);
 
     private Decoded Delete(ref WireReader reader, Lsn position, out WalItem item)
     {
@@ -93,7 +122,11 @@ internal sealed partial class PgOutputDecoder
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(before, relation.KeyOfColumn, key);
         RequireKey(relation, key);
-        item = First(Change(ChangeOperation.Delete, relation, KeyText.Of(before, key), position, before.ToArray(), keyOnly, null));
+        var former = KeyText.Of(before, key);
+        if (IsFormerOwner(relation, former, before, keyOnly))
+            return Decoded.Nothing;
+        _movedKeys.Left(relation.Name, former);
+        item = First(Change(ChangeOperation.Delete, relation, former, position, before.ToArray(), keyOnly, null));
         return Decoded.Item;
     }
 

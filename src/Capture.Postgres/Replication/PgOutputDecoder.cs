@@ -25,6 +25,9 @@ internal enum Decoded
     /// </summary>
     Expired,
 
+    /// <summary>A transaction begins that was committed after <see cref="PgOutputDecoder.DoubtedUntil"/>.</summary>
+    Settled,
+
     /// <summary>
     /// Tables (<see cref="PgOutputDecoder.Joined"/>) were added to the publication here. Their stored rows may be outdated.
     /// </summary>
@@ -76,7 +79,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         {
             case (byte)'B':
                 Begin(BeginMessage.Read(ref reader), position);
-                return Decoded.Nothing;
+                return DoubtedUntil is { } until && _begin.CommitLsn > until ? Decoded.Settled : Decoded.Nothing;
             case (byte)'C':
                 item = Commit(CommitMessage.Read(ref reader));
                 return Decoded.Item;
@@ -105,8 +108,15 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         }
     }
 
+    /// <summary>Position after which rows of some relations are not doubted any more; null when none are.</summary>
+    public Lsn? DoubtedUntil { get; set; }
+
     /// <summary>Sets the relation after <see cref="Decoded.Relation"/> or <see cref="Decoded.Expired"/>.</summary>
-    public void Announce(uint oid, CapturedRelation relation) => _relations[oid] = relation;
+    public void Announce(uint oid, CapturedRelation relation)
+    {
+        _relations[oid] = relation;
+        _movedKeys.Forget(relation.Name);
+    }
 
     /// <summary>Version of the last change of the current transaction, or of its begin.</summary>
     public ChangeVersion At => new(_begin.CommitLsn, _ordinal);
@@ -141,6 +151,7 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         _transaction = null;
         _ordinal = 0;
         _beginEmitted = false;
+        _movedKeys.Clear();
         _tally?.Clear();
     }
 

@@ -34,6 +34,12 @@ internal sealed record CatalogFacts
     /// <summary>The different replica identities of the partitions that store rows; empty for a table without partitions.</summary>
     public IReadOnlyList<ReplicaIdentity> PartitionIdentities { get; init; } = [];
 
+    /// <summary>The origin of the relation's rows; null when the relation does not exist any more.</summary>
+    public SeenOrigin? Origin { get; init; }
+
+    /// <summary>Whether the transaction that is read made the relation's files what they are in the catalog.</summary>
+    public bool FilesAreMadeHere { get; init; }
+
     /// <summary>Types of the columns in the relation message, in its order.</summary>
     public required IReadOnlyList<CatalogType> Types { get; init; }
 }

@@ -25,14 +25,22 @@ internal sealed class NamedSchemaStore(SourceConfiguration source, ISchemaStore 
         Named(() => store.History(source, oid, cancellation));
 
     public Task Record(string source, uint oid, RelationRecord record, CancellationToken cancellation) =>
-        Named(async () =>
-        {
-            await store.Record(source, oid, record, cancellation);
-            return true;
-        });
+        Named(() => store.Record(source, oid, record, cancellation));
+
+    public Task<IReadOnlyDictionary<uint, SeenOrigin>> Origins(string source, CancellationToken cancellation) =>
+        Named(() => store.Origins(source, cancellation));
+
+    public Task SaveOrigins(string source, IReadOnlyDictionary<uint, SeenOrigin> origins, CancellationToken cancellation) =>
+        Named(() => store.SaveOrigins(source, origins, cancellation));
 
     public Task<uint?> LatestRelation(string source, int tableId, CancellationToken cancellation) =>
         Named(() => store.LatestRelation(source, tableId, cancellation));
+
+    private Task<bool> Named(Func<Task> action) => Named(async () =>
+    {
+        await action();
+        return true;
+    });
 
     private async Task<T> Named<T>(Func<Task<T>> question)
     {

@@ -14,6 +14,7 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCatalog catalog, ISchemaStore schemas, ILogger logger)
 {
     private readonly HashSet<string> _logged = [];
+    private readonly RowsDoubts _doubts = new();
 
     // The table that each name schema.table stands for. Dots in names are allowed, so two tables can have the same text.
     private readonly Dictionary<string, (string Schema, string Table)> _names = [];
@@ -30,7 +31,7 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         if (source.Select(relation.Schema, relation.Name) is not { } selection)
         {
             logger.RelationNotSelected(source.Name, name);
-            return new CapturedRelation(announcement, name);
+            return new CapturedRelation(announcement, name) { Forgotten = await NotSelected(relation, at, cancellation) };
         }
 
         if (_names.TryGetValue(name, out var first) && first != (relation.Schema, relation.Name))
@@ -48,6 +49,7 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         var record = next is null && known?.From != at
             ? await FromCatalog(relation, facts, selection.Entities, known, at, cancellation)
             : await FromHistory(relation, facts, selection.Entities, known, at, cancellation);
+        _doubts.Note(relation.Oid, record, isNew: next is null);
         LogOnce($"{name} {record.Table.Version}", () => LogSchema(record.Table));
         if (RelationShape.IdentifiesInPart(relation, facts))
             LogOnce($"{name} in part", () => logger.IdentifiedInPart(source.Name, name));
@@ -60,6 +62,23 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
             Until = next?.From,
             Forgotten = record.From == at ? record.Forgotten : [],
         };
+    }
+
+    /// <summary>Position of the log from which on rows of some tables are not doubted any more; null when none are doubted.</summary>
+    public Lsn? DoubtedUntil => _doubts.Until;
+
+    /// <summary>
+    /// Returns the tables whose rows were doubted up to here: their stored rows must be forgotten once more. Then call
+    /// <see cref="Settled"/>.
+    /// </summary>
+    /// <param name="at">The place in the log: before the first change of a transaction.</param>
+    public IReadOnlyList<int> Settle(ChangeVersion at) => _doubts.End(at);
+
+    /// <summary>Records that the stored rows of these tables were forgotten.</summary>
+    public async Task Settled(CancellationToken cancellation)
+    {
+        foreach (var (relation, record) in _doubts.TakeEnded())
+            await schemas.Record(source.Name, relation, record, cancellation);
     }
 
     /// <summary>Returns the numbers of the tables that were ever captured; other tables are left out.</summary>
@@ -96,13 +115,61 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         RelationMessage relation, CatalogFacts facts, EntityMode entities, RelationRecord? known, ChangeVersion at, CancellationToken cancellation)
     {
         var table = await Schema(relation, facts, known, cancellation);
-        if (known is not null && known.Table.TableId == table.TableId && known.Table.Version == table.Version && known.Entities == entities)
+        var doubt = known is null ? null : Doubt(known, facts);
+        if (known is not null && doubt is null && known.Table.TableId == table.TableId && known.Table.Version == table.Version && known.Entities == entities)
             return known;
-        var record = new RelationRecord(at, table, entities, await TablesToForget(relation.Oid, known, table, entities, cancellation));
-        await schemas.Record(source.Name, relation.Oid, record, cancellation);
-        if (record.Forgotten.Count > 0)
+        var forgotten = await TablesToForget(relation.Oid, known, table, entities, cancellation);
+        if (forgotten.Count > 0)
             logger.TablesForgotten(source.Name, table.FullName, at);
+        if (doubt is not null && entities == EntityMode.Row && !forgotten.Contains(table.TableId))
+        {
+            logger.RowsDoubted(source.Name, table.FullName, at, doubt);
+            forgotten = [.. forgotten, table.TableId];
+        }
+
+        // When the transaction that is read here has made the files, nothing else can have made them later.
+        var isSettled = facts.FilesAreMadeHere && known?.Origin?.Publication == facts.Origin?.Origin.Publication;
+        var record = new RelationRecord(at, table, entities, forgotten)
+        {
+            Origin = facts.Origin?.Origin,
+            OriginSeen = isSettled ? Lsn.None : facts.Origin?.Since ?? Lsn.None,
+        };
+        await schemas.Record(source.Name, relation.Oid, record, cancellation);
         return record;
+    }
+
+    // Returns why rows may have changed without an event since the last record; null when they have not. The catalog is read now, but what
+    // made a new origin is in the log anywhere before the position at which it was seen first. So rows are doubted at each announcement up
+    // to this position, and once after it (Settle, or the first announcement after a restart). From then on, an equal origin means that
+    // nothing has happened.
+    private static string? Doubt(RelationRecord known, CatalogFacts facts)
+    {
+        if (facts.Origin is not { Origin: var origin })
+            return null;
+        if (known.Origin is not { } before)
+            return "it is not known what was done before";
+        if (before == RowsOrigin.NotSelected)
+            return "the table was not selected by the configuration, or had another name";
+        if (before.Publication != origin.Publication)
+            return "the publication's operations, tables, filters or columns were altered, and changes may not have been published";
+        if (before.Files != origin.Files)
+            return "its rows were rewritten, or a partition was added, removed or truncated";
+        return known.From.CommitLsn > known.OriginSeen ? null : "it was altered at about this position";
+    }
+
+    // Changes of a relation that is not selected are not captured. When it is selected again, the stored rows from before are not certainly
+    // right any more.
+    private async Task<IReadOnlyList<int>> NotSelected(RelationMessage relation, ChangeVersion at, CancellationToken cancellation)
+    {
+        var history = await schemas.History(source.Name, relation.Oid, cancellation);
+        if (history.LastOrDefault(r => r.From <= at) is not { } known)
+            return [];
+        if (known.Origin == RowsOrigin.NotSelected)
+            return known.From == at ? known.Forgotten : [];
+        var record = known with { From = at, Forgotten = [known.Table.TableId], Origin = RowsOrigin.NotSelected, OriginSeen = at.CommitLsn };
+        await schemas.Record(source.Name, relation.Oid, record, cancellation);
+        logger.RowsDoubted(source.Name, known.Table.FullName, at, "the relation is not selected by the configuration here");
+        return record.Forgotten;
     }
 
     // A stored row is found by the name of its table and the text of its key. When one of these gets another meaning, the stored row would

@@ -7,7 +7,7 @@ using NpgsqlTypes;
 namespace CdcOrleans.Capture.Postgres.Schemas;
 
 /// <summary>Reads from the catalog of the source what relation messages lack.</summary>
-internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapshot snapshot)
+internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapshot snapshot, RowsOrigins origins)
 {
     // The last value of a row: true when the attribute is settled. A transaction before the slot's catalog horizon (catalog_xmin) ended
     // before the commit of everything that the slot can still send. A statement that alters a table waits for the transactions that change
@@ -87,9 +87,9 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
     /// <param name="xid">The transaction that the message belongs to, as in the log (32 bits).</param>
     /// <param name="cancellation">Cancels.</param>
     public Task<CatalogFacts> Describe(RelationMessage relation, uint xid, CancellationToken cancellation) =>
-        snapshot.Read(relation, xid, connection => Facts(connection, relation, cancellation), cancellation);
+        snapshot.Read(relation, xid, connection => Facts(connection, relation, xid, cancellation), cancellation);
 
-    private async Task<CatalogFacts> Facts(NpgsqlConnection connection, RelationMessage relation, CancellationToken cancellation)
+    private async Task<CatalogFacts> Facts(NpgsqlConnection connection, RelationMessage relation, uint xid, CancellationToken cancellation)
     {
         var attributes = new List<CatalogAttribute>();
         await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation, source.Slot))
@@ -140,9 +140,11 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
             }
         }
 
+        var origin = await origins.Find(connection, relation.Oid, xid, cancellation);
         await ReadDefaults(connection, attributes, relation.Oid, cancellation);
         return new CatalogFacts
         {
+            Origin = origin?.Seen, FilesAreMadeHere = origin?.IsMadeHere ?? false,
             Attributes = attributes, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex, Types = types, GeneratedIdentity = generated,
             PartitionIdentities = partitions,
         };

@@ -106,6 +106,9 @@ public sealed record SourceDetail
     /// <summary>What the reader reports; null when it cannot be asked.</summary>
     public ReaderDetail? Reader { get; init; }
 
+    /// <summary>Tables that match the configuration and are not captured, 100 at most: a sentence for each, with the reason and the remedy.</summary>
+    public IReadOnlyList<string> LeftOut { get; init; } = [];
+
     /// <summary>The source's sinks, summed over silos.</summary>
     public IReadOnlyList<SinkHealth> Sinks { get; init; } = [];
 

@@ -37,6 +37,7 @@ internal static class Reporting
         Slot = result.Source.Slot,
         Publication = result.Source.Publication,
         Reader = result.Status is { } status ? Reader(status) : null,
+        LeftOut = result.Status?.LeftOut ?? [],
         Sinks = Sinks(result),
         Silos = result.Status is null
             ? []

@@ -93,4 +93,7 @@ public sealed record SourceStatus
 
     /// <summary>Counters of the silos that have partitions of the source, by silo.</summary>
     [Id(21)] public Dictionary<string, SiloFigures> Silos { get; init; } = [];
+
+    /// <summary>Tables that match the configuration and are not captured, 100 at most: a sentence for each, with the reason and the remedy.</summary>
+    [Id(22)] public string[] LeftOut { get; init; } = [];
 }

@@ -29,6 +29,9 @@ internal sealed partial class WalReader : IAsyncDisposable
     /// </summary>
     private static readonly TimeSpan ConfirmPatience = TimeSpan.FromSeconds(1);
 
+    /// <summary>Most tables that are left out and named in the status.</summary>
+    private const int MostLeftOut = 100;
+
     private static readonly TimeSpan PositionsInterval = TimeSpan.FromSeconds(2);
 
     /// <summary>
@@ -121,6 +124,7 @@ internal sealed partial class WalReader : IAsyncDisposable
             Heartbeats = session?.Heartbeats ?? 0,
             Partitions = _configuration.Partitions,
             Silos = silos,
+            LeftOut = [.. _capture.LeftOut.Take(MostLeftOut)],
         };
     }
 

@@ -40,6 +40,12 @@ public interface ISourceCapture : IAsyncDisposable
     /// <exception cref="CaptureException">A check failed, or the publication is gone; the message names the place and the remedy.</exception>
     Task<IReadOnlyList<string>> Watch(CancellationToken cancellation);
 
+    /// <summary>
+    /// Tables that match the configuration and are not captured, as of the last check: a sentence for each, with the reason and the remedy.
+    /// Any thread.
+    /// </summary>
+    IReadOnlyList<string> LeftOut { get; }
+
     /// <summary>Starts streaming at the slot's confirmed position.</summary>
     /// <param name="reporting">Is called, and awaited, before a position is reported to the server. Null: nothing is called.</param>
     /// <param name="cancellation">Cancels.</param>

@@ -28,6 +28,12 @@ public interface ISchemaStore
     /// <summary>Adds a record to the history of a relation. It replaces a record of the same version.</summary>
     Task Record(string source, uint oid, RelationRecord record, CancellationToken cancellation);
 
+    /// <summary>Reads the origins of rows that were seen last, by OID of the relation.</summary>
+    Task<IReadOnlyDictionary<uint, SeenOrigin>> Origins(string source, CancellationToken cancellation);
+
+    /// <summary>Stores origins of rows, by OID of the relation. They replace what was seen before.</summary>
+    Task SaveOrigins(string source, IReadOnlyDictionary<uint, SeenOrigin> origins, CancellationToken cancellation);
+
     /// <summary>Finds the relation that had the name of a table last; null when there was none.</summary>
     Task<uint?> LatestRelation(string source, int tableId, CancellationToken cancellation);
 }

@@ -43,14 +43,29 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
     [InlineData("CREATE TABLE t (n int PRIMARY KEY DEFERRABLE)")]
     public async Task A_table_whose_rows_nothing_identifies_is_not_published_unasked(string schema)
     {
-        await using var capture = await server.Capture(schema);
+        await using var capture = await server.Capture(schema, "public.t");
         await Refused(
             capture, "sources.db", ".tables selects public.t", "ALTER TABLE \"public\".\"t\" ADD PRIMARY KEY", "REPLICA IDENTITY USING INDEX",
-            "REPLICA IDENTITY FULL", "CREATE PUBLICATION", "explicitly");
+            "REPLICA IDENTITY FULL", "CREATE PUBLICATION", "or remove it from sources.");
 
         // Somebody did it knowingly.
         await capture.Execute($"CREATE PUBLICATION {Publication(capture)} FOR TABLE t");
         Assert.True((await capture.Capture.Prepare(null, CancellationToken.None)).SlotCreated);
+    }
+
+    [Fact]
+    public async Task A_table_that_only_a_pattern_selects_and_whose_rows_nothing_identifies_is_left_out_and_named()
+    {
+        await using var capture = await server.Capture("CREATE TABLE keyless (n int); CREATE TABLE t (id int PRIMARY KEY)");
+        Assert.Empty(await capture.Capture.Check(CancellationToken.None));
+        Assert.True((await capture.Capture.Prepare(null, CancellationToken.None)).SlotCreated);
+        Assert.Equal("t", await capture.Scalar("SELECT string_agg(tablename, ',') FROM pg_publication_tables"));
+        Assert.Contains("nothing identifies its rows", Assert.Single(capture.Log.Lines, l => l.Contains("public.keyless")));
+        Assert.Contains("public.keyless", Assert.Single(capture.Capture.LeftOut));
+
+        await capture.Execute("ALTER TABLE keyless REPLICA IDENTITY FULL");
+        Assert.Equal(["public.keyless"], await capture.Capture.Watch(CancellationToken.None));
+        Assert.Empty(capture.Capture.LeftOut);
     }
 
     [Theory]

@@ -10,6 +10,8 @@ internal sealed class MemorySchemaStore : ISchemaStore
 
     private readonly List<(string Source, uint Oid, RelationRecord Record)> _relations = [];
 
+    private readonly Dictionary<(string Source, uint Oid), SeenOrigin> _origins = [];
+
     public int Registrations { get; private set; }
 
     public Task<TableSchema> Register(string source, TableSchema schema, CancellationToken cancellation)
@@ -70,6 +72,23 @@ internal sealed class MemorySchemaStore : ISchemaStore
         {
             _relations.RemoveAll(r => r.Source == source && r.Oid == oid && r.Record.From == record.From);
             _relations.Add((source, oid, record));
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task<IReadOnlyDictionary<uint, SeenOrigin>> Origins(string source, CancellationToken cancellation)
+    {
+        lock (_lock)
+            return Task.FromResult<IReadOnlyDictionary<uint, SeenOrigin>>(_origins.Where(o => o.Key.Source == source).ToDictionary(o => o.Key.Oid, o => o.Value));
+    }
+
+    public Task SaveOrigins(string source, IReadOnlyDictionary<uint, SeenOrigin> origins, CancellationToken cancellation)
+    {
+        lock (_lock)
+        {
+            foreach (var (oid, origin) in origins)
+                _origins[(source, oid)] = origin;
         }
 
         return Task.CompletedTask;

@@ -40,6 +40,9 @@ internal sealed class RandomTable
     /// <summary>Columns whose type was changed. A large value that was not updated since then is not known.</summary>
     public HashSet<string> Retyped { get; } = [];
 
+    /// <summary>Whether the server gave the table new files: it was truncated, or rewritten. Rows that are not changed afterwards may be forgotten.</summary>
+    public bool IsRewritten { get; set; }
+
     public static RandomTable Make(Dice dice, string schema, int number, IReadOnlyList<SqlType> types)
     {
         var taken = new HashSet<string>();

@@ -80,13 +80,15 @@ public class SchemaStoreTests(ControlServer control)
         Assert.Null(await stores.Schemas.LatestRelation("shop", first.TableId, default));
         await stores.Schemas.Record("shop", 7, new RelationRecord(At(20, 1), second, EntityMode.Off, [first.TableId]), default);
         await stores.Schemas.Record("shop", 7, new RelationRecord(At(10, 3), first, EntityMode.Version, []), default);
-        await stores.Schemas.Record("shop", 7, new RelationRecord(At(10, 3), first, EntityMode.Row, []), default);
+        var origin = new RowsOrigin("files", "publication");
+        await stores.Schemas.Record("shop", 7, new RelationRecord(At(10, 3), first, EntityMode.Row, []) { Origin = origin, OriginSeen = new Lsn(12) }, default);
         await stores.Schemas.Record("shop", uint.MaxValue, new RelationRecord(At(15, 0), first, EntityMode.Row, []), default);
         await stores.Schemas.Record("mall", 7, new RelationRecord(At(30, 0), first, EntityMode.Row, []), default);
 
         var history = await stores.Schemas.History("shop", 7, default);
         Assert.Equal([(At(10, 3), first, EntityMode.Row), (At(20, 1), second, EntityMode.Off)], history.Select(r => (r.From, r.Table, r.Entities)));
         Assert.Equal([[], [first.TableId]], history.Select(r => r.Forgotten));
+        Assert.Equal([(origin, new Lsn(12)), (null, Lsn.None)], history.Select(r => (r.Origin, r.OriginSeen)));
         Assert.Equal(7u, await stores.Schemas.LatestRelation("shop", first.TableId, default));
 
         static ChangeVersion At(ulong commit, long ordinal) => new(new Lsn(commit), ordinal);

@@ -172,6 +172,10 @@ internal sealed class PartitionRig : IAsyncDisposable
 
         public Task Record(string source, uint oid, RelationRecord record, CancellationToken cancellation) => throw new NotSupportedException();
 
+        public Task<IReadOnlyDictionary<uint, SeenOrigin>> Origins(string source, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task SaveOrigins(string source, IReadOnlyDictionary<uint, SeenOrigin> origins, CancellationToken cancellation) => throw new NotSupportedException();
+
         public Task<uint?> LatestRelation(string source, int tableId, CancellationToken cancellation) => throw new NotSupportedException();
     }
 }

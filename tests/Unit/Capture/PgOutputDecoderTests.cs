@@ -262,4 +262,47 @@ public sealed class PgOutputDecoderTests
         Assert.Equal(value, DecoderUnderTest.Values(decoder.Changes[0].After)[1]);
         Assert.All(decoder.Changes, c => Assert.Equal(keyOnly, c.BeforeIsKeyOnly));
     }
+
+    [Fact]
+    public void A_former_owner_of_a_key_that_leaves_after_another_row_has_taken_the_key_is_not_told()
+    {
+        var log = new DecoderUnderTest();
+        log.Transaction(
+            1000,
+            LogWriter.Update(Orders, 'O', LogWriter.Row("1", "a", null, null), LogWriter.Row("2", "a", null, null)),
+            LogWriter.Update(Orders, 'O', LogWriter.Row("2", "b", null, null), LogWriter.Row("2", "b!", null, null)),
+            LogWriter.Update(Orders, 'O', LogWriter.Row("2", "a", null, null), LogWriter.Row("2", "a!", null, null)),
+            LogWriter.Update(Orders, 'O', LogWriter.Row("2", "b!", null, null), LogWriter.Row("3", "b!", null, null)),
+            LogWriter.Delete(Orders, 'O', LogWriter.Row("3", "c", null, null)));
+        Assert.Equal(["d 1", "c 2", "u 2", "c 3"], log.Changes.Select(Told));
+
+        // The next transaction knows nothing of this one.
+        log.Transaction(2000, LogWriter.Delete(Orders, 'O', LogWriter.Row("2", "other", null, null)));
+        Assert.Equal("d 2", Told(log.Changes[^1]));
+
+        static string Told(RowChange change) => $"{(char)char.ToLowerInvariant(change.Operation.ToString()[0])} {change.Entity.Key}";
+    }
+
+    [Fact]
+    public void A_row_that_took_a_key_and_leaves_it_again_is_told()
+    {
+        var log = new DecoderUnderTest();
+        log.Transaction(
+            1000,
+            LogWriter.Update(Orders, 'O', LogWriter.Row("1", "a", null, "large"), LogWriter.Row("2", "a", null, LogWriter.Unchanged)),
+            LogWriter.Update(Orders, 'O', LogWriter.Row("2", "a", null, "large"), LogWriter.Row("2", "b", null, LogWriter.Unchanged)),
+            LogWriter.Delete(Orders, 'O', LogWriter.Row("2", "b", null, "large")));
+        Assert.Equal(["Delete", "Create", "Update", "Delete"], log.Changes.Select(c => c.Operation.ToString()));
+    }
+
+    [Fact]
+    public void After_a_new_announcement_no_row_is_taken_for_a_former_owner()
+    {
+        var log = new DecoderUnderTest();
+        log.Take(LogWriter.Begin(1000, 1, 7));
+        log.Take(LogWriter.Update(Orders, 'O', LogWriter.Row("1", "a", null, null), LogWriter.Row("2", "a", null, null)));
+        log.Announce(r => r);
+        log.Take(LogWriter.Delete(Orders, 'O', LogWriter.Row("2", "a with another form", null, null)));
+        Assert.Equal(ChangeOperation.Delete, log.Changes[^1].Operation);
+    }
 }
