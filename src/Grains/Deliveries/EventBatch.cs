@@ -66,10 +66,15 @@ internal abstract class EventBatch
                 continue;
             }
 
+            List<SinkEvent>? smaller = null;
             for (var i = 0; i < output.Sinks.Length; i++)
             {
-                var share = Share(output.Sinks[i]);
-                foreach (var made in scratch)
+                var sink = output.Sinks[i];
+                var share = Share(sink);
+                var events = Fit(scratch, sink) ? scratch : smaller ??= Smaller(in change, output);
+                if (events.Count == 0 || !Fit(events, sink))
+                    events = scratch;
+                foreach (var made in events)
                     share.Add(i == 0 ? made : Copy(made));
             }
         }
@@ -134,6 +139,30 @@ internal abstract class EventBatch
     {
         foreach (var output in plan.Outputs)
             GiveUp(change, plan, output, error);
+    }
+
+    private static bool Fit(List<SinkEvent> events, ISink sink)
+    {
+        if (sink.LargestEvent is not { } limit)
+            return true;
+        foreach (var made in events)
+        {
+            if ((made.Key?.Length ?? 0) + (long)(made.Value?.Length ?? 0) > limit)
+                return false;
+        }
+
+        return true;
+    }
+
+    // An update has the row twice, so a row can be inserted and its updates be too large. They then have no row before the change, and of
+    // the row after it only what the log has: values that were not changed have the placeholder.
+    private static List<SinkEvent> Smaller(in CompletedChange change, TableOutput output)
+    {
+        var smaller = change with { Before = default, BeforeTable = null, After = change.Change.After };
+        var events = new List<SinkEvent>();
+        if (change.Change.Operation == ChangeOperation.Update)
+            output.Format.Format(in smaller, events);
+        return events;
     }
 
     // There is no event, so the dead letter has only its identity. The row can be read from the entity or from the table.

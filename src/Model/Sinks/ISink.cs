@@ -10,6 +10,12 @@ public interface ISink : IAsyncDisposable
     string Name { get; }
 
     /// <summary>
+    /// Bytes of key and value of the largest event that the destination takes; null without a limit. Of a change whose event is larger, the
+    /// sink gets an event with less in it, where that fits.
+    /// </summary>
+    long? LargestEvent => null;
+
+    /// <summary>
     /// Takes a delivery and returns at once. Never blocks, never throws for trouble at the destination.
     /// Deliveries that share a key are handed in one after the other: the next only after the last completed.
     /// </summary>

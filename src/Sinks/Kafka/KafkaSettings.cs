@@ -1,3 +1,4 @@
+using System.Globalization;
 using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Sinks.Kafka;
@@ -7,6 +8,11 @@ internal sealed class KafkaSettings
 {
     /// <summary>Name of an option of the sink, not of the client: whether missing topics are created.</summary>
     private const string CreateTopicsOption = "create_topics";
+
+    private const string LargestMessage = "message.max.bytes";
+
+    /// <summary>Bytes of the largest message that are kept for headers.</summary>
+    private const int HeaderBytes = 1024;
 
     private static readonly Dictionary<string, string> Fixed = new()
     {
@@ -37,7 +43,7 @@ internal sealed class KafkaSettings
             ["batch.num.messages"] = "10000",
             ["queue.buffering.max.messages"] = "1000000",
             ["queue.buffering.max.kbytes"] = "1048576",
-            ["message.max.bytes"] = "1000000",
+            [LargestMessage] = "1000000",
             ["socket.keepalive.enable"] = "true",
             ["reconnect.backoff.max.ms"] = "2000",
             ["topic.metadata.propagation.max.ms"] = "10000",
@@ -59,6 +65,9 @@ internal sealed class KafkaSettings
 
     /// <summary>Whether missing topics are created by the sink; otherwise the broker must create them.</summary>
     public bool CreatesTopics { get; }
+
+    /// <summary>Bytes of key and value of the largest event that the client takes.</summary>
+    public long? LargestEvent => long.TryParse(_settings[LargestMessage], NumberStyles.None, CultureInfo.InvariantCulture, out var largest) ? largest - HeaderBytes : null;
 
     /// <summary>Settings of the producer that sends nearly all events.</summary>
     public Dictionary<string, string> ForBatches() => new(_settings);

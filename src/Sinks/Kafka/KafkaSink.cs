@@ -42,6 +42,7 @@ internal sealed partial class KafkaSink : ISink
     public KafkaSink(KafkaSinkConfiguration configuration, TimeProvider time, ILogger log)
     {
         _settings = new KafkaSettings(configuration);
+        LargestEvent = _settings.LargestEvent;
         _time = time;
         _log = log;
         _health = new SinkHealth(configuration.Name, configuration.Type);
@@ -62,6 +63,9 @@ internal sealed partial class KafkaSink : ISink
 
     /// <inheritdoc />
     public SinkStatus Status => _health.Status;
+
+    /// <inheritdoc />
+    public long? LargestEvent { get; }
 
     /// <summary>The native handle of the producer for batches; tests raise fatal errors in it.</summary>
     internal Handle Handle => _batches.Producer.Handle;

@@ -52,6 +52,13 @@ internal sealed class InProcessCluster : IAsyncDisposable
         set => _sinks.Holds = value;
     }
 
+    /// <summary>Bytes of the largest event that the sinks take; null without a limit.</summary>
+    public long? LargestEvent
+    {
+        get => _sinks.LargestEvent;
+        set => _sinks.LargestEvent = value;
+    }
+
     /// <summary>How many deliveries are not answered for.</summary>
     public int Held => _sinks.Held.Count;
 
@@ -150,6 +157,8 @@ internal sealed class InProcessCluster : IAsyncDisposable
         public ConcurrentQueue<Delivery> Held { get; } = new();
 
         public volatile Func<SinkEvent, bool> Holds = _ => false;
+
+        public long? LargestEvent { get; set; }
     }
 
     private sealed class CollectingSinkFactory(string silo, CollectingSinks sinks) : ISinkFactory
@@ -167,6 +176,8 @@ internal sealed class InProcessCluster : IAsyncDisposable
         {
             Name = name, Type = "collected", Healthy = true, Delivered = Volatile.Read(ref _count), Refused = 0, Waiting = sinks.Held.Count,
         };
+
+        public long? LargestEvent => sinks.LargestEvent;
 
         public void Deliver(Delivery delivery)
         {

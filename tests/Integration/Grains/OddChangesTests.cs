@@ -38,6 +38,30 @@ public sealed class OddChangesTests(ControlServer control, CaptureServer sources
     }
 
     [Fact]
+    public async Task An_update_that_is_too_large_with_both_rows_has_only_what_the_log_has()
+    {
+        await using var cluster = await InProcessCluster.Start(
+            control, sources.Server, 1, "CREATE TABLE item (id int PRIMARY KEY, n int NOT NULL, body text); ALTER TABLE item ALTER body SET STORAGE EXTERNAL");
+        cluster.LargestEvent = 1_000_000;
+        await cluster.Streaming();
+        await PostgresServer.Execute(cluster.Source, "INSERT INTO item VALUES (1, 0, repeat('x', 640000)), (2, 0, repeat('y', 64000))");
+        await PostgresServer.Execute(cluster.Source, "UPDATE item SET n = 1; DELETE FROM item");
+        await cluster.Arrived(6);
+        var large = cluster.Delivered.Where(d => d.Event.Entity.Key == "1").Select(d => d.Event.Value).ToList();
+        Assert.Equal(["c", "u", "d"], large.Where(v => v is not null).Select(v => Field(v, "op")));
+        Assert.All(large, v => Assert.InRange(v?.Length ?? 0, 0, 1_000_000));
+        var update = JsonNode.Parse(large[1]!)!;
+        Assert.Null(update["before"]);
+        Assert.Equal("""{"id":1,"n":1,"body":"__debezium_unavailable_value"}""", update["after"]!.ToJsonString());
+
+        // The next change has the whole row again: only the event was made smaller.
+        Assert.Equal(640_000, JsonNode.Parse(large[2]!)!["before"]!["body"]!.GetValue<string>().Length);
+        var small = JsonNode.Parse(cluster.Delivered.Where(d => d.Event.Entity.Key == "2").ElementAt(1).Event.Value!)!;
+        Assert.Equal(64_000, small["before"]!["body"]!.GetValue<string>().Length);
+        Assert.Equal(64_000, small["after"]!["body"]!.GetValue<string>().Length);
+    }
+
+    [Fact]
     public async Task A_skipped_truncation_empties_the_entities_all_the_same()
     {
         await using var cluster = await InProcessCluster.Start(control, sources.Server, 1, "CREATE TABLE item (id int PRIMARY KEY)");
