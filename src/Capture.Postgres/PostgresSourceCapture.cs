@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using CdcOrleans.Capture.Postgres.Checks;
 using CdcOrleans.Capture.Postgres.Schemas;
 using CdcOrleans.Model.Capture;
@@ -23,6 +24,19 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         FROM pg_replication_slots WHERE slot_name = $1
         """;
 
+    // What the creation of a slot waits for: every transaction of the server that has an id.
+    private const string OpenTransactions = """
+        SELECT what, since FROM (
+            SELECT format('prepared transaction %L of database %s', gid, database) AS what, prepared AS since FROM pg_prepared_xacts
+            UNION ALL
+            SELECT format('that of process %s, user %s, database %s', pid, usename, datname), xact_start
+            FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()) AS open
+        ORDER BY since LIMIT 3
+        """;
+
+    /// <summary>Time after which the creation of a slot is said to wait, and between two looks at what it waits for.</summary>
+    private static readonly TimeSpan WaitInterval = TimeSpan.FromSeconds(1);
+
     private readonly SourceConfiguration _source;
     private readonly SourceConnection _place;
     private readonly CaptureFailure _failure;
@@ -32,6 +46,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     private readonly NpgsqlDataSource _database;
     private readonly ConcurrentDictionary<string, byte> _logged = new();
     private IReadOnlyList<string> _leftOut = [];
+    private volatile string? _waiting;
 
     public PostgresSourceCapture(SourceConfiguration source, ISchemaStore schemas, TimeProvider time, ILogger logger)
     {
@@ -45,6 +60,8 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     }
 
     public IReadOnlyList<string> LeftOut => Volatile.Read(ref _leftOut);
+
+    public string? Waiting => _waiting;
 
     public async Task<IReadOnlyList<string>> Check(CancellationToken cancellation)
     {
@@ -250,9 +267,33 @@ internal sealed class PostgresSourceCapture : ISourceCapture
             CommandTimeout = 0,
             Parameters = { new() { Value = _source.Slot } },
         };
-        var position = Lsn.Parse((string)(await command.ExecuteScalarAsync(cancellation))!);
-        _logger.SlotCreated(_source.Name, _source.Slot, position);
-        return position;
+        var creating = command.ExecuteScalarAsync(cancellation);
+        try
+        {
+            while (await Task.WhenAny(creating, Task.Delay(WaitInterval, _time, cancellation)) != creating && !cancellation.IsCancellationRequested)
+                _waiting = await DescribeWait(cancellation);
+            var position = Lsn.Parse((string)(await creating)!);
+            _logger.SlotCreated(_source.Name, _source.Slot, position);
+            return position;
+        }
+        finally
+        {
+            // The connection must not be given back while the statement runs.
+            await ((Task)creating).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _waiting = null;
+        }
+    }
+
+    private async Task<string> DescribeWait(CancellationToken cancellation)
+    {
+        await using var connection = await _database.OpenConnectionAsync(cancellation);
+        await using var command = new NpgsqlCommand(OpenTransactions, connection);
+        await using var rows = await command.ExecuteReaderAsync(cancellation);
+        var open = new List<string>();
+        while (await rows.ReadAsync(cancellation))
+            open.Add(string.Create(CultureInfo.InvariantCulture, $"{rows.GetString(0)}, open since {rows.GetDateTime(1).ToUniversalTime():u}"));
+        return $"sources.{_source.Name}.postgres.slot: slot {_source.Slot} is being created, and the server first waits until all transactions that were open have ended"
+            + (open.Count == 0 ? "." : $": {string.Join("; ", open)}. Wait, or end them (COMMIT PREPARED or ROLLBACK PREPARED; pg_terminate_backend for a process).");
     }
 
     // The process releases the slot a moment after it was ended.

@@ -6,7 +6,10 @@ namespace CdcOrleans.Storage.Postgres;
 /// <summary>Parses the connection string of the control database, and describes it without secrets.</summary>
 internal static class ControlConnection
 {
-    /// <summary>Parses a connection string and adds what is missing: the default database and an application name.</summary>
+    /// <summary>Most connections of one pool, unless the connection string says otherwise. A silo has two pools.</summary>
+    private const int MostConnections = 20;
+
+    /// <summary>Parses a connection string and adds what is missing: the default database, an application name and the size of a pool.</summary>
     /// <exception cref="ControlDatabaseException">The text is not a connection string, or it names no server.</exception>
     public static NpgsqlConnectionStringBuilder Parse(string connection)
     {
@@ -28,7 +31,11 @@ internal static class ControlConnection
                 "The control database's connection string names no server. Remedy: add Host=…, as in Host=127.0.0.1;Database=cdc;Username=cdc.");
         settings.Database ??= settings.Username ?? "cdc";
         settings.ApplicationName ??= "cdc";
+        if (!new DbConnectionStringBuilder { ConnectionString = connection }.Keys.Cast<string>().Any(IsPoolSize))
+            settings.MaxPoolSize = MostConnections;
         return settings;
+
+        static bool IsPoolSize(string key) => key.Replace(" ", "", StringComparison.Ordinal).ToUpperInvariant() is "MAXIMUMPOOLSIZE" or "MAXPOOLSIZE";
     }
 
     /// <summary>

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Grains.Placement;
 
@@ -9,20 +10,26 @@ namespace CdcOrleans.Grains.Placement;
 /// cluster. When they change, partitions whose home is another silo are asked to leave. While silos have different views of the cluster,
 /// two may run the same partition; then the generation in the store decides. Safe for concurrent use.
 /// </summary>
-internal sealed class PartitionHomes : IAsyncDisposable
+internal sealed partial class PartitionHomes : IAsyncDisposable
 {
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
     private readonly IClusterMembershipService _membership;
     private readonly ILocalSiloDetails _local;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private readonly ConcurrentDictionary<object, (string Source, int Partition, Action Leave)> _here = new(ReferenceEqualityComparer.Instance);
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private (MembershipVersion Version, SiloAddress[] Silos) _active = (MembershipVersion.MinValue, []);
     private Task? _watch;
 
-    public PartitionHomes(IClusterMembershipService membership, ILocalSiloDetails local)
+    public PartitionHomes(IClusterMembershipService membership, ILocalSiloDetails local, TimeProvider time, ILogger<PartitionHomes> logger)
     {
         _membership = membership;
         _local = local;
+        _time = time;
+        _logger = logger;
     }
 
     /// <summary>Version of the membership that the answers are based on.</summary>
@@ -83,22 +90,41 @@ internal sealed class PartitionHomes : IAsyncDisposable
         }
     }
 
+    // Partitions that are not asked to leave would stay away from their entities. So the watch goes on after any error.
     private async Task Watch()
     {
-        try
+        while (!_stop.IsCancellationRequested)
         {
-            await foreach (var _ in _membership.MembershipUpdates.WithCancellation(_stop.Token))
+            try
             {
-                foreach (var (source, partition, leave) in _here.Values)
-                {
-                    if (HomeElsewhere(source, partition) is not null)
-                        leave();
-                }
+                await foreach (var _ in _membership.MembershipUpdates.WithCancellation(_stop.Token))
+                    AskToLeave();
             }
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // The silo stops.
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+#pragma warning disable CA1031 // See above.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                LogBroken(_logger, exception);
+            }
+
+            await Task.Delay(Pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            AskToLeave();
         }
     }
+
+    private void AskToLeave()
+    {
+        foreach (var (source, partition, leave) in _here.Values)
+        {
+            if (HomeElsewhere(source, partition) is not null)
+                leave();
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The watch of the cluster's silos failed and goes on")]
+    private static partial void LogBroken(ILogger logger, Exception exception);
 }

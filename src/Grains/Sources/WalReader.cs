@@ -29,6 +29,9 @@ internal sealed partial class WalReader : IAsyncDisposable
     /// </summary>
     private static readonly TimeSpan ConfirmPatience = TimeSpan.FromSeconds(1);
 
+    /// <summary>Time after which the counters of a silo that does not report any more leave the status. A silo reports every second.</summary>
+    private static readonly TimeSpan FiguresLifetime = TimeSpan.FromSeconds(30);
+
     /// <summary>Most tables that are left out and named in the status.</summary>
     private const int MostLeftOut = 100;
 
@@ -49,7 +52,7 @@ internal sealed partial class WalReader : IAsyncDisposable
     private readonly string _silo;
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _stopReading = new();
-    private readonly Dictionary<string, SiloFigures> _silos = [];
+    private readonly Dictionary<string, (SiloFigures Figures, long At)> _silos = [];
     private readonly Task _run;
     private volatile WalSession? _session;
     private volatile string? _detail;
@@ -80,7 +83,7 @@ internal sealed partial class WalReader : IAsyncDisposable
     public void Report(ProgressReport report)
     {
         lock (_silos)
-            _silos[report.Silo] = report.Figures;
+            _silos[report.Silo] = (report.Figures, _time.GetTimestamp());
         _session?.Progressed(report);
     }
 
@@ -89,11 +92,9 @@ internal sealed partial class WalReader : IAsyncDisposable
     {
         var session = _session;
         var confirmed = session?.Confirmed ?? _lastConfirmed;
-        Dictionary<string, SiloFigures> silos;
-        lock (_silos)
-            silos = new Dictionary<string, SiloFigures>(_silos);
+        var silos = Silos();
         var state = (SourceState)_state;
-        var detail = _detail;
+        var detail = state == SourceState.Starting ? _capture.Waiting ?? _detail : _detail;
         if (state == SourceState.Streaming && session is not null && session.HoldingFor > TimeSpan.FromSeconds(1))
         {
             state = SourceState.Holding;
@@ -316,6 +317,21 @@ internal sealed partial class WalReader : IAsyncDisposable
         catch (CaptureException exception) when (exception.Transient)
         {
             LogNotWatched(_logger, _configuration.Name, exception.Message);
+        }
+    }
+
+    // A silo that has left, or has no partition of the source any more, reports no longer.
+    private Dictionary<string, SiloFigures> Silos()
+    {
+        lock (_silos)
+        {
+            foreach (var (silo, (_, at)) in _silos)
+            {
+                if (_time.GetElapsedTime(at) > FiguresLifetime)
+                    _silos.Remove(silo);
+            }
+
+            return _silos.ToDictionary(s => s.Key, s => s.Value.Figures);
         }
     }
 

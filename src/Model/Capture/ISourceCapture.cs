@@ -46,6 +46,9 @@ public interface ISourceCapture : IAsyncDisposable
     /// </summary>
     IReadOnlyList<string> LeftOut { get; }
 
+    /// <summary>What <see cref="Prepare"/> waits for at the server, with the remedy; null when it does not wait. Any thread.</summary>
+    string? Waiting { get; }
+
     /// <summary>Starts streaming at the slot's confirmed position.</summary>
     /// <param name="reporting">Is called, and awaited, before a position is reported to the server. Null: nothing is called.</param>
     /// <param name="cancellation">Cancels.</param>

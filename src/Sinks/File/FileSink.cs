@@ -119,25 +119,27 @@ internal sealed partial class FileSink : ISink
         if (outlet.Failures > 0 && _time.GetElapsedTime(outlet.FailedAt, now) is var passed && passed < outlet.Wait && !_closing.IsCancellationRequested)
             return outlet.Wait - passed;
 
-        _lines.Clear();
         var count = 0;
-        foreach (var (single, _) in outlet.Pending)
-        {
-            EventLine.Write(_lines, single);
-            count++;
-            if (_lines.Length >= BatchBytes)
-                break;
-        }
-
         try
         {
+            _lines.Clear();
+            foreach (var (single, _) in outlet.Pending)
+            {
+                EventLine.Write(_lines, single);
+                count++;
+                if (_lines.Length >= BatchBytes)
+                    break;
+            }
+
             TopicFile.Append(outlet.Path, _lines.Written);
         }
         catch (IOException busy) when (TopicFile.IsBusy(busy) && !_closing.IsCancellationRequested)
         {
             return BusyWait;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+#pragma warning disable CA1031 // After any error the events are tried again. An error that ended the loop would stop the sink without a word.
+        catch (Exception failure)
+#pragma warning restore CA1031
         {
             Failed(outlet, failure);
             return _closing.IsCancellationRequested ? Timeout.InfiniteTimeSpan : outlet.Wait;

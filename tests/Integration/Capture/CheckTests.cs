@@ -54,6 +54,42 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
     }
 
     [Fact]
+    public async Task A_slot_that_waits_for_an_open_transaction_says_so_and_can_be_given_up()
+    {
+        await using var capture = await server.Capture("CREATE TABLE t (id int PRIMARY KEY)");
+        await using var open = new NpgsqlConnection(capture.Source.Connection);
+        await open.OpenAsync(TestContext.Current.CancellationToken);
+        await using var transaction = await open.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        await using (var insert = new NpgsqlCommand("INSERT INTO t VALUES (1)", open))
+            await insert.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+
+        using (var giveUp = new CancellationTokenSource())
+        {
+            var abandoned = capture.Capture.Prepare(null, giveUp.Token);
+            await Said();
+            await giveUp.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => abandoned.WaitAsync(TimeSpan.FromSeconds(10)));
+            Assert.Null(capture.Capture.Waiting);
+            Assert.Equal("0", await capture.Scalar($"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{capture.Source.Slot}'"));
+        }
+
+        var preparing = capture.Capture.Prepare(null, CancellationToken.None);
+        await Said();
+        await transaction.CommitAsync(TestContext.Current.CancellationToken);
+        Assert.True((await preparing.WaitAsync(TimeSpan.FromSeconds(10))).SlotCreated);
+        Assert.Null(capture.Capture.Waiting);
+
+        async Task Said()
+        {
+            for (var deadline = DateTime.UtcNow.AddSeconds(20); capture.Capture.Waiting?.Contains($"process {open.ProcessID}", StringComparison.Ordinal) != true;)
+            {
+                Assert.True(DateTime.UtcNow < deadline, $"It says: {capture.Capture.Waiting}");
+                await Task.Delay(50, TestContext.Current.CancellationToken);
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_table_that_only_a_pattern_selects_and_whose_rows_nothing_identifies_is_left_out_and_named()
     {
         await using var capture = await server.Capture("CREATE TABLE keyless (n int); CREATE TABLE t (id int PRIMARY KEY)");

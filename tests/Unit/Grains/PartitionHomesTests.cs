@@ -3,6 +3,8 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using CdcOrleans.Grains.Placement;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace CdcOrleans.Unit.Grains;
@@ -26,7 +28,7 @@ public sealed class PartitionHomesTests
     public async Task Homes_follow_the_active_silos_alone()
     {
         var membership = new Membership();
-        await using var homes = new PartitionHomes(membership, new Local(Silos[0]));
+        await using var homes = Homes(membership);
         membership.Become((Silos[0], SiloStatus.Active), (Silos[1], SiloStatus.Joining), (Silos[2], SiloStatus.Dead));
         Assert.All(Enumerable.Range(0, 32), p => Assert.Equal(Silos[0], homes.Home("shop", p)));
         membership.Become((Silos[0], SiloStatus.Active), (Silos[1], SiloStatus.Active));
@@ -39,7 +41,7 @@ public sealed class PartitionHomesTests
     public async Task Partitions_that_belong_elsewhere_are_asked_to_leave_and_no_others()
     {
         var membership = new Membership();
-        await using var homes = new PartitionHomes(membership, new Local(Silos[0]));
+        await using var homes = Homes(membership);
         membership.Become((Silos[0], SiloStatus.Active));
         var asked = new HashSet<int>();
         foreach (var partition in Enumerable.Range(0, 8))
@@ -67,7 +69,7 @@ public sealed class PartitionHomesTests
     public async Task A_partition_that_starts_after_its_home_has_changed_is_asked_to_leave_at_once()
     {
         var membership = new Membership();
-        await using var homes = new PartitionHomes(membership, new Local(Silos[0]));
+        await using var homes = Homes(membership);
         membership.Become((Silos[0], SiloStatus.Active), (Silos[1], SiloStatus.Active));
         var asked = new HashSet<int>();
         foreach (var partition in Enumerable.Range(0, 8))
@@ -82,7 +84,7 @@ public sealed class PartitionHomesTests
     public async Task No_home_is_elsewhere_for_a_silo_that_is_not_active_itself()
     {
         var membership = new Membership();
-        await using var homes = new PartitionHomes(membership, new Local(Silos[0]));
+        await using var homes = Homes(membership);
         Assert.Null(homes.HomeElsewhere("shop", 0));
         membership.Become((Silos[0], SiloStatus.Joining), (Silos[1], SiloStatus.Active));
         Assert.Null(homes.HomeElsewhere("shop", 0));
@@ -94,13 +96,39 @@ public sealed class PartitionHomesTests
     public async Task A_silo_that_is_not_active_itself_asks_nobody()
     {
         var membership = new Membership();
-        await using var homes = new PartitionHomes(membership, new Local(Silos[0]));
+        await using var homes = Homes(membership);
         var asked = 0;
         homes.Register(this, "shop", 0, () => Interlocked.Increment(ref asked));
         membership.Become((Silos[0], SiloStatus.ShuttingDown), (Silos[1], SiloStatus.Active));
         await membership.Seen();
         Assert.Equal(0, asked);
     }
+
+    [Fact]
+    public async Task The_watch_goes_on_after_an_error()
+    {
+        var time = new FakeTimeProvider();
+        var membership = new Membership();
+        await using var homes = Homes(membership, time);
+        membership.Become((Silos[0], SiloStatus.Active));
+        var asked = 0;
+        var elsewhere = Enumerable.Range(0, 8).First(p => PartitionHomes.Choose("shop", p, [.. Silos[..2].Order()])!.Equals(Silos[1]));
+        homes.Register(this, "shop", elsewhere, () =>
+        {
+            if (Interlocked.Increment(ref asked) == 1)
+                throw new InvalidOperationException("odd");
+        });
+        await membership.Seen();
+        membership.Become((Silos[0], SiloStatus.Active), (Silos[1], SiloStatus.Active));
+        await WalSessionTests.Until(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return Volatile.Read(ref asked) >= 2;
+        });
+    }
+
+    private static PartitionHomes Homes(Membership membership, TimeProvider? time = null) =>
+        new(membership, new Local(Silos[0]), time ?? TimeProvider.System, NullLogger<PartitionHomes>.Instance);
 
     private sealed class Local(SiloAddress silo) : ILocalSiloDetails
     {

@@ -32,6 +32,16 @@ public class ControlConnectionTests
     public void Statements_are_prepared_unless_the_connection_string_decides(string connection, int expected) =>
         Assert.Equal(expected, new NpgsqlConnectionStringBuilder(ControlConnection.ForStore(connection)).MaxAutoPrepare);
 
+    [Theory]
+    [InlineData("Host=db", 20)]
+    [InlineData("Host=db;Maximum Pool Size=7", 7)]
+    [InlineData("Host=db;maxpoolsize=50", 50)]
+    public void Pools_are_bounded_unless_the_connection_string_decides(string connection, int expected)
+    {
+        Assert.Equal(expected, new NpgsqlConnectionStringBuilder(ControlConnection.ForStore(connection)).MaxPoolSize);
+        Assert.Equal(expected, new NpgsqlConnectionStringBuilder(ControlDatabase.OrleansConnection(connection)).MaxPoolSize);
+    }
+
     [Fact]
     public void Words_name_the_place_and_not_the_password()
     {
