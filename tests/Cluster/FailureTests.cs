@@ -55,6 +55,28 @@ public sealed class FailureTests(PostgresFixture postgres)
     }
 
     [Fact]
+    public async Task A_silo_that_was_killed_is_ready_again_within_five_seconds()
+    {
+        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        var silo = await pipeline.Run();
+        for (var kill = 0; kill < 3; kill++)
+        {
+            await PostgresServer.Execute(pipeline.Database, "CALL work(50)");
+            await pipeline.Drained(silo);
+            await silo.Kill();
+            await silo.DisposeAsync();
+            var watch = Stopwatch.StartNew();
+            silo = await pipeline.Run();
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"It took {watch.Elapsed}.\n{silo.Output}");
+        }
+
+        await PostgresServer.Execute(pipeline.Database, "CALL work(50)");
+        await pipeline.Drained(silo);
+        await silo.DisposeAsync();
+        Assert.Equal(400, pipeline.Events("items").Select(e => e.Id).Distinct().Count());
+    }
+
+    [Fact]
     public async Task Killed_in_mid_transaction_the_rest_of_it_arrives()
     {
         await using var pipeline = await Pipeline.Create(postgres.Server, "CREATE TABLE items (id int PRIMARY KEY, n int NOT NULL);");
@@ -124,6 +146,61 @@ public sealed class FailureTests(PostgresFixture postgres)
 
         async Task<bool> Reads(SiloProcess silo) =>
             silo.Output.Contains("streaming, epoch", StringComparison.Ordinal) && (await silo.Source("shop")).GetProperty("state").GetString() == "streaming";
+    }
+
+    [Fact]
+    public async Task However_often_a_silo_freezes_another_goes_on_within_ten_seconds()
+    {
+        const int Freezes = 10;
+        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        var paths = new[] { pipeline.Config, pipeline.PathOf("second.yaml") };
+        var gateways = new[] { pipeline.Gateway, await pipeline.Configure(paths[1]) };
+        var silos = new SiloProcess[2];
+        try
+        {
+            for (var i = 0; i < 2; i++)
+                await Launch(i);
+            await PostgresServer.Execute(pipeline.Database, "CALL work(100)");
+            await pipeline.Drained(silos[0]);
+
+            var times = new List<string>();
+            for (var freeze = 0; freeze < Freezes; freeze++)
+            {
+                // The reader's silo and the other one in turn.
+                var epoch = Pipeline.Reader(await silos[0].Source("shop")).GetProperty("epoch").GetInt64();
+                var reads = Array.FindIndex(silos, s => s.Output.Contains($"streaming, epoch {epoch},", StringComparison.Ordinal));
+                var frozen = freeze % 2 == 0 ? reads : 1 - reads;
+                await silos[frozen].Signal("STOP");
+                var watch = Stopwatch.StartNew();
+                await PostgresServer.Execute(pipeline.Database, "CALL work(100)");
+                await pipeline.Drained(silos[1 - frozen]);
+                times.Add($"{(frozen == reads ? "reader" : "other")} {watch.Elapsed.TotalSeconds:0.0}");
+                Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), $"Seconds: {string.Join(", ", times)}.\n{silos[1 - frozen].Output}");
+
+                // It finds that it was declared dead, and ends. Another one takes its place.
+                await silos[frozen].Signal("CONT");
+                await silos[frozen].Ended();
+                await silos[frozen].DisposeAsync();
+                await Launch(frozen);
+            }
+
+            TestContext.Current.SendDiagnosticMessage($"Seconds after a freeze: {string.Join(", ", times)}");
+        }
+        finally
+        {
+            foreach (var silo in silos.Where(s => s is not null))
+                await silo.DisposeAsync();
+        }
+
+        var events = pipeline.Events("items");
+        Delivered.AssertOrder(events);
+        Assert.Equal(200 * (1 + Freezes), events.Select(e => e.Id).Distinct().Count());
+
+        async Task Launch(int i)
+        {
+            silos[i] = SiloProcess.Launch(gateways[i], "run", "--config", paths[i]);
+            await silos[i].Ready();
+        }
     }
 
     [Fact]

@@ -34,7 +34,21 @@ public sealed class RefusalTests(PostgresFixture postgres)
     public async Task A_table_without_a_key()
     {
         await using var pipeline = await Pipeline.Create(postgres.Server, "CREATE TABLE heap (n int);");
+        await Change(pipeline, "\"public.*\"", "\"public.heap\"");
         await Refused(pipeline, "heap", "key");
+    }
+
+    [Fact]
+    public async Task A_table_without_a_key_that_only_a_pattern_selects_is_left_out_and_named()
+    {
+        await using var pipeline = await Pipeline.Create(postgres.Server, "CREATE TABLE heap (n int); CREATE TABLE items (id int PRIMARY KEY)");
+        await using var silo = await pipeline.Run();
+        await PostgresServer.Execute(pipeline.Database, "INSERT INTO heap VALUES (1); INSERT INTO items VALUES (1); UPDATE heap SET n = 2");
+        await pipeline.Drained(silo);
+        Assert.Single(pipeline.Events("items"));
+        var left = Assert.Single((await silo.Source("shop")).GetProperty("leftOut").EnumerateArray()).GetString();
+        Assert.Contains("public.heap", left, StringComparison.Ordinal);
+        Assert.Contains("REPLICA IDENTITY FULL", left, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -80,8 +80,9 @@ internal sealed record SourceChecks(
         var leftOut = new List<TableFacts>();
         foreach (var table in missing.Where(t => !PublicationCheck.MayPublish(t) || (slot is not null && !PublicationCheck.CanAdd(publication, t))))
         {
+            // Before the first start the schema store may not exist yet.
             if (source.Select(table.Schema, table.Name)!.Pattern != table.FullName
-                && await schemas.FindTable(source.Name, table.FullName, cancellation) is null)
+                && (slot is null || await schemas.FindTable(source.Name, table.FullName, cancellation) is null))
                 leftOut.Add(table);
         }
 

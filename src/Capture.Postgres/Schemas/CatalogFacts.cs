@@ -37,8 +37,8 @@ internal sealed record CatalogFacts
     /// <summary>The origin of the relation's rows; null when the relation does not exist any more.</summary>
     public SeenOrigin? Origin { get; init; }
 
-    /// <summary>Whether the transaction that is read made the relation's files what they are in the catalog.</summary>
-    public bool FilesAreMadeHere { get; init; }
+    /// <summary>Whether the relation's files in the catalog come from a truncation by the transaction that is read.</summary>
+    public bool IsTruncatedHere { get; init; }
 
     /// <summary>Types of the columns in the relation message, in its order.</summary>
     public required IReadOnlyList<CatalogType> Types { get; init; }

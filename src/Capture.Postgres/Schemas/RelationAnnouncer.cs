@@ -127,8 +127,8 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
             forgotten = [.. forgotten, table.TableId];
         }
 
-        // When the transaction that is read here has made the files, nothing else can have made them later.
-        var isSettled = facts.FilesAreMadeHere && known?.Origin?.Publication == facts.Origin?.Origin.Publication;
+        // A truncation needs no doubt: it has an event, and in the catalog nothing came after it.
+        var isSettled = facts.IsTruncatedHere && known?.Origin?.Publication == facts.Origin?.Origin.Publication;
         var record = new RelationRecord(at, table, entities, forgotten)
         {
             Origin = facts.Origin?.Origin,

@@ -144,7 +144,7 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         await ReadDefaults(connection, attributes, relation.Oid, cancellation);
         return new CatalogFacts
         {
-            Origin = origin?.Seen, FilesAreMadeHere = origin?.IsMadeHere ?? false,
+            Origin = origin?.Seen, IsTruncatedHere = origin?.IsTruncatedHere ?? false,
             Attributes = attributes, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex, Types = types, GeneratedIdentity = generated,
             PartitionIdentities = partitions,
         };

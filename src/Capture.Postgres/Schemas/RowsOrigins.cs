@@ -17,8 +17,8 @@ internal sealed class RowsOrigins(SourceConfiguration source, ISchemaStore schem
     private readonly Dictionary<uint, SeenOrigin> _seen = [];
 
     // One row for each relation. The version (xmin) of the publication's row changes with every ALTER PUBLICATION that sets options; one
-    // that sets the tables, filters or columns makes new rows in pg_publication_rel. The last value: whether the given transaction was the
-    // last one that altered the relation, which is certain only for a table without partitions.
+    // that sets the tables, filters or columns makes new rows in pg_publication_rel. Truncated here: the given transaction was the last one that
+    // altered the table, and it altered none of its columns, so it did not rewrite the table. With partitions this is not certain.
     private static string Query(Version server) => $"""
         WITH RECURSIVE parts AS (
             SELECT c.oid AS root, c.oid, c.relfilenode, c.relkind, c.relnamespace, c.xmin
@@ -31,6 +31,7 @@ internal sealed class RowsOrigins(SourceConfiguration source, ISchemaStore schem
             SELECT root, string_agg(oid || ' ' || relfilenode, ',' ORDER BY oid) AS files, array_agg(oid) AS oids, array_agg(relnamespace) AS schemas,
                 bool_and(relkind = 'r' AND xmin = $3::text::xid) AS altered_here
             FROM parts GROUP BY root),
+        altered AS (SELECT DISTINCT attrelid FROM pg_attribute WHERE ($1 IS NULL OR attrelid = $1) AND xmin = $3::text::xid),
         members AS (
             SELECT oid, prrelid FROM pg_publication_rel WHERE prpubid = (SELECT oid FROM pg_publication WHERE pubname = $2))
         SELECT r.root, md5(r.files),
@@ -39,7 +40,7 @@ internal sealed class RowsOrigins(SourceConfiguration source, ISchemaStore schem
                 (SELECT string_agg(m.oid::text, ',' ORDER BY m.oid) FROM members m
                  WHERE m.prrelid = ANY (r.oids) OR m.prrelid IN (SELECT pg_partition_ancestors(r.root)))
                 {(server.Major < 15 ? "" : $", ({SchemaMembers})")})),
-            r.altered_here, n.nspname, c.relname
+            r.altered_here AND r.root NOT IN (SELECT attrelid FROM altered), n.nspname, c.relname
         FROM relations r JOIN pg_class c ON c.oid = r.root JOIN pg_namespace n ON n.oid = c.relnamespace
         """;
 
@@ -74,9 +75,9 @@ internal sealed class RowsOrigins(SourceConfiguration source, ISchemaStore schem
     /// <param name="xid">The transaction of the log in which the relation is announced (32 bits).</param>
     /// <param name="cancellation">Cancels.</param>
     /// <returns>
-    /// The origin, and whether the given transaction made the files what they are. Null when the relation does not exist any more.
+    /// The origin, and whether it comes from a truncation by the given transaction. Null when the relation does not exist any more.
     /// </returns>
-    public async Task<(SeenOrigin Seen, bool IsMadeHere)?> Find(NpgsqlConnection connection, uint relation, uint xid, CancellationToken cancellation)
+    public async Task<(SeenOrigin Seen, bool IsTruncatedHere)?> Find(NpgsqlConnection connection, uint relation, uint xid, CancellationToken cancellation)
     {
         if (!(await Read(connection, relation, xid, cancellation)).TryGetValue(relation, out var found))
             return null;
@@ -87,10 +88,10 @@ internal sealed class RowsOrigins(SourceConfiguration source, ISchemaStore schem
             _seen[relation] = seen;
         }
 
-        return (seen, found.IsMadeHere);
+        return (seen, found.IsTruncatedHere);
     }
 
-    private async Task<Dictionary<uint, (RowsOrigin Origin, bool IsMadeHere)>> Read(
+    private async Task<Dictionary<uint, (RowsOrigin Origin, bool IsTruncatedHere)>> Read(
         NpgsqlConnection connection, uint? relation, uint xid, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand(Query(connection.PostgreSqlVersion), connection)
@@ -102,7 +103,7 @@ internal sealed class RowsOrigins(SourceConfiguration source, ISchemaStore schem
                 new() { Value = (long)xid },
             },
         };
-        var found = new Dictionary<uint, (RowsOrigin Origin, bool IsMadeHere)>();
+        var found = new Dictionary<uint, (RowsOrigin Origin, bool IsTruncatedHere)>();
         await using var rows = await command.ExecuteReaderAsync(cancellation);
         while (await rows.ReadAsync(cancellation))
         {

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace CdcOrleans.Grains.Hosting;
 
 /// <summary>
-/// Starts the reader of every source when the silo has started, and whenever the silos of the cluster change. So when the reader's silo
+/// Starts the reader of every source when the silo has started, and whenever another silo has left the cluster. So when the reader's silo
 /// fails, another silo activates the reader at once and does not wait for its reminder. Stops the readers on this silo before the silo
 /// stops, while partitions and sinks still work.
 /// </summary>
@@ -37,8 +37,14 @@ internal sealed partial class PipelineLifetime(
         {
             var retry = Retries.Pipeline(time, (exception, _) => LogNotStarted(logger, source, exception.Message));
             await Call();
-            await foreach (var _ in membership.MembershipUpdates.WithCancellation(stopping))
-                await Call();
+            HashSet<SiloAddress> before = [];
+            await foreach (var snapshot in membership.MembershipUpdates.WithCancellation(stopping))
+            {
+                HashSet<SiloAddress> active = [.. snapshot.Members.Values.Where(m => m.Status == SiloStatus.Active).Select(m => m.SiloAddress)];
+                if (!before.IsSubsetOf(active))
+                    await Call();
+                before = active;
+            }
 
             async Task Call() =>
                 await retry.ExecuteAsync(async token => await grains.GetGrain<IWalReaderGrain>(source).EnsureRunning().AsTask().WaitAsync(token), stopping);

@@ -34,7 +34,9 @@ internal sealed partial class WalReaderGrain(WalReaders readers, ILocalSiloDetai
         if (_reader is not { } reader)
             return;
         LogStopping(logger, _source, reason.ReasonCode);
-        await reader.Stop(StopPatience);
+
+        // Unless the silo stops, another activation may have taken over, and gets the progress that this reader would wait for.
+        await reader.Stop(reason.ReasonCode == DeactivationReasonCode.ShuttingDown ? StopPatience : TimeSpan.Zero);
         await reader.DisposeAsync();
         readers.Ended(_source, reader);
     }

@@ -71,11 +71,16 @@ internal static class SiloHost
         var address = IPAddress.Parse(cluster.Address);
         silo.ConfigureEndpoints(address, PortOrFree(address, cluster.SiloPort), PortOrFree(address, cluster.ClientPort), listenOnAnyHostAddress: false);
 
-        // A dead silo is detected in about three seconds, so its sources and partitions run on other silos within ten.
+        silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>, FormerSilos>();
+
+        // A dead silo is detected in about three seconds, so its sources and partitions run on other silos within ten. A frozen one takes a
+        // little longer: it is not suspected while a message of it has come within so many times the longest probe. A wrong verdict costs a
+        // restart and no data, because the store accepts only the newest epoch and generation.
         silo.Configure<ClusterMembershipOptions>(options =>
         {
             options.ProbeTimeout = TimeSpan.FromSeconds(1);
             options.NumMissedProbesLimit = 3;
+            options.MaxProbeTimeout = TimeSpan.FromSeconds(1.5);
             options.TableRefreshTimeout = TimeSpan.FromSeconds(5);
             options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
             options.NumMissedTableIAmAliveLimit = 2;

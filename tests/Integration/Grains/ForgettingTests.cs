@@ -73,6 +73,8 @@ public sealed class ForgettingTests(ControlServer control, CaptureServer sources
     public static TheoryData<string, string> Silent => new()
     {
         { "a rewrite to the same type", "ALTER TABLE doc ALTER body TYPE text USING repeat('y', 5000)" },
+        { "two rewrites in a transaction", "BEGIN; ALTER TABLE doc ALTER body TYPE text USING repeat('p', 5000); UPDATE doc SET n = 1; ALTER TABLE doc ALTER body TYPE text USING repeat('y', 5000); COMMIT" },
+        { "a truncation and a rewrite in a transaction", "BEGIN; TRUNCATE doc; INSERT INTO doc VALUES (1, 1, 0, repeat('x', 5000)); ALTER TABLE doc ALTER body TYPE text USING repeat('y', 5000); COMMIT" },
         { "a rewrite of keys", "ALTER TABLE doc ALTER id TYPE int USING 3 - id; UPDATE doc SET body = repeat('y', 5000) WHERE id = 1" },
         { "logging switched off and on", "BEGIN; ALTER PUBLICATION cdc DROP TABLE doc; ALTER TABLE doc SET UNLOGGED; UPDATE doc SET body = repeat('y', 5000) WHERE id = 1; DELETE FROM doc WHERE id = 2; ALTER TABLE doc SET LOGGED; ALTER PUBLICATION cdc ADD TABLE doc; COMMIT" },
         { "out of the publication and back", "BEGIN; ALTER PUBLICATION cdc DROP TABLE doc; UPDATE doc SET body = repeat('y', 5000) WHERE id = 1; DELETE FROM doc WHERE id = 2; ALTER PUBLICATION cdc ADD TABLE doc; COMMIT" },
@@ -95,7 +97,7 @@ public sealed class ForgettingTests(ControlServer control, CaptureServer sources
 
         var update = Value(cluster);
         Assert.Contains(update["after"]!["body"]!.GetValue<string>(), (string[])[new string('y', 5000), Unavailable]);
-        Assert.DoesNotContain("xxx", update["before"]?.ToJsonString() ?? "", StringComparison.Ordinal);
+        Assert.True(update["before"]?["body"]?.GetValue<string>() is null or Unavailable || update["before"]!["body"]!.GetValue<string>() == new string('y', 5000));
         Assert.DoesNotContain("xxx", (await State(cluster, "1"))?.Row ?? "", StringComparison.Ordinal);
         Assert.DoesNotContain("xxx", (await State(cluster, "2"))?.Row ?? "", StringComparison.Ordinal);
     }
