@@ -61,7 +61,13 @@ public sealed class EntityQuestionTests
         await rig.Checkpoint();
         await using var second = new PartitionRig(store);
         second.Take(Update("a", 2));
-        await second.Loaded();
+
+        // The read for the change must have ended before the gate is closed.
+        await WalSessionTests.Until(() =>
+        {
+            second.RunTurns();
+            return second.Sink.Open.Count > 0;
+        });
         Assert.Equal(EntityPhase.Passing, second.Phase("a"));
 
         // The question reads the store while the change is being applied in passing; the answer comes after it.
