@@ -10,10 +10,11 @@ namespace CdcOrleans.Conformance;
 /// Whether we store rows, so that our events may have more than the log; without them our events are exactly those of the peer.
 /// </param>
 /// <param name="SkipsUpdates">Whether updates make no events, so that events do not show the row before.</param>
+/// <param name="MayForget">Whether tables are altered, so that our events may have less than was reported before.</param>
 /// <param name="Whole">Topics of tables with REPLICA IDENTITY FULL.</param>
 /// <param name="Allowed">Values that may differ under the options of this run.</param>
 internal sealed record Terms(
-    bool IsRecorded, bool IsRestarted, bool HasEntities, bool SkipsUpdates, IReadOnlySet<string> Whole, IReadOnlyList<Allowance> Allowed);
+    bool IsRecorded, bool IsRestarted, bool HasEntities, bool SkipsUpdates, bool MayForget, IReadOnlySet<string> Whole, IReadOnlyList<Allowance> Allowed);
 
 /// <summary>
 /// Compares what two peers wrote, key by key and event by event. What differs by its nature (who wrote, when) is left out; what is
@@ -33,7 +34,7 @@ internal sealed class Comparison(Terms terms)
     {
         var comparison = new Comparison(terms);
         var (there, here) = (Grouped(theirs), Grouped(ours));
-        comparison._known = new KnownRows(here);
+        comparison._known = new KnownRows(here, terms.MayForget);
         if (terms is { HasEntities: true, SkipsUpdates: false })
             comparison._found.AddRange(comparison._known.Wrong);
         comparison.CompareTransactions(theirs, ours);

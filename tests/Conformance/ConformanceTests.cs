@@ -27,7 +27,7 @@ public sealed class ConformanceTests(Servers servers)
         var expecting = Expected($"{name}.{options}", run.Theirs);
         var written = await Topics.Read(servers.Kafka.Bootstrap, run.Ours);
         var expected = await expecting;
-        var terms = new Terms(servers.Peer is null, script.IsRestarted, variant.HasEntities, variant.SkipsUpdates, await run.Whole(), variant.Allowed);
+        var terms = new Terms(servers.Peer is null, script.IsRestarted, variant.HasEntities, variant.SkipsUpdates, script.AltersTables, await run.Whole(), variant.Allowed);
         var differences = Comparison.Of(expected.Records, written, terms);
         var known = script.DifferencesUnder(variant).ToList();
         List<string> wrong = [.. differences.Except(known), .. known.Except(differences).Select(d => $"is known and not found: {d}")];

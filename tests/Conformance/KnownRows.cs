@@ -12,8 +12,13 @@ internal sealed class KnownRows
     // The row before each event; missing when no earlier event had it.
     private readonly Dictionary<TopicRecord, JsonObject> _found = new(ReferenceEqualityComparer.Instance);
 
-    public KnownRows(Dictionary<(string Topic, string? Key), List<TopicRecord>> ours)
+    private readonly bool _mayForget;
+
+    /// <param name="ours">Our events by topic and key.</param>
+    /// <param name="mayForget">Whether an event may have only its key, and placeholders, although an earlier event had the row.</param>
+    public KnownRows(Dictionary<(string Topic, string? Key), List<TopicRecord>> ours, bool mayForget)
     {
+        _mayForget = mayForget;
         var last = new Dictionary<(string Topic, string? Key), JsonObject>();
         foreach (var (place, records) in ours.Where(o => o.Key.Key is not null))
         {
@@ -52,8 +57,11 @@ internal sealed class KnownRows
     /// </summary>
     public bool IsLastKnown(TopicRecord our, string column, JsonNode? value) =>
         (our.Value!["before"] as JsonObject ?? _found.GetValueOrDefault(our)) is { } row && row.ContainsKey(column)
-            ? JsonText.Equal(row[column], value)
+            ? JsonText.Equal(row[column], value) || (_mayForget && JsonText.IsPlaceholder(value))
             : JsonText.IsPlaceholder(value);
+
+    // What stands for a value that is not known, in a row of which only the key is: null, or the least value of the type.
+    private static bool IsNothing(JsonNode? value) => JsonText.Of(value) is null or "null" or "0" or "\"\"" or "false" or "[]" || JsonText.IsPlaceholder(value);
 
     // Rows with other columns are not compared, nor values that no event had, nor values whose columns exchanged their names.
     private void Check(string at, JsonObject row, JsonObject before)
@@ -62,6 +70,8 @@ internal sealed class KnownRows
             return;
         var wrong = row.Where(p => !JsonText.IsPlaceholder(p.Value) && !JsonText.Equal(p.Value, before[p.Key])).Select(p => p.Key).ToList();
         if (wrong.Count > 1 && wrong.Select(n => JsonText.Of(row[n])).Order(StringComparer.Ordinal).SequenceEqual(wrong.Select(n => JsonText.Of(before[n])).Order(StringComparer.Ordinal)))
+            return;
+        if (_mayForget && wrong.TrueForAll(n => IsNothing(before[n])))
             return;
         foreach (var name in wrong)
             Wrong.Add($"{at}.{name}: {JsonText.Of(row[name]) ?? "null"} was reported, {JsonText.Of(before[name]) ?? "null"} is before");
