@@ -1,4 +1,3 @@
--- differs: public.selected {"id":1}[1].before.v: "at once" was reported, null is before
 -- differs: public.gone null: 2 events that we do not have
 -- differs: public.gone {"id":1}: 2 events that they do not have
 
