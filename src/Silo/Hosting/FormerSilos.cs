@@ -20,7 +20,7 @@ internal sealed partial class FormerSilos(IMembershipTable table, ILocalSiloDeta
     {
         try
         {
-            await table.InitializeMembershipTableAsync(false, cancellation);
+            await table.InitializeMembershipTableAsync(true, cancellation);
             var members = await table.ReadAllAsync(cancellation);
             foreach (var (member, _) in members.Members)
             {
