@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Grains.Placement;
 using CdcOrleans.Grains.Sources;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Retries;
@@ -40,7 +41,7 @@ internal sealed partial class PipelineLifetime(
             HashSet<SiloAddress> before = [];
             await foreach (var snapshot in membership.MembershipUpdates.WithCancellation(stopping))
             {
-                HashSet<SiloAddress> active = [.. snapshot.Members.Values.Where(m => m.Status == SiloStatus.Active).Select(m => m.SiloAddress)];
+                HashSet<SiloAddress> active = [.. PartitionHomes.ActiveIn(snapshot)];
                 if (!before.IsSubsetOf(active))
                     await Call();
                 before = active;

@@ -54,6 +54,10 @@ internal sealed partial class PartitionHomes : IAsyncDisposable
             ? home
             : null;
 
+    /// <summary>Returns the active silos of a membership, in any order.</summary>
+    public static IEnumerable<SiloAddress> ActiveIn(ClusterMembershipSnapshot membership) =>
+        membership.Members.Values.Where(m => m.Status == SiloStatus.Active).Select(m => m.SiloAddress);
+
     /// <summary>Adds a partition that started on this silo.</summary>
     /// <param name="grain">The partition's grain.</param>
     /// <param name="source">Name of the source.</param>
@@ -85,7 +89,7 @@ internal sealed partial class PartitionHomes : IAsyncDisposable
         lock (_gate)
         {
             if (_active.Version != snapshot.Version)
-                _active = (snapshot.Version, [.. snapshot.Members.Values.Where(m => m.Status == SiloStatus.Active).Select(m => m.SiloAddress).Order()]);
+                _active = (snapshot.Version, [.. ActiveIn(snapshot).Order()]);
             return _active.Silos;
         }
     }

@@ -87,13 +87,7 @@ public sealed class ClusterTests(ControlServer control, CaptureServer sources) :
             await PostgresServer.Execute(cluster.Source, $"UPDATE item SET n = {n}");
         await cluster.Arrived(400);
 
-        foreach (var entity in cluster.Delivered.GroupBy(d => d.Event.Entity))
-        {
-            // What was delivered and not yet durable may come again, with the same version.
-            var once = entity.Select(d => d.Event.Version).Distinct().ToArray();
-            Assert.Equal(4, once.Length);
-            Assert.Equal(once.Order(), once);
-        }
+        AssertInOrder(cluster, 4);
     }
 
     [Fact]
@@ -116,15 +110,20 @@ public sealed class ClusterTests(ControlServer control, CaptureServer sources) :
             await cluster.Arrived(100 + (100 * last));
         }
 
-        foreach (var entity in cluster.Delivered.GroupBy(d => d.Event.Entity))
-        {
-            // What was delivered and not yet durable may come again, with the same version.
-            var once = entity.Select(d => d.Event.Version).Distinct().ToArray();
-            Assert.Equal(1 + last, once.Length);
-            Assert.Equal(once.Order(), once);
-        }
+        AssertInOrder(cluster, 1 + last);
 
         async Task Update() =>
             await PostgresServer.Execute(cluster.Source, $"UPDATE item SET n = {++last}");
+    }
+
+    // What was delivered and not yet durable may come again, with the same version.
+    private static void AssertInOrder(InProcessCluster cluster, int versions)
+    {
+        foreach (var entity in cluster.Delivered.GroupBy(d => d.Event.Entity))
+        {
+            var once = entity.Select(d => d.Event.Version).Distinct().ToArray();
+            Assert.Equal(versions, once.Length);
+            Assert.Equal(once.Order(), once);
+        }
     }
 }
