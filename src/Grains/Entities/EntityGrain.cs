@@ -303,7 +303,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         if (apply.IsChanged)
         {
             Know(apply.Outcome);
-            _host!.Buffer.Add(Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used);
+            _host!.Buffer.Add(Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused());
         }
 
         if (apply.Fault is null)

@@ -130,6 +130,15 @@ internal sealed class PartitionRig : IAsyncDisposable
         RunTurns();
     }
 
+    /// <summary>Runs the next turn that waits; false when none does.</summary>
+    public bool RunTurn()
+    {
+        if (!_turns.TryDequeue(out var turn))
+            return false;
+        turn.Turn(turn.State);
+        return true;
+    }
+
     /// <summary>Runs the turns that wait.</summary>
     public void RunTurns()
     {
