@@ -54,7 +54,7 @@ internal static class DeadLetterSlices
         };
     }
 
-    private static long SizeOf(DeadLetter letter) =>
+    public static long SizeOf(DeadLetter letter) =>
         128 + Bytes(letter.Key) + Bytes(letter.Value) + letter.Entity.Key.Length + letter.Error.Length;
 
     private static long Bytes(byte[]? data) => data?.LongLength ?? 0;

@@ -73,6 +73,7 @@ internal sealed class PartitionRig : IAsyncDisposable
             Budget = Budget,
             Growth = Growth,
             Store = store,
+            Queries = store,
             Schemas = new TestSchemas(),
             Rows = new TestRows(),
             Figures = Figures,
