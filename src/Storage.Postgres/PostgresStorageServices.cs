@@ -17,7 +17,7 @@ public static class PostgresStorageServices
 
     /// <summary>
     /// Adds the stores on the control database: <see cref="ICheckpointStore"/>, <see cref="ISchemaStore"/>, <see cref="IConfirmedPositions"/>,
-    /// all on the data source under <see cref="DataSourceKey"/>, and <see cref="IStateQueries"/> on the one under
+    /// <see cref="IRetentionStore"/>, all on the data source under <see cref="DataSourceKey"/>, and <see cref="IStateQueries"/> on the one under
     /// <see cref="QueriesKey"/>. The database must have been migrated (<see cref="ControlDatabase.Migrate"/>) before they are used.
     /// </summary>
     /// <param name="services">The services.</param>
@@ -37,6 +37,8 @@ public static class PostgresStorageServices
                 logger: provider.GetService<ILogger<PostgresCheckpointStore>>()));
         services.AddSingleton<IStateQueries>(provider =>
             new PostgresStateQueries(provider.GetRequiredKeyedService<NpgsqlDataSource>(QueriesKey), provider.GetRequiredService<ISchemaStore>()));
+        services.AddSingleton<IRetentionStore>(provider =>
+            new PostgresRetention(provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey)));
         services.AddSingleton<IConfirmedPositions>(provider =>
             new PostgresConfirmedPositions(
                 provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey), provider.GetRequiredService<ICheckpointStore>()));

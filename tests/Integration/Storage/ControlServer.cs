@@ -65,6 +65,8 @@ public sealed class ControlStores : IAsyncDisposable
 
     public IStateQueries Queries => _services.GetRequiredService<IStateQueries>();
 
+    public IRetentionStore Retention => _services.GetRequiredService<IRetentionStore>();
+
     public IConfirmedPositions Positions => _services.GetRequiredService<IConfirmedPositions>();
 
     /// <summary>What is durable of every partition of a source.</summary>
