@@ -1,4 +1,5 @@
 using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Storage;
 using Npgsql;
 using NpgsqlTypes;
@@ -6,21 +7,20 @@ using NpgsqlTypes;
 namespace CdcOrleans.Storage.Postgres;
 
 /// <summary>
-/// Makes the statements of a checkpoint. The first one is the fence, which ends the transaction when the owner is stale. Then follow states
-/// and dead letters in slices, and last the progress. Each statement has one text and arrays as parameters, for any number of rows, so it
-/// is prepared only once.
+/// Makes the statements of a checkpoint: dead letters and states, a slice for each statement, and the last statement of a transaction,
+/// which checks the fence and sets the progress. Each statement has one text and arrays as parameters, for any number of rows, so it is
+/// prepared only once.
 /// </summary>
 internal static class CheckpointStatements
 {
-    private const string Fence = "SELECT cdc.fence($1, $2, $3, $4)";
-
     private const string UpsertStates =
         """
-        INSERT INTO cdc.entity_states AS stored (table_id, key, commit_lsn, ordinal, schema_version, deleted, "row")
-        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO cdc.entity_states AS stored (table_id, key, commit_lsn, ordinal, schema_version, deleted, "row", deleted_at)
+        SELECT given.*, CASE WHEN given.deleted THEN now() END
+        FROM unnest($1, $2, $3, $4, $5, $6, $7) AS given (table_id, key, commit_lsn, ordinal, schema_version, deleted, "row")
         ON CONFLICT (table_id, key) DO UPDATE
         SET commit_lsn = excluded.commit_lsn, ordinal = excluded.ordinal, schema_version = excluded.schema_version,
-            deleted = excluded.deleted, "row" = excluded."row"
+            deleted = excluded.deleted, "row" = excluded."row", deleted_at = excluded.deleted_at
         WHERE (stored.commit_lsn, stored.ordinal) < (excluded.commit_lsn, excluded.ordinal)
         """;
 
@@ -32,48 +32,10 @@ internal static class CheckpointStatements
         ON CONFLICT DO NOTHING
         """;
 
-    // SET reads the old values of the row, so the ordinals are compared with the position before this update.
-    private const string Advance =
-        """
-        UPDATE cdc.partitions AS stored SET
-            progress_ordinal = CASE
-                WHEN given.progress_lsn > stored.progress_lsn THEN given.progress_ordinal
-                WHEN given.progress_lsn = stored.progress_lsn THEN greatest(given.progress_ordinal, stored.progress_ordinal)
-                ELSE stored.progress_ordinal END,
-            progress_lsn = greatest(given.progress_lsn, stored.progress_lsn),
-            high_ordinal = CASE
-                WHEN given.high_lsn > stored.high_lsn THEN given.high_ordinal
-                WHEN given.high_lsn = stored.high_lsn THEN greatest(given.high_ordinal, stored.high_ordinal)
-                ELSE stored.high_ordinal END,
-            high_lsn = greatest(given.high_lsn, stored.high_lsn),
-            updated_at = now()
-        FROM unnest($2, $3, $4, $5, $6) AS given (partition, progress_lsn, progress_ordinal, high_lsn, high_ordinal)
-        WHERE stored.source = $1 AND stored.partition = given.partition
-        """;
+    private const string FenceAndAdvance = "SELECT cdc.advance($1, $2, $3, $4, $5, $6, $7, $8)";
 
-    public static void AddTo(NpgsqlBatchCommandCollection commands, Checkpoint checkpoint)
-    {
-        commands.Add(Statement(
-            Fence,
-            Text(checkpoint.Source),
-            new NpgsqlParameter<long> { TypedValue = checkpoint.Epoch },
-            Integers(checkpoint.Partitions, p => p.Partition),
-            Bigints(checkpoint.Partitions, p => p.Generation)));
-        foreach (var slice in StateSlices.Of(checkpoint))
-            commands.Add(Upsert(slice));
-        foreach (var slice in DeadLetterSlices.Of(checkpoint))
-            commands.Add(Insert(checkpoint.Source, slice));
-        commands.Add(Statement(
-            Advance,
-            Text(checkpoint.Source),
-            Integers(checkpoint.Partitions, p => p.Partition),
-            Bigints(checkpoint.Partitions, p => Stored(p.Progress.CommitLsn)),
-            Bigints(checkpoint.Partitions, p => p.Progress.Ordinal),
-            Bigints(checkpoint.Partitions, p => Stored(p.High.CommitLsn)),
-            Bigints(checkpoint.Partitions, p => p.High.Ordinal)));
-    }
-
-    private static NpgsqlBatchCommand Upsert(ArraySegment<StateRow> slice) => Statement(
+    /// <summary>Writes states.</summary>
+    public static NpgsqlBatchCommand Upsert(ArraySegment<StateRow> slice) => Statement(
         UpsertStates,
         Integers(slice, s => s.State.Table.TableId),
         Texts(slice, s => s.Key),
@@ -81,9 +43,10 @@ internal static class CheckpointStatements
         Bigints(slice, s => s.State.Version.Ordinal),
         Integers(slice, s => s.State.Table.Version),
         Array(slice, s => s.State.Deleted, NpgsqlDbType.Boolean),
-        Array(slice, s => s.State.Row.ToStorage(), NpgsqlDbType.Bytea));
+        Array(slice, s => s.State.Absence == RowAbsence.TooLarge ? StoredStates.TooLarge : s.State.Row.ToStorage(), NpgsqlDbType.Bytea));
 
-    private static NpgsqlBatchCommand Insert(string source, ArraySegment<DeadLetterRow> slice) => Statement(
+    /// <summary>Writes dead letters.</summary>
+    public static NpgsqlBatchCommand Insert(string source, ArraySegment<DeadLetterRow> slice) => Statement(
         InsertDeadLetters,
         Text(source),
         Texts(slice, d => d.Letter.Entity.Table),
@@ -96,6 +59,20 @@ internal static class CheckpointStatements
         Array(slice, d => d.Letter.Key, NpgsqlDbType.Bytea),
         Array(slice, d => d.Letter.Value, NpgsqlDbType.Bytea),
         Texts(slice, d => StoredText.Words(d.Letter.Error)));
+
+    /// <summary>Ends a transaction of a checkpoint.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="isLast">Whether everything of it is written; only then the progress moves. The high marks move in any case.</param>
+    public static NpgsqlBatchCommand Advance(Checkpoint checkpoint, bool isLast) => Statement(
+        FenceAndAdvance,
+        Text(checkpoint.Source),
+        new NpgsqlParameter<long> { TypedValue = checkpoint.Epoch },
+        Integers(checkpoint.Partitions, p => p.Partition),
+        Bigints(checkpoint.Partitions, p => p.Generation),
+        Bigints(checkpoint.Partitions, p => isLast ? Stored(p.Progress.CommitLsn) : 0),
+        Bigints(checkpoint.Partitions, p => isLast ? p.Progress.Ordinal : 0),
+        Bigints(checkpoint.Partitions, p => Stored(p.High.CommitLsn)),
+        Bigints(checkpoint.Partitions, p => p.High.Ordinal));
 
     private static long Stored(Lsn lsn) => checked((long)lsn.Value);
 

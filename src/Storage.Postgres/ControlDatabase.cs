@@ -105,7 +105,7 @@ public static partial class ControlDatabase
     /// <exception cref="ControlDatabaseException"><paramref name="connection"/> is not an Npgsql connection string.</exception>
     public static string OrleansConnection(string connection)
     {
-        var settings = ControlConnection.Parse(connection);
+        var settings = ControlConnection.Bounded(ControlConnection.Parse(connection));
         settings.SearchPath = OrleansSchema;
         return settings.ConnectionString;
     }

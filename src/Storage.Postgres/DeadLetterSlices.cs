@@ -3,7 +3,10 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Storage.Postgres;
 
-/// <summary>The dead letters of a checkpoint, in slices for one statement each.</summary>
+/// <summary>
+/// The dead letters of a checkpoint in the order of their versions, in slices for one statement each. Because of the order, a checkpoint of
+/// a stale owner and one of its successor, which have the same dead letters, wait for each other instead of causing a deadlock.
+/// </summary>
 internal static class DeadLetterSlices
 {
     /// <summary>
@@ -14,7 +17,7 @@ internal static class DeadLetterSlices
 
     public static IEnumerable<ArraySegment<DeadLetterRow>> Of(Checkpoint checkpoint)
     {
-        ArraySegment<DeadLetterRow> rows = DeadLetterRow.From(checkpoint).Select(Fitting).ToArray();
+        ArraySegment<DeadLetterRow> rows = DeadLetterRow.From(checkpoint).OrderBy(r => r.Letter.Version).ThenBy(r => r.Letter.Sink, StringComparer.Ordinal).Select(Fitting).ToArray();
         var start = 0;
         var bytes = 0L;
         for (var i = 0; i < rows.Count; i++)
@@ -54,7 +57,7 @@ internal static class DeadLetterSlices
         };
     }
 
-    private static long SizeOf(DeadLetter letter) =>
+    public static long SizeOf(DeadLetter letter) =>
         128 + Bytes(letter.Key) + Bytes(letter.Value) + letter.Entity.Key.Length + letter.Error.Length;
 
     private static long Bytes(byte[]? data) => data?.LongLength ?? 0;

@@ -3,32 +3,44 @@ using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
 using CdcOrleans.Model.Storage;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using NpgsqlTypes;
 
 namespace CdcOrleans.Storage.Postgres;
 
 /// <summary>
-/// Stores checkpoints in the control database. A checkpoint is one batch of statements, in one implicit transaction and one round trip. The
-/// server ends the transaction by itself, so a silo that dies in the middle leaves no locks that a successor would have to wait for.
+/// Stores checkpoints in the control database. A checkpoint, or each part of a large one (<see cref="CheckpointParts"/>), is one batch of
+/// statements, in one implicit transaction and one round trip. The server ends the transaction by itself when the silo dies in the middle.
+/// The fence and its locks come last, so a successor does not wait for a checkpoint that is still being sent; and who waits for a silo that
+/// is frozen in the middle ends its session (<see cref="StalledSessions"/>).
 /// </summary>
 /// <param name="control">The control database.</param>
 /// <param name="schemas">The schemas of the stored rows.</param>
 /// <param name="truncateSlice">Number of states that one statement reads when a table is truncated.</param>
-internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaStore schemas, int truncateSlice = 20_000) : ICheckpointStore
+/// <param name="limits">Bounds of what is written at once.</param>
+/// <param name="logger">Logs sessions that were ended.</param>
+internal sealed class PostgresCheckpointStore(
+    NpgsqlDataSource control, ISchemaStore schemas, int truncateSlice = 20_000, CheckpointLimits? limits = null, ILogger? logger = null) : ICheckpointStore
 {
     // The error code that cdc.fence raises.
     private const string StaleOwner = "CDC01";
 
+    private readonly StoredStates _states = new(control, schemas);
+    private readonly StalledSessions _stalled = new(control, logger ?? NullLogger.Instance);
+    private readonly CheckpointLimits _limits = limits ?? CheckpointLimits.Default;
+
     public async Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation)
     {
-        await using var command = control.CreateCommand("SELECT cdc.raise_epoch($1, $2, $3)");
+        await using var connection = await control.OpenConnectionAsync(cancellation);
+        await using var command = new NpgsqlCommand("SELECT cdc.raise_epoch($1, $2, $3)", connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = owner });
         command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Bigint, Value = after is { } epoch ? epoch : DBNull.Value });
         try
         {
-            return (long)(await command.ExecuteScalarAsync(cancellation))!;
+            return (long)(await _stalled.Watch(connection, command.ExecuteScalarAsync(cancellation)))!;
         }
         catch (PostgresException refused) when (refused.SqlState == StaleOwner)
         {
@@ -56,33 +68,45 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
 
     public async Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation)
     {
-        // Waits for a running checkpoint of the former owner, and then sees what it wrote.
-        await using var command = control.CreateCommand(
+        // Waits for a checkpoint of the former owner that is about to commit, and then sees what it wrote. One that is not so far yet is
+        // refused when it comes to its fence.
+        await using var connection = await control.OpenConnectionAsync(cancellation);
+        await using var command = new NpgsqlCommand(
             """
             INSERT INTO cdc.partitions AS p (source, partition, generation, owner) VALUES ($1, $2, 1, $3)
             ON CONFLICT (source, partition) DO UPDATE SET generation = p.generation + 1, owner = excluded.owner, updated_at = now()
             RETURNING generation, progress_lsn, progress_ordinal, high_lsn, high_ordinal
-            """);
+            """,
+            connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = partition });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = owner });
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        await using var reader = await _stalled.Watch(connection, command.ExecuteReaderAsync(cancellation));
         await reader.ReadAsync(cancellation);
         return new PartitionClaim(reader.GetInt64(0), Version(reader, 1), Version(reader, 3));
     }
 
-    public async Task Commit(Checkpoint checkpoint, CancellationToken cancellation)
+    public async Task<IReadOnlyList<EntityKey>> Commit(Checkpoint checkpoint, CancellationToken cancellation)
     {
-        await using var batch = control.CreateBatch();
-        CheckpointStatements.AddTo(batch.BatchCommands, checkpoint);
-        try
+        var leftOut = new List<EntityKey>();
+        await using var connection = await control.OpenConnectionAsync(cancellation);
+        foreach (var part in CheckpointParts.Of(checkpoint, _limits, leftOut))
         {
-            await batch.ExecuteNonQueryAsync(cancellation);
+            await using var batch = new NpgsqlBatch(connection);
+            batch.Timeout = part.Seconds(connection.CommandTimeout);
+            foreach (var command in part.Commands)
+                batch.BatchCommands.Add(command);
+            try
+            {
+                await _stalled.Watch(connection, batch.ExecuteNonQueryAsync(cancellation));
+            }
+            catch (PostgresException trouble) when (trouble.SqlState == StaleOwner)
+            {
+                throw await Refusal(checkpoint, cancellation) ?? (Exception)trouble;
+            }
         }
-        catch (PostgresException trouble) when (trouble.SqlState == StaleOwner)
-        {
-            throw await Refusal(checkpoint, cancellation) ?? (Exception)trouble;
-        }
+
+        return leftOut;
     }
 
     public async Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation)
@@ -91,14 +115,15 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
         // before ended, because deleted rows still cost time until a vacuum. The statistics of a table that changes so fast are out of
         // date, so the planner could read the whole table for each slice. The settings prevent that; they end with the batch.
         var from = "";
+        await using var connection = await control.OpenConnectionAsync(cancellation);
         while (true)
         {
-            await using var batch = control.CreateBatch();
+            await using var batch = new NpgsqlBatch(connection);
             batch.Timeout = 0;
             batch.BatchCommands.Add(new NpgsqlBatchCommand(
                 "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)"));
             batch.BatchCommands.Add(ForgetSlice(source, epoch, tableId, version, from));
-            await using var reader = await batch.ExecuteReaderAsync(cancellation);
+            await using var reader = await _stalled.Watch(connection, batch.ExecuteReaderAsync(cancellation));
             await reader.NextResultAsync(cancellation);
             await reader.ReadAsync(cancellation);
             if (!reader.GetBoolean(0))
@@ -109,22 +134,7 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
         }
     }
 
-    public async Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
-    {
-        var states = new EntityState?[keys.Count];
-        if (keys.Count == 0)
-            return states;
-        var found = await ReadRows(keys, cancellation);
-
-        // The schemas are read after the connection was returned to the pool, because reading an unknown schema takes another connection.
-        foreach (var (place, version, schema, deleted, row) in found)
-        {
-            var table = await schemas.Get(keys[place].TableId, schema, cancellation);
-            states[place] = new EntityState(version, table, row is null ? default : new RowImage(row), deleted);
-        }
-
-        return states;
-    }
+    public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation) => _states.Read(keys, cancellation);
 
     /// <summary>What is durable of every partition of a source that was ever claimed.</summary>
     public async Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation)
@@ -140,35 +150,6 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
         while (await reader.ReadAsync(cancellation))
             rows.Add(new PartitionProgressRow(reader.GetInt32(0), reader.GetInt64(1), Version(reader, 2), Version(reader, 4)));
         return rows;
-    }
-
-    private async Task<List<StoredState>> ReadRows(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
-    {
-        var tableIds = new int[keys.Count];
-        var texts = new string[keys.Count];
-        for (var i = 0; i < keys.Count; i++)
-        {
-            tableIds[i] = keys[i].TableId;
-            texts[i] = StoredText.Key(keys[i].Key);
-        }
-
-        await using var command = control.CreateCommand(
-            """SELECT place, commit_lsn, ordinal, schema_version, deleted, "row" FROM cdc.read_states($1, $2)""");
-        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = tableIds });
-        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = texts });
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        var found = new List<StoredState>(keys.Count);
-        while (await reader.ReadAsync(cancellation))
-        {
-            found.Add(new StoredState(
-                reader.GetInt32(0) - 1,
-                Version(reader, 1),
-                reader.GetInt32(3),
-                reader.GetBoolean(4),
-                reader.IsDBNull(5) ? null : reader.GetFieldValue<byte[]>(5)));
-        }
-
-        return found;
     }
 
     private NpgsqlBatchCommand ForgetSlice(string source, long epoch, int tableId, ChangeVersion version, string from) => new(
@@ -211,6 +192,4 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
 
     private static ChangeVersion Version(NpgsqlDataReader reader, int column) =>
         new(new Lsn((ulong)reader.GetInt64(column)), reader.GetInt64(column + 1));
-
-    private readonly record struct StoredState(int Place, ChangeVersion Version, int SchemaVersion, bool Deleted, byte[]? Row);
 }

@@ -12,9 +12,13 @@ public static class PostgresStorageServices
     /// <summary>The key under which the control database's <see cref="NpgsqlDataSource"/> is registered.</summary>
     public const string DataSourceKey = "cdc.control";
 
+    /// <summary>The key under which the <see cref="NpgsqlDataSource"/> for questions is registered.</summary>
+    public const string QueriesKey = "cdc.queries";
+
     /// <summary>
-    /// Adds <see cref="ICheckpointStore"/>, <see cref="ISchemaStore"/> and <see cref="IConfirmedPositions"/> on the control database, and its data source under
-    /// <see cref="DataSourceKey"/>. The database must have been migrated (<see cref="ControlDatabase.Migrate"/>) before they are used.
+    /// Adds the stores on the control database: <see cref="ICheckpointStore"/>, <see cref="ISchemaStore"/>, <see cref="IConfirmedPositions"/>,
+    /// <see cref="IRetentionStore"/>, all on the data source under <see cref="DataSourceKey"/>, and <see cref="IStateQueries"/> on the one under
+    /// <see cref="QueriesKey"/>. The database must have been migrated (<see cref="ControlDatabase.Migrate"/>) before they are used.
     /// </summary>
     /// <param name="services">The services.</param>
     /// <param name="connection">Npgsql connection string of the control database.</param>
@@ -22,16 +26,25 @@ public static class PostgresStorageServices
     public static IServiceCollection AddPostgresStorage(this IServiceCollection services, string connection)
     {
         var prepared = ControlConnection.ForStore(connection);
-        services.AddKeyedSingleton(DataSourceKey, (provider, _) =>
-            new NpgsqlDataSourceBuilder(prepared) { Name = DataSourceKey }.UseLoggerFactory(provider.GetService<ILoggerFactory>()).Build());
+        var forQueries = ControlConnection.ForQueries(connection);
+        services.AddKeyedSingleton(DataSourceKey, (provider, _) => Build(provider, prepared, DataSourceKey));
+        services.AddKeyedSingleton(QueriesKey, (provider, _) => Build(provider, forQueries, QueriesKey));
         services.AddSingleton<ISchemaStore>(provider =>
             new PostgresSchemaStore(provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey)));
         services.AddSingleton<ICheckpointStore>(provider =>
             new PostgresCheckpointStore(
-                provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey), provider.GetRequiredService<ISchemaStore>()));
+                provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey), provider.GetRequiredService<ISchemaStore>(),
+                logger: provider.GetService<ILogger<PostgresCheckpointStore>>()));
+        services.AddSingleton<IStateQueries>(provider =>
+            new PostgresStateQueries(provider.GetRequiredKeyedService<NpgsqlDataSource>(QueriesKey), provider.GetRequiredService<ISchemaStore>()));
+        services.AddSingleton<IRetentionStore>(provider =>
+            new PostgresRetention(provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey)));
         services.AddSingleton<IConfirmedPositions>(provider =>
             new PostgresConfirmedPositions(
                 provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey), provider.GetRequiredService<ICheckpointStore>()));
         return services;
     }
+
+    private static NpgsqlDataSource Build(IServiceProvider provider, string connection, string name) =>
+        new NpgsqlDataSourceBuilder(connection) { Name = name }.UseLoggerFactory(provider.GetService<ILoggerFactory>()).Build();
 }

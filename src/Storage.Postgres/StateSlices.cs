@@ -18,14 +18,18 @@ internal static class StateSlices
     /// <summary>Approximate maximum of bytes in one statement, far below the 1 GB limit of a message.</summary>
     public const int MostBytes = 16 << 20;
 
-    public static IEnumerable<ArraySegment<StateRow>> Of(Checkpoint checkpoint)
+    /// <summary>Makes the slices.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="mostOfOne">Largest row that is stored, in bytes. The state of a larger one has no row.</param>
+    /// <param name="leftOut">Gets the entities whose row is larger.</param>
+    public static IEnumerable<ArraySegment<StateRow>> Of(Checkpoint checkpoint, int mostOfOne, ICollection<EntityKey> leftOut)
     {
-        var rows = Sorted(checkpoint);
+        var rows = Sorted(checkpoint, mostOfOne, leftOut);
         var start = 0;
         var bytes = 0L;
         for (var i = 0; i < rows.Count; i++)
         {
-            var size = rows[i].State.Size + rows[i].Key.Length;
+            var size = SizeOf(rows[i]);
             if (i > start && (i - start == MostRows || bytes + size > MostBytes))
             {
                 yield return rows[start..i];
@@ -40,14 +44,22 @@ internal static class StateSlices
             yield return rows[start..];
     }
 
-    private static ArraySegment<StateRow> Sorted(Checkpoint checkpoint)
+    /// <summary>Approximate bytes of a row in a statement.</summary>
+    public static long SizeOf(StateRow row) => row.State.Size + row.Key.Length;
+
+    private static ArraySegment<StateRow> Sorted(Checkpoint checkpoint, int mostOfOne, ICollection<EntityKey> leftOut)
     {
         var rows = new StateRow[checkpoint.Partitions.Sum(p => p.States.Count)];
         var count = 0;
         foreach (var partition in checkpoint.Partitions)
         {
             foreach (var (entity, state) in partition.States)
-                rows[count++] = new StateRow(StoredText.Key(entity.Key), state);
+            {
+                var fits = state.Row.Size <= mostOfOne;
+                if (!fits)
+                    leftOut.Add(entity);
+                rows[count++] = new StateRow(StoredText.Key(entity.Key), fits ? state : state with { Row = default, Absence = RowAbsence.TooLarge });
+            }
         }
 
         rows.AsSpan(0, count).Sort(Compare);

@@ -19,7 +19,7 @@ internal static class PipelineReading
         if (new Value(findings, root, "", root.Place).AsSection("cluster", "control", "sources", "sinks", "routes", "gateway") is not { } file)
             return null;
         var cluster = Cluster(file.Require("cluster", "write 'cluster: { id: … }'")?.AsSection("id", "address", "silo_port", "client_port", "entity_cache"));
-        var control = Control(file.Require("control", "write 'control: { connection: … }'")?.AsSection("connection", "checkpoint"));
+        var control = Control(file.Require("control", "write 'control: { connection: … }'")?.AsSection("connection", "checkpoint", "retention"));
         var sources = SourceReading.All(file.Require("sources", "name at least one captured database")?.AsNames());
         var sinks = SinkReading.All(file.Require("sinks", "name at least one destination")?.AsNames(), folder);
         var routes = RouteReading.All(file.Require("routes", "send at least one table to a sink, such as - { from: \"shop.*\", to: events }"), sources, sinks, findings);
@@ -88,13 +88,18 @@ internal static class PipelineReading
         var connection = control.Require("connection", $"write for example 'connection: {ConnectionText.Example}'");
         ConnectionText.Check(connection);
         var checkpoint = control.Find("checkpoint")?.AsSection("interval", "bytes");
+        var retention = control.Find("retention")?.AsSection("delete_markers", "dead_letters");
         var defaults = new ControlConfiguration { Connection = connection?.AsText() ?? "" };
         return defaults with
         {
+            DeleteMarkerRetention = Age(retention?.Find("delete_markers")) ?? defaults.DeleteMarkerRetention,
+            DeadLetterRetention = Age(retention?.Find("dead_letters")) ?? defaults.DeadLetterRetention,
             CheckpointInterval = checkpoint?.Find("interval")?.AsDuration(TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(10)) ?? defaults.CheckpointInterval,
             CheckpointBytes = checkpoint?.Find("bytes")?.AsSize(64L << 10, 1L << 30) ?? defaults.CheckpointBytes,
         };
     }
+
+    private static TimeSpan? Age(Value? value) => value?.AsDuration(TimeSpan.FromHours(1), TimeSpan.FromDays(3650), orZero: "no end");
 
     private static GatewayConfiguration Gateway(Section? gateway)
     {

@@ -6,10 +6,10 @@ namespace CdcOrleans.Configuration.Reading;
 internal static class Units
 {
     // Largest unit first: a number is printed in the largest unit that divides it.
-    private static readonly (string Unit, long Factor)[] Durations = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    private static readonly (string Unit, long Factor)[] Durations = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     private static readonly (string Unit, long Factor)[] Sizes = [("GB", 1L << 30), ("MB", 1L << 20), ("KB", 1L << 10), ("", 1)];
 
-    /// <summary>Reads <c>200ms</c>, <c>10s</c>, <c>5m</c>, <c>1h</c>, or <c>0</c>.</summary>
+    /// <summary>Reads <c>200ms</c>, <c>10s</c>, <c>5m</c>, <c>1h</c>, <c>7d</c>, or <c>0</c>.</summary>
     public static bool TryDuration(string text, out TimeSpan duration)
     {
         var read = TryRead(text, Durations, out var milliseconds) || (text == "0" && milliseconds == 0);

@@ -91,7 +91,7 @@ internal sealed class Value(Findings findings, Node node, string path, Place key
             return null;
         var range = $"{Units.Show(least)} to {Units.Show(most)}{(orZero is null ? "" : $", or 0 for {orZero}")}";
         if (!Units.TryDuration(text, out var duration))
-            Refuse($"{Shown} is not a duration; write a whole number and a unit (ms, s, m or h), from {range}");
+            Refuse($"{Shown} is not a duration; write a whole number and a unit (ms, s, m, h or d), from {range}");
         else if ((duration < least || duration > most) && !(orZero is not null && duration == TimeSpan.Zero))
             Refuse($"{Shown} is out of range; write a duration from {range}");
         else

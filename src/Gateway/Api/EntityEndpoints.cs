@@ -63,7 +63,7 @@ internal static class EntityEndpoints
         return await cluster.Entity(id, cancellation) is { } view
             ? TypedResults.Ok(new Entity(
                 id.Source, table, id.Key.Key, view.Version.ToString(), view.Deleted, view.SchemaVersion, view.Waiting, view.Awake,
-                view.Row is null ? null : JsonElement.Parse(view.Row)))
+                view.Row is null ? null : JsonElement.Parse(view.Row), Reporting.Absence(view.RowAbsence)))
             : Problem.UnknownEntity(id.Source, table);
     }
 }

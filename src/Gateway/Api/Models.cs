@@ -223,6 +223,15 @@ public sealed record SiloDetail
     /// <summary>Entity states written by them.</summary>
     public required long StatesWritten { get; init; }
 
+    /// <summary>States that were stored without their row, because it is too large.</summary>
+    public required long RowsTooLarge { get; init; }
+
+    /// <summary>Stored rows that could not be read when they were needed.</summary>
+    public required long RowsUnreadable { get; init; }
+
+    /// <summary>Entity and reason of the last of both; null when there was none.</summary>
+    public string? LastRowNotStored { get; init; }
+
     /// <summary>Error of the last checkpoint; null when it succeeded.</summary>
     public string? CheckpointError { get; init; }
 
@@ -242,9 +251,14 @@ public sealed record SiloDetail
 /// <param name="SchemaVersion">Number of the table schema that the row follows.</param>
 /// <param name="Waiting">Changes that are on their way to sinks, or wait for those.</param>
 /// <param name="Awake">Whether the entity was awake when it was asked. A question wakes it.</param>
-/// <param name="Row">The row, values as in events; null when deleted or when the table holds versions only.</param>
+/// <param name="Row">The row, values as in events; null when deleted, when the table holds versions only, and for the reasons of <paramref name="RowNotStored"/>.</param>
+/// <param name="RowNotStored">
+/// Why the row is not stored although there is one: <c>tooLarge</c>, or <c>unreadable</c> when what is stored is damaged; else null. It is
+/// stored again with the next change that the log has whole and that is small enough.
+/// </param>
 public sealed record Entity(
-    string Source, string Table, string Key, string Version, bool Deleted, int SchemaVersion, int Waiting, bool Awake, JsonElement? Row);
+    string Source, string Table, string Key, string Version, bool Deleted, int SchemaVersion, int Waiting, bool Awake, JsonElement? Row,
+    string? RowNotStored);
 
 /// <summary>The answer that the process is live.</summary>
 /// <param name="Status">Always live.</param>

@@ -50,6 +50,8 @@ internal static class Problem
             Of(StatusCodes.Status503ServiceUnavailable, "cluster-unreachable", "Cluster unreachable", trouble.Message),
         ClusterTrouble.TimedOut =>
             Of(StatusCodes.Status504GatewayTimeout, "cluster-timeout", "No answer in time", trouble.Message),
+        ClusterTrouble.Busy =>
+            Of(StatusCodes.Status503ServiceUnavailable, "control-database-busy", "Control database busy", trouble.Message),
         _ => Of(StatusCodes.Status502BadGateway, "cluster-failed", "The cluster answered with an error", trouble.Message),
     };
 

@@ -2,6 +2,7 @@ using System.Reflection;
 using CdcOrleans.Gateway.Cluster;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Gateway.Api;
@@ -28,6 +29,14 @@ internal static class Reporting
 
     public static SourceReadiness Ready(SourceStatusResult result) =>
         new(result.Source.Name, result.IsReady, State(result), Detail(result));
+
+    /// <summary>Why a row is not stored, in the words of the API.</summary>
+    public static string? Absence(RowAbsence absence) => absence switch
+    {
+        RowAbsence.TooLarge => "tooLarge",
+        RowAbsence.Unreadable => "unreadable",
+        _ => null,
+    };
 
     public static SourceDetail Source(SourceStatusResult result) => new()
     {
@@ -79,6 +88,9 @@ internal static class Reporting
         StateReads = figures.StateReads,
         Checkpoints = figures.Checkpoints,
         StatesWritten = figures.StatesWritten,
+        RowsTooLarge = figures.RowsTooLarge,
+        RowsUnreadable = figures.RowsUnreadable,
+        LastRowNotStored = figures.LastRowNotStored,
         CheckpointError = figures.CheckpointError,
         Latency = new Latency(Finite(figures.LatencyP50), Finite(figures.LatencyP99), Finite(figures.LatencyMax)),
         Sinks = [.. figures.Sinks.Select(s => Sink([s]))],

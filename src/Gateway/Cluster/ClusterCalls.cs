@@ -48,6 +48,10 @@ internal sealed class ClusterCalls(IGrainFactory grains, GatewaySettings setting
                 + "It may be starting, moving work between silos or out of CPU; ask again, and look at the silos' logs if it stays.",
                 e);
         }
+        catch (EntityUnavailableException e)
+        {
+            throw new ClusterTroubleException(ClusterTrouble.Busy, e.Message, e);
+        }
         catch (Exception e) when (e is OrleansException or ObjectDisposedException)
         {
             throw Unreachable(e); // No silo accepts messages any more, or this process stops.

@@ -9,6 +9,9 @@ internal enum ClusterTrouble
     /// <summary>A silo was asked, but did not answer in time.</summary>
     TimedOut,
 
+    /// <summary>A silo cannot read the control database for questions now.</summary>
+    Busy,
+
     /// <summary>A silo answered with an error.</summary>
     Failed,
 }

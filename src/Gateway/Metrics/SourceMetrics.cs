@@ -49,6 +49,8 @@ internal sealed class SourceMetrics
         SiloCounter("cdc.dead_letters", "{event}", "Events dead-lettered.", f => f.DeadLetters);
         SiloCounter("cdc.states.read", "{state}", "Entity states read from the store.", f => f.StateReads);
         SiloCounter("cdc.states.written", "{state}", "Entity states written by checkpoints.", f => f.StatesWritten);
+        SiloCounter("cdc.states.too_large", "{state}", "States stored without their row, because it is too large.", f => f.RowsTooLarge);
+        SiloCounter("cdc.states.unreadable", "{state}", "Stored rows that could not be read.", f => f.RowsUnreadable);
         SiloCounter("cdc.checkpoints", "{checkpoint}", "Checkpoints committed.", f => f.Checkpoints);
         meter.CreateObservableGauge(
             "cdc.delivery.latency", Latencies, "ms", "Time from commit to the last sink's acknowledgement over the last seconds; quantile 1 is the maximum.");

@@ -12,6 +12,7 @@ namespace CdcOrleans.Grains.Interfaces.Entities;
 public interface IEntityGrain : IGrainWithStringKey
 {
     /// <summary>Returns the last applied state of the entity, durable or not; null when nothing is known of the entity.</summary>
+    /// <exception cref="EntityUnavailableException">The state is only in the control database and cannot be read now.</exception>
     [Alias("GetState")]
     ValueTask<EntityView?> GetState();
 
@@ -40,6 +41,10 @@ public sealed record StoredRow(
     [property: Id(0)] bool AllApplied, [property: Id(1)] ChangeVersion Version = default, [property: Id(2)] TableSchema? Table = null, [property: Id(3)] RowImage Row = default,
     [property: Id(4)] bool MustReopen = false);
 
+/// <summary>The state of an entity cannot be read now. The message has the remedy and no row data.</summary>
+[GenerateSerializer, Alias("cdc.EntityUnavailableException")]
+public sealed class EntityUnavailableException(string message) : Exception(message);
+
 /// <summary>An entity as shown to people and programs.</summary>
 [GenerateSerializer, Immutable, Alias("cdc.EntityView")]
 public sealed record EntityView
@@ -67,4 +72,7 @@ public sealed record EntityView
 
     /// <summary>Whether the entity was awake when it was asked. A question wakes it.</summary>
     [Id(6)] public bool Awake { get; init; }
+
+    /// <summary>Why <see cref="Row"/> is null although there is a row: it is too large to be stored, or what is stored cannot be read.</summary>
+    [Id(7)] public RowAbsence RowAbsence { get; init; }
 }

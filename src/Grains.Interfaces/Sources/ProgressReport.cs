@@ -91,4 +91,13 @@ public sealed record SiloFigures
 
     /// <summary>Entity and error of the last of them; null when there was none.</summary>
     [Id(20)] public string? LastEntityFault { get; init; }
+
+    /// <summary>States that were stored without their row, because it is too large.</summary>
+    [Id(30)] public long RowsTooLarge { get; init; }
+
+    /// <summary>Stored rows that could not be read when they were needed.</summary>
+    [Id(31)] public long RowsUnreadable { get; init; }
+
+    /// <summary>Entity and reason of the last of both; null when there was none.</summary>
+    [Id(32)] public string? LastRowNotStored { get; init; }
 }

@@ -67,10 +67,19 @@ internal sealed class CheckpointBuffer
     public long Bytes => Interlocked.Read(ref _bytes);
 
     /// <summary>Adds the newest state of an entity. The progress that includes it is set later.</summary>
-    public void Add(EntityKey key, EntityState state, Retention retention)
+    /// <param name="key">The entity.</param>
+    /// <param name="state">Its state.</param>
+    /// <param name="retention">How long the state stays in memory once it is durable.</param>
+    /// <param name="letters">
+    /// Dead letters of the changes that made the state; null for none. They are in the same checkpoint: a stored state without them would
+    /// skip its changes after a crash, and the dead letters would be lost.
+    /// </param>
+    public void Add(EntityKey key, EntityState state, Retention retention, IReadOnlyList<DeadLetter>? letters = null)
     {
         lock (_gate)
         {
+            foreach (var letter in letters ?? [])
+                Put(letter);
             ref var unsaved = ref CollectionsMarshal.GetValueRefOrAddDefault(_states, key, out var exists);
             _bytes += exists ? state.Size - unsaved.State.Size : state.Size + 64;
             unsaved = new Unsaved(state, retention);
@@ -79,14 +88,11 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>Adds a dead letter.</summary>
+    /// <summary>Adds a dead letter of a change without a state.</summary>
     public void Add(DeadLetter letter)
     {
         lock (_gate)
-        {
-            _deadLetters.Add(letter);
-            _bytes += 128 + (letter.Key?.Length ?? 0) + (letter.Value?.Length ?? 0);
-        }
+            Put(letter);
     }
 
     /// <summary>Sets the progress. All states and dead letters that it covers must have been added before.</summary>
@@ -209,6 +215,12 @@ internal sealed class CheckpointBuffer
             Empty(ref _committing);
             _committingDeadLetters.Clear();
         }
+    }
+
+    private void Put(DeadLetter letter)
+    {
+        _deadLetters.Add(letter);
+        _bytes += 128 + (letter.Key?.Length ?? 0) + (letter.Value?.Length ?? 0);
     }
 
     // An entity is in at most one of the two, with its newest durable state.

@@ -4,6 +4,7 @@ using CdcOrleans.Grains.Figures;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Model;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
@@ -234,10 +235,11 @@ internal sealed partial class Checkpointer : IAsyncDisposable
         if (cuts.Count == 0)
             return;
         var states = cuts.Sum(c => c.Cut.States.Count);
+        IReadOnlyList<EntityKey> leftOut;
         try
         {
             var start = _time.GetTimestamp();
-            await _store.Commit(new Checkpoint(_source, epoch, cuts.ConvertAll(c => c.Cut)), cancellation);
+            leftOut = await _store.Commit(new Checkpoint(_source, epoch, cuts.ConvertAll(c => c.Cut)), cancellation);
             Duration.Record(_time.GetElapsedTime(start).TotalMilliseconds, new KeyValuePair<string, object?>("source", _source));
         }
         catch
@@ -254,6 +256,11 @@ internal sealed partial class Checkpointer : IAsyncDisposable
         }
 
         _figures.CheckpointCommitted(states);
+        if (leftOut.Count > 0)
+        {
+            _figures.RowsNotStored(leftOut.Count, leftOut[^1], RowAbsence.TooLarge);
+            LogLeftOut(_logger, _source, leftOut.Count);
+        }
     }
 
     // Progress stays in _unreported until a report with it was answered, so a lost report is repeated by the next one. A slow reader does
@@ -301,6 +308,9 @@ internal sealed partial class Checkpointer : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: checkpoint failed; next attempt in {Wait}: {Error}")]
     private static partial void LogFailed(ILogger logger, string source, string error, TimeSpan wait);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: {Count} rows are too large to be stored. Until they become smaller, their events have only what the log has; the status names the last one")]
+    private static partial void LogLeftOut(ILogger logger, string source, int count);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Source}: progress not reported yet: {Error}")]
     private static partial void LogUnreported(ILogger logger, string source, string error);

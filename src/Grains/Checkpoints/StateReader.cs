@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using CdcOrleans.Grains.Figures;
+using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Storage;
@@ -75,7 +76,11 @@ internal sealed partial class StateReader : IAsyncDisposable
                 _figures.StateReads(states.Length);
                 most = KeysOf(states.Length, states.Sum(static s => (long)(s?.Row.Size ?? 0)));
                 for (var i = 0; i < states.Length; i++)
+                {
+                    if (states[i] is { Absence: RowAbsence.Unreadable } unreadable)
+                        Report(keys[i], unreadable);
                     batch[i].Waiter.OnLoaded(states[i]);
+                }
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -84,11 +89,21 @@ internal sealed partial class StateReader : IAsyncDisposable
         }
     }
 
+    // The entity continues with its version and without a row, so its next events have only what the log has.
+    private void Report(StateKey key, EntityState state)
+    {
+        _figures.RowsNotStored(1, new EntityKey(state.Table.FullName, key.Key), RowAbsence.Unreadable);
+        LogUnreadable(_logger, state.Table.FullName, state.Version);
+    }
+
     /// <summary>Returns the number of keys of the next read, after a read of so many keys returned so many bytes.</summary>
     internal static int KeysOf(int keys, long bytes) => (int)Math.Clamp(MostBytes * (long)keys / Math.Max(1, bytes), LeastKeys, MostKeys);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Reading entity states failed; next attempt in {Wait}: {Error}")]
     private static partial void LogRetry(ILogger logger, string error, TimeSpan wait);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The stored row of an entity of {Table} with version {Version} cannot be read: its next events have only what the log has. The control database may be damaged; the status names the entity")]
+    private static partial void LogUnreadable(ILogger logger, string table, ChangeVersion version);
 
     private readonly record struct StateRequest(IStateWaiter Waiter, StateKey Key);
 }

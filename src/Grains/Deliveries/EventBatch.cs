@@ -96,33 +96,19 @@ internal abstract class EventBatch
         OnAnswered();
     }
 
-    /// <summary>Returns, as dead letters, the events that a sink refused for good or that a format could not write.</summary>
-    public IEnumerable<DeadLetter> Refused()
+    /// <summary>
+    /// Returns, as dead letters, the events that a sink refused for good or that a format could not write; null when there are none.
+    /// </summary>
+    public IReadOnlyList<DeadLetter>? Refused()
     {
-        foreach (var letter in _unformatted ?? [])
-            yield return letter;
+        var letters = _unformatted;
         for (var share = _first; share is not null; share = share.Next)
         {
-            foreach (var letter in share.Refused())
-                yield return letter;
+            if (share.HasRefused)
+                letters = [.. letters ?? [], .. share.Refused()];
         }
-    }
 
-    /// <summary>Whether any event was given up on.</summary>
-    public bool HasRefused
-    {
-        get
-        {
-            if (_unformatted is not null)
-                return true;
-            for (var share = _first; share is not null; share = share.Next)
-            {
-                if (share.HasRefused)
-                    return true;
-            }
-
-            return false;
-        }
+        return letters;
     }
 
     /// <summary>Called when every sink has answered. Any thread; must return quickly.</summary>

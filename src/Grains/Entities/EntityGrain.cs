@@ -126,7 +126,17 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
             await _grains.GetGrain<IPartitionGrain>(PartitionKey.For(_id.Source, _partition)).Start();
         Attach();
         var host = _host ?? throw new InvalidOperationException($"{_id.Source}: partition {_partition} is moving to another silo. Ask again.");
-        var state = await Current(host);
+        EntityState? state;
+        try
+        {
+            state = await Current(host, host.Source.Queries.Find);
+        }
+        catch (StateUnavailableException unavailable)
+        {
+            host.OnNeedless(this);
+            throw new EntityUnavailableException(unavailable.Message);
+        }
+
         if (state is null)
         {
             host.OnNeedless(this);
@@ -140,6 +150,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
             Version = state.Version,
             Deleted = state.Deleted,
             SchemaVersion = state.Table.Version,
+            RowAbsence = state.Absence,
             Row = state.Row.IsPresent ? host.Source.Rows.ToJson(state.Table, state.Row, plan.Values) : null,
             Waiting = _waiting.Count + (_inProgress?.Count ?? 0),
             Awake = wasAwake,
@@ -156,7 +167,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         // If the partition has not given changes to this activation yet, it may be applying one in passing.
         if (_presence is null || _waiting.Count > 0 || _step != Step.Idle)
             return new StoredRow(false);
-        var state = await Current(host);
+        var state = await Current(host, (source, key, token) => Stored(host, source, key, token));
         return state is { Deleted: false, Row.IsPresent: true } && host.Source.Routes.Plan(state.Table).Mode == EntityMode.Row
             ? new StoredRow(true, state.Version, state.Table, state.Row)
             : new StoredRow(true);
@@ -303,7 +314,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         if (apply.IsChanged)
         {
             Know(apply.Outcome);
-            _host!.Buffer.Add(Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used);
+            _host!.Buffer.Add(Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused());
         }
 
         if (apply.Fault is null)
@@ -343,14 +354,12 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
 
     // Returns the last applied state. It is kept in memory only if all changes came to this activation before it was read. Otherwise a
     // change may be applied in passing meanwhile, and the kept state would be out of date.
-    private async ValueTask<EntityState?> Current(IEntityHost host)
+    private async ValueTask<EntityState?> Current(IEntityHost host, Func<string, EntityKey, CancellationToken, Task<EntityState?>> read)
     {
         if (_isKnown)
             return _state;
         var mayBeKept = _presence is not null;
-        var state = host.Buffer.Find(Key);
-        if (state is null && await host.Source.Schemas.FindTable(_id.Source, Key.Table, CancellationToken.None) is { } table)
-            state = (await host.Source.Store.ReadStates([new StateKey(table, Key.Key)], CancellationToken.None))[0];
+        var state = host.Buffer.Find(Key) ?? await read(_id.Source, Key, CancellationToken.None);
         if (_isKnown)
             return _state;
         if (mayBeKept && _step == Step.Idle && state is not null)
@@ -361,6 +370,12 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
 
         return state;
     }
+
+    // The reader's questions are a part of the pipeline, so they use its connections.
+    private static async Task<EntityState?> Stored(IEntityHost host, string source, EntityKey key, CancellationToken cancellation) =>
+        await host.Source.Schemas.FindTable(source, key.Table, cancellation) is { } table
+            ? (await host.Source.Store.ReadStates([new StateKey(table, key.Key)], cancellation))[0]
+            : null;
 
     private int Size => Overhead + (2 * Key.Key.Length) + (_state?.Size ?? 0);
 

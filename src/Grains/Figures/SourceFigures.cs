@@ -35,6 +35,9 @@ internal sealed class SourceFigures
     private long _passed;
     private long _faulted;
     private volatile string? _lastFault;
+    private long _rowsTooLarge;
+    private long _rowsUnreadable;
+    private volatile string? _lastRowNotStored;
     private long _finished;
     private long _duplicates;
     private long _deadLetters;
@@ -102,6 +105,16 @@ internal sealed class SourceFigures
         _lastFault = $"{entity}: {error}";
     }
 
+    /// <summary>Counts rows that the store does not have: too large to be stored, or stored and not readable any more.</summary>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="last">Entity of the last one.</param>
+    /// <param name="absence">Why the store has no row.</param>
+    public void RowsNotStored(int rows, EntityKey last, RowAbsence absence)
+    {
+        Interlocked.Add(ref absence == RowAbsence.TooLarge ? ref _rowsTooLarge : ref _rowsUnreadable, rows);
+        _lastRowNotStored = absence == RowAbsence.TooLarge ? $"{last}: The row is too large to be stored." : $"{last}: The stored row cannot be read.";
+    }
+
     /// <summary>Counts a partition that started.</summary>
     public void PartitionStarted() => Interlocked.Increment(ref _partitions);
 
@@ -154,6 +167,9 @@ internal sealed class SourceFigures
             Unrouted = Interlocked.Read(ref _unrouted),
             Skipped = Interlocked.Read(ref _skipped),
             CheckpointError = _checkpointError,
+            RowsTooLarge = Interlocked.Read(ref _rowsTooLarge),
+            RowsUnreadable = Interlocked.Read(ref _rowsUnreadable),
+            LastRowNotStored = _lastRowNotStored,
         };
     }
 

@@ -44,6 +44,7 @@ public static class GrainsHostingExtensions
             options.MaxMessageBodySize = MessageLimits.MostBytes;
         });
         services.AddHostedService<EntitySweeper>();
+        services.AddHostedService<RetentionSweeper>();
         services.AddHostedService<PipelineLifetime>();
         return silo;
     }

@@ -137,7 +137,7 @@ internal sealed class EntityRoster
         InProgress--;
         _passed++;
         if (apply.IsChanged)
-            _host.Buffer.Add(presence.Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used);
+            _host.Buffer.Add(presence.Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused());
         Settle(presence);
     }
 

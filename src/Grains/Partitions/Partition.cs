@@ -227,16 +227,16 @@ internal sealed class Partition : IEntityHost, ICheckpointed
 
     private void Finish(EventBatch events, int changes, int duplicates, long commitMicros)
     {
-        if (events.HasRefused)
+        if (events.Refused() is { } letters)
         {
-            var count = 0;
-            foreach (var letter in events.Refused())
+            // The dead letters of an apply were added to the buffer together with the state.
+            if (events is LaneBatch)
             {
-                Buffer.Add(letter);
-                count++;
+                foreach (var letter in letters)
+                    Buffer.Add(letter);
             }
 
-            Source.Figures.DeadLetters(count);
+            Source.Figures.DeadLetters(letters.Count);
         }
 
         if (events.Unrouted > 0 || events.Skipped > 0)

@@ -40,6 +40,9 @@ internal sealed class SourceRuntime
     /// <summary>States and progress in the control database.</summary>
     public required ICheckpointStore Store { get; init; }
 
+    /// <summary>Reads states for people and programs that ask, without taking connections from <see cref="Store"/>.</summary>
+    public required IStateQueries Queries { get; init; }
+
     /// <summary>Table schemas in the control database.</summary>
     public required ISchemaStore Schemas { get; init; }
 

@@ -20,6 +20,7 @@ internal sealed class SourceRuntimes : IAsyncDisposable
     private readonly IEventFormat[] _formats;
     private readonly IRowFormatter _rows;
     private readonly ICheckpointStore _store;
+    private readonly IStateQueries _queries;
     private readonly ISchemaStore _schemas;
     private readonly IGrainFactory _grains;
     private readonly ILocalSiloDetails _silo;
@@ -31,13 +32,14 @@ internal sealed class SourceRuntimes : IAsyncDisposable
 
     public SourceRuntimes(
         PipelineConfiguration configuration, ISinkFactory sinks, IEnumerable<IEventFormat> formats, IRowFormatter rows,
-        ICheckpointStore store, ISchemaStore schemas, IGrainFactory grains, ILocalSiloDetails silo, TimeProvider time, ILoggerFactory loggers)
+        ICheckpointStore store, IStateQueries queries, ISchemaStore schemas, IGrainFactory grains, ILocalSiloDetails silo, TimeProvider time, ILoggerFactory loggers)
     {
         _configuration = configuration;
         _sinks = configuration.Sinks.ToDictionary(s => s.Key, s => sinks.Create(s.Value));
         _formats = [.. formats];
         _rows = rows;
         _store = store;
+        _queries = queries;
         _schemas = schemas;
         _grains = grains;
         _silo = silo;
@@ -94,6 +96,7 @@ internal sealed class SourceRuntimes : IAsyncDisposable
             // Twice the window: the changes of all applies in progress are in the window.
             Growth = new GrowthBudget(2 * source.WindowBytes),
             Store = _store,
+            Queries = _queries,
             Schemas = _schemas,
             Rows = _rows,
             Figures = figures,

@@ -55,6 +55,12 @@ public sealed record ControlConfiguration
 
     /// <summary>A checkpoint begins early when the buffered states reach this size in bytes. Default 8 MiB.</summary>
     public long CheckpointBytes { get; init; } = 8L << 20;
+
+    /// <summary>How long delete markers are kept; zero: for ever. Default 7 days, 1 hour to 10 years.</summary>
+    public TimeSpan DeleteMarkerRetention { get; init; } = TimeSpan.FromDays(7);
+
+    /// <summary>How long dead letters are kept; zero: for ever. Default 30 days, 1 hour to 10 years.</summary>
+    public TimeSpan DeadLetterRetention { get; init; } = TimeSpan.FromDays(30);
 }
 
 /// <summary>One captured PostgreSQL database.</summary>

@@ -25,9 +25,14 @@ public interface ICheckpointStore
     /// <summary>Raises the generation of the partition when an activation starts, and returns what is durable of the partition.</summary>
     Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation);
 
-    /// <summary>Makes a checkpoint durable in one transaction, or refuses it completely.</summary>
-    /// <exception cref="StaleOwnerException">The epoch or a generation is not the store's current one; nothing was written.</exception>
-    Task Commit(Checkpoint checkpoint, CancellationToken cancellation);
+    /// <summary>
+    /// Makes a checkpoint durable in one transaction, or refuses it completely. A very large one is written in several transactions, each
+    /// of which is refused if its owner is stale. The progress moves in the last one, and dead letters are written in the first ones; so if
+    /// it ends in between, nothing is lost, and it can be repeated.
+    /// </summary>
+    /// <returns>Entities whose row was left out because it is too large to be stored; their states have only the version. Usually none.</returns>
+    /// <exception cref="StaleOwnerException">The epoch or a generation is not the store's current one.</exception>
+    Task<IReadOnlyList<EntityKey>> Commit(Checkpoint checkpoint, CancellationToken cancellation);
 
     /// <summary>
     /// Deletes the states of a table up to a version, because it was truncated. The caller must make sure that everything before is
@@ -38,7 +43,8 @@ public interface ICheckpointStore
     Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation);
 
     /// <summary>
-    /// Reads states in one round trip. The result has the order of <paramref name="keys"/>, and null where nothing is stored.
+    /// Reads states in one round trip. The result has the order of <paramref name="keys"/>, and null where nothing is stored. A state that
+    /// cannot be read has its version and no row (<see cref="RowAbsence.Unreadable"/>).
     /// </summary>
     Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation);
 }
@@ -56,7 +62,7 @@ public readonly record struct StateKey(int TableId, string Key);
 /// </param>
 public sealed record PartitionClaim(long Generation, ChangeVersion Progress, ChangeVersion High);
 
-/// <summary>A checkpoint: what one transaction makes durable for the partitions of one source on one silo.</summary>
+/// <summary>A checkpoint: what is made durable together for the partitions of one source on one silo.</summary>
 /// <param name="Source">The source.</param>
 /// <param name="Epoch">Epoch of the reader that sent the changes.</param>
 /// <param name="Partitions">The partitions; each at most once.</param>

@@ -65,8 +65,19 @@ public class EntityEndpointTests
         await using var gateway = await RunningGateway.Start(cluster, "shop");
         var text = await gateway.Client.GetStringAsync("/api/v1/entities/shop/public.orders/1");
         Assert.Equal(
-            $$"""{"source":"shop","table":"public.orders","key":"1","version":"0/16B3648/2","deleted":false,"schemaVersion":3,"waiting":1,"awake":true,"row":{{row}}}""",
+            $$"""{"source":"shop","table":"public.orders","key":"1","version":"0/16B3648/2","deleted":false,"schemaVersion":3,"waiting":1,"awake":true,"row":{{row}},"rowNotStored":null}""",
             text);
+    }
+
+    [Fact]
+    public async Task A_row_that_is_not_stored_says_why()
+    {
+        var view = RunningGateway.View("shop", "public.orders", "1", null) with { Deleted = false, RowAbsence = RowAbsence.TooLarge };
+        var cluster = new FakeCluster { Entities = { ["shop/public.orders/1"] = () => new(view) } };
+        await using var gateway = await RunningGateway.Start(cluster, "shop");
+        var (_, body) = await gateway.Get("/api/v1/entities/shop/public.orders/1");
+        Assert.Equal(JsonValueKind.Null, body.GetProperty("row").ValueKind);
+        Assert.Equal("tooLarge", body.GetProperty("rowNotStored").GetString());
     }
 
     [Fact]
@@ -107,6 +118,7 @@ public class EntityEndpointTests
     [InlineData("unreachable", HttpStatusCode.ServiceUnavailable, "cluster-unreachable", "Start a silo")]
     [InlineData("silent", HttpStatusCode.GatewayTimeout, "cluster-timeout", "did not answer")]
     [InlineData("timed out", HttpStatusCode.GatewayTimeout, "cluster-timeout", "did not answer")]
+    [InlineData("busy", HttpStatusCode.ServiceUnavailable, "control-database-busy", "Remedy: ask fewer")]
     [InlineData("broken", HttpStatusCode.BadGateway, "cluster-failed", "FormatException")]
     [InlineData("no json", HttpStatusCode.InternalServerError, "internal-error", "log")]
     public async Task Trouble_is_told_without_row_data(string trouble, HttpStatusCode expected, string type, string says)
@@ -121,6 +133,7 @@ public class EntityEndpointTests
                     "unreachable" => throw new SiloUnavailableException("shop/public.orders/" + key),
                     "silent" => new(new TaskCompletionSource<EntityView?>().Task),
                     "timed out" => throw new TimeoutException("shop/public.orders/" + key),
+                    "busy" => throw new EntityUnavailableException("All connections are in use. Remedy: ask fewer."),
                     "broken" => throw new FormatException("bad value in " + key),
                     _ => new(RunningGateway.View("shop", "public.orders", key, key)),
                 },

@@ -268,7 +268,7 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
     private PartitionCheckpoint Full(int partition, long generation) =>
         Partition(partition, generation, At(9), [State(_table, $"of {partition}", At(9), "x")], [Letter($"of {partition}", At(9), [1])]);
 
-    private Task Commit(params PartitionCheckpoint[] partitions) => Store.Commit(new Checkpoint("shop", _epoch, partitions), default);
+    private Task<IReadOnlyList<EntityKey>> Commit(params PartitionCheckpoint[] partitions) => Store.Commit(new Checkpoint("shop", _epoch, partitions), default);
 
     private async Task NothingWasWritten()
     {

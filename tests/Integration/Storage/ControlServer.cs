@@ -63,6 +63,10 @@ public sealed class ControlStores : IAsyncDisposable
 
     public ISchemaStore Schemas => _services.GetRequiredService<ISchemaStore>();
 
+    public IStateQueries Queries => _services.GetRequiredService<IStateQueries>();
+
+    public IRetentionStore Retention => _services.GetRequiredService<IRetentionStore>();
+
     public IConfirmedPositions Positions => _services.GetRequiredService<IConfirmedPositions>();
 
     /// <summary>What is durable of every partition of a source.</summary>
@@ -72,13 +76,16 @@ public sealed class ControlStores : IAsyncDisposable
     public Task<string?> Scalar(string sql) => PostgresServer.Scalar(Connection, sql);
 
     /// <summary>Waits until a session of this database waits for a lock.</summary>
-    public async Task SomebodyWaitsForALock()
+    public Task SomebodyWaitsForALock() => SomeSession("wait_event_type = 'Lock'");
+
+    /// <summary>Waits until a session of this database is so.</summary>
+    public async Task SomeSession(string condition, int sessions = 1)
     {
         var deadline = DateTime.UtcNow.AddSeconds(20);
-        while (await Scalar("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == "0")
+        while (await Scalar($"SELECT count(*) >= {sessions} FROM pg_stat_activity WHERE datname = current_database() AND {condition}") != "True")
         {
             if (DateTime.UtcNow > deadline)
-                throw new TimeoutException("No session waits for a lock.");
+                throw new TimeoutException($"No session has {condition}.");
             await Task.Delay(10);
         }
     }

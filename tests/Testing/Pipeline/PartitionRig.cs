@@ -73,6 +73,7 @@ internal sealed class PartitionRig : IAsyncDisposable
             Budget = Budget,
             Growth = Growth,
             Store = store,
+            Queries = store,
             Schemas = new TestSchemas(),
             Rows = new TestRows(),
             Figures = Figures,
@@ -128,6 +129,15 @@ internal sealed class PartitionRig : IAsyncDisposable
     {
         await Task.Yield();
         RunTurns();
+    }
+
+    /// <summary>Runs the next turn that waits; false when none does.</summary>
+    public bool RunTurn()
+    {
+        if (!_turns.TryDequeue(out var turn))
+            return false;
+        turn.Turn(turn.State);
+        return true;
     }
 
     /// <summary>Runs the turns that wait.</summary>

@@ -5,7 +5,7 @@ using CdcOrleans.Model.Storage;
 namespace CdcOrleans.Testing.Pipeline;
 
 /// <summary>A control database in memory, of one source with one partition.</summary>
-internal sealed class TestStore : ICheckpointStore
+internal sealed class TestStore : ICheckpointStore, IStateQueries
 {
     public Dictionary<StateKey, EntityState> States { get; } = [];
 
@@ -24,7 +24,7 @@ internal sealed class TestStore : ICheckpointStore
 
     public PartitionClaim Claim() => new(1, Claims.Progress, Claims.High);
 
-    public Task Commit(Checkpoint checkpoint, CancellationToken cancellation)
+    public Task<IReadOnlyList<EntityKey>> Commit(Checkpoint checkpoint, CancellationToken cancellation)
     {
         foreach (var partition in checkpoint.Partitions)
         {
@@ -38,8 +38,11 @@ internal sealed class TestStore : ICheckpointStore
             }
         }
 
-        return Task.CompletedTask;
+        return Task.FromResult<IReadOnlyList<EntityKey>>([]);
     }
+
+    public async Task<EntityState?> Find(string source, EntityKey key, CancellationToken cancellation) =>
+        key.Table == Sample.Orders.FullName ? (await ReadStates([new StateKey(Sample.Orders.TableId, key.Key)], cancellation))[0] : null;
 
     public async Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
     {

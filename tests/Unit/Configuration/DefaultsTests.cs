@@ -61,6 +61,7 @@ public sealed class DefaultsTests
         Assert.Equal(new ClusterConfiguration { Id = "shop" }, read.Cluster);
         Assert.Equal(("127.0.0.1", 11111, 30000, 64L << 20), (read.Cluster.Address, read.Cluster.SiloPort, read.Cluster.ClientPort, read.Cluster.EntityCacheBytes));
         Assert.Equal((TimeSpan.FromMilliseconds(200), 8L << 20), (read.Control.CheckpointInterval, read.Control.CheckpointBytes));
+        Assert.Equal((TimeSpan.FromDays(7), TimeSpan.FromDays(30)), (read.Control.DeleteMarkerRetention, read.Control.DeadLetterRetention));
         var source = read.Sources["shop"];
         Assert.Equal(("cdc_shop", "cdc_shop", BackfillMode.Never), (source.Slot, source.Publication, source.Backfill));
         Assert.Equal((32, 15_000, 32L << 20, TimeSpan.FromSeconds(10)), (source.Partitions, source.WindowChanges, source.WindowBytes, source.HeartbeatInterval));
@@ -77,6 +78,7 @@ public sealed class DefaultsTests
             control:
               connection: Host=db;Database=cdc;Password="${CDC_PASSWORD}"
               checkpoint: { interval: 1s, bytes: 512KB }
+              retention: { delete_markers: 36h, dead_letters: 0 }
             sources:
               Shop-2:
                 postgres: { connection: "Server=db;DB=shop", slot: s_2, publication: My Publication }
@@ -105,7 +107,13 @@ public sealed class DefaultsTests
             """, ("CDC_PASSWORD", "se;cret"));
 
         Assert.Equal(new ClusterConfiguration { Id = "a-1", Address = "10.0.0.5", SiloPort = 0, ClientPort = 0, EntityCacheBytes = 1L << 30 }, read.Cluster);
-        Assert.Equal(new ControlConfiguration { Connection = "Host=db;Database=cdc;Password=\"se;cret\"", CheckpointInterval = TimeSpan.FromSeconds(1), CheckpointBytes = 512 << 10 }, read.Control);
+        Assert.Equal(
+            new ControlConfiguration
+            {
+                Connection = "Host=db;Database=cdc;Password=\"se;cret\"", CheckpointInterval = TimeSpan.FromSeconds(1), CheckpointBytes = 512 << 10,
+                DeleteMarkerRetention = TimeSpan.FromHours(36), DeadLetterRetention = TimeSpan.Zero,
+            },
+            read.Control);
         var source = read.Sources["Shop-2"];
         Assert.Equal(("s_2", "My Publication", 4096, 1000, 1L << 20, TimeSpan.Zero),
             (source.Slot, source.Publication, source.Partitions, source.WindowChanges, source.WindowBytes, source.HeartbeatInterval));

@@ -14,6 +14,7 @@ public sealed class ReadingTests
     [InlineData("10s", 10_000)]
     [InlineData("5m", 300_000)]
     [InlineData("1h", 3_600_000)]
+    [InlineData("7d", 604_800_000)]
     public void Durations_are_read(string text, long milliseconds)
     {
         Assert.True(Units.TryDuration(text, out var duration));
@@ -28,7 +29,7 @@ public sealed class ReadingTests
     [InlineData("1.5s")]
     [InlineData("1 s")]
     [InlineData("1S")]
-    [InlineData("1d")]
+    [InlineData("1w")]
     public void Other_texts_are_no_durations(string text) => Assert.False(Units.TryDuration(text, out _));
 
     [Theory]

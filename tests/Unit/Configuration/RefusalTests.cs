@@ -39,8 +39,9 @@ public sealed class RefusalTests
     [InlineData("id: shop", "id: shop, entity_cache: lots", "1:36: cluster.entity_cache: 'lots' is not a size; write a whole number and a unit (KB, MB or GB; none for bytes), from 1MB to 1024GB")]
     // The control database.
     [InlineData("Database=cdc }", "Database=cdc, checkpoint: { interval: 1ms } }", "2:77: control.checkpoint.interval: '1ms' is out of range; write a duration from 10ms to 10s")]
-    [InlineData("Database=cdc }", "Database=cdc, checkpoint: { interval: 200 } }", "2:77: control.checkpoint.interval: '200' is not a duration; write a whole number and a unit (ms, s, m or h), from 10ms to 10s")]
+    [InlineData("Database=cdc }", "Database=cdc, checkpoint: { interval: 200 } }", "2:77: control.checkpoint.interval: '200' is not a duration; write a whole number and a unit (ms, s, m, h or d), from 10ms to 10s")]
     [InlineData("Database=cdc }", "Database=cdc, checkpoint: { bytes: 2GB } }", "2:74: control.checkpoint.bytes: '2GB' is out of range; write a size from 64KB to 1GB")]
+    [InlineData("Database=cdc }", "Database=cdc, retention: { dead_letters: 5m } }", "2:80: control.retention.dead_letters: '5m' is out of range; write a duration from 1h to 3650d, or 0 for no end")]
     [InlineData("connection: Host=127.0.0.1;Database=cdc", "checkpoint: {}", "2:1: control.connection: is missing; write for example 'connection: Host=127.0.0.1;Database=shop;Username=cdc'")]
     // Connections.
     [InlineData("Host=127.0.0.1;Database=cdc", "postgres://cdc:hunter2@db/cdc", "2:24: control.connection: is not a connection string; write keyword=value pairs separated by ';', such as Host=127.0.0.1;Database=shop;Username=cdc")]

@@ -135,6 +135,16 @@ public sealed class CheckpointerTests
     }
 
     [Fact]
+    public async Task A_row_that_the_store_leaves_out_is_counted_and_named_and_stops_nothing()
+    {
+        await using var rig = new Rig();
+        rig.Store.LeftOut = [new EntityKey("public.orders", "a")];
+        rig.Finish(1);
+        await rig.Until(() => rig.Partition.Buffer.Durable == Sample.Version(1) && rig.Figures.Take().RowsTooLarge == 1, Interval);
+        Assert.Equal("public.orders/a: The row is too large to be stored.", rig.Figures.Take().LastRowNotStored);
+    }
+
+    [Fact]
     public async Task Figures_are_reported_without_progress_too()
     {
         await using var rig = new Rig();
@@ -234,7 +244,10 @@ public sealed class CheckpointerTests
         /// <summary>Versions of the states that were written last.</summary>
         public ChangeVersion[] Last { get; private set; } = [];
 
-        public Task Commit(Checkpoint checkpoint, CancellationToken cancellation)
+        /// <summary>Entities whose row the store leaves out.</summary>
+        public IReadOnlyList<EntityKey> LeftOut { get; set; } = [];
+
+        public Task<IReadOnlyList<EntityKey>> Commit(Checkpoint checkpoint, CancellationToken cancellation)
         {
             if (Failing > 0)
             {
@@ -252,7 +265,7 @@ public sealed class CheckpointerTests
                 throw new StaleOwnerException("stale", false, [Stale!.Value]);
             Last = [.. checkpoint.Partitions.SelectMany(p => p.States).Select(s => s.Value.Version)];
             Interlocked.Increment(ref _commits);
-            return Task.CompletedTask;
+            return Task.FromResult(LeftOut);
         }
 
         public Task<long> RaiseEpoch(string source, string owner, long? after, CancellationToken cancellation) => throw new NotSupportedException();

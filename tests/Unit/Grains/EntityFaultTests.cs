@@ -1,5 +1,7 @@
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
 using CdcOrleans.Testing.Pipeline;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
@@ -42,6 +44,31 @@ public sealed class EntityFaultTests
         var figures = rig.Figures.Take();
         Assert.Equal(1, figures.EntityFaults);
         Assert.StartsWith("public.orders/a: ", figures.LastEntityFault, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_stored_row_that_cannot_be_read_is_not_used_and_is_counted_and_the_changes_go_on()
+    {
+        var store = new TestStore();
+        await using (var first = new PartitionRig(store))
+        {
+            first.Take(Large("a", 1, "note"), Create("b", 2));
+            await first.AnswerAll();
+            await first.Checkpoint();
+        }
+
+        var key = new StateKey(Sample.Orders.TableId, "a");
+        store.States[key] = store.States[key] with { Row = default, Absence = RowAbsence.Unreadable };
+        await using var rig = new PartitionRig(store);
+        rig.Take(Touched("a", 1), Touched("a", 3), Update("b", 4));
+        await rig.AnswerAll();
+        await rig.Checkpoint();
+        Assert.Equal([Sample.Version(3), Sample.Version(4)], rig.Sink.Answered.Select(e => e.Version).Order());
+        Assert.Empty(store.DeadLetters);
+        Assert.Equal(Sample.Version(4), store.Claims.Progress);
+        Assert.Equal((RowAbsence.None, true), (store.States[key].Absence, store.States[key].Row.IsPresent));
+        var figures = rig.Figures.Take();
+        Assert.Equal((1, 0, "public.orders/a: The stored row cannot be read."), (figures.RowsUnreadable, figures.EntityFaults, figures.LastRowNotStored));
     }
 
     [Fact]

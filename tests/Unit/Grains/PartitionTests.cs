@@ -96,6 +96,28 @@ public sealed class PartitionTests
         Assert.Equal(Sample.Version(3), cut.Progress);
     }
 
+    [Theory]
+    [InlineData(EntityActivation.Always)]
+    [InlineData(EntityActivation.WhenNeeded)]
+    public async Task A_state_and_the_dead_letter_of_its_change_are_in_one_checkpoint_whenever_it_is_cut(EntityActivation activation)
+    {
+        await using var rig = new PartitionRig(new TestStore(), new RigOptions { Activation = activation });
+        rig.Sink.Refuse = _ => true;
+        rig.Take(Create("a", 1));
+        await rig.Loaded();
+        rig.Sink.AfterAnswer = () => { };
+        rig.Sink.Answer(_ => true);
+        while (rig.RunTurn())
+        {
+            if (rig.Partition.Buffer.Cut() is not { } cut)
+                continue;
+            Assert.Equal((1, 1), (cut.States.Count, cut.DeadLetters.Count));
+            rig.Partition.Buffer.Failed();
+        }
+
+        Assert.Equal(Sample.Version(1), rig.Partition.Buffer.Cut()!.Progress);
+    }
+
     [Fact]
     public async Task A_change_that_cannot_be_formatted_becomes_a_dead_letter_too()
     {

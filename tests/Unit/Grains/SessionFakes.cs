@@ -154,7 +154,7 @@ internal sealed class FakeStore : ICheckpointStore
 
     public Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation) => throw new NotSupportedException();
 
-    public Task Commit(Checkpoint checkpoint, CancellationToken cancellation) => throw new NotSupportedException();
+    public Task<IReadOnlyList<EntityKey>> Commit(Checkpoint checkpoint, CancellationToken cancellation) => throw new NotSupportedException();
 
     public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation) => throw new NotSupportedException();
 }

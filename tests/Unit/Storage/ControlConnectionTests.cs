@@ -43,6 +43,26 @@ public class ControlConnectionTests
     }
 
     [Fact]
+    public void Questions_have_a_small_pool_of_their_own_and_do_not_wait_for_long()
+    {
+        var settings = new NpgsqlConnectionStringBuilder(ControlConnection.ForQueries("Host=db;Maximum Pool Size=50;Minimum Pool Size=10;Timeout=60"));
+        Assert.Equal((4, 4, 2), (settings.MaxPoolSize, settings.MinPoolSize, settings.Timeout));
+    }
+
+    [Theory]
+    [InlineData("Host=db")]
+    [InlineData("Host=db;Options=-c lock_timeout=1s")]
+    public void Sessions_have_time_limits_and_the_connection_string_wins(string connection)
+    {
+        foreach (var made in (string[])[ControlConnection.ForStore(connection), ControlConnection.ForQueries(connection), ControlDatabase.OrleansConnection(connection)])
+        {
+            var options = new NpgsqlConnectionStringBuilder(made).Options!;
+            Assert.StartsWith("-c idle_in_transaction_session_timeout=10s -c lock_timeout=30s", options, StringComparison.Ordinal);
+            Assert.EndsWith(new NpgsqlConnectionStringBuilder(connection).Options ?? "tcp_user_timeout=15s", options, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void Words_name_the_place_and_not_the_password()
     {
         var settings = ControlConnection.Parse("Host=db;Port=5433;Database=cdc;Username=u;Password=geheim");

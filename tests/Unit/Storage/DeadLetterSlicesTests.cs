@@ -17,6 +17,13 @@ public class DeadLetterSlicesTests
     }
 
     [Fact]
+    public void They_come_in_the_order_of_their_versions()
+    {
+        var letters = Slices([Letter("c", 1) with { Version = At(3) }, Letter("a", 1), Letter("b", 1) with { Version = At(2) }]).SelectMany(s => s);
+        Assert.Equal(["a", "b", "c"], letters.Select(r => r.Letter.Entity.Key));
+    }
+
+    [Fact]
     public void One_too_large_for_a_statement_is_kept_without_its_value_and_says_so()
     {
         var letters = Slices([Letter("a", DeadLetterSlices.MostOfOne), Letter("b", 1)]).SelectMany(s => s).Select(r => r.Letter).ToArray();

@@ -1,0 +1,157 @@
+using System.Text.Json;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Storage;
+using Npgsql;
+
+namespace CdcOrleans.Storage.Postgres;
+
+/// <summary>
+/// Reads states. A state that cannot be read does not keep the others: it has its version and no row
+/// (<see cref="RowAbsence.Unreadable"/>), because its version alone keeps order and idempotency.
+/// </summary>
+/// <param name="control">Where the states are read.</param>
+/// <param name="schemas">The schemas of the stored rows.</param>
+internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schemas)
+{
+    /// <summary>Stands for a row that is too large to be stored. No row is empty: each has at least its number of columns.</summary>
+    public static readonly byte[] TooLarge = [];
+
+    /// <summary>Reads states. The result has the order of the keys, and null where nothing is stored.</summary>
+    public async Task<EntityState?[]> Read(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
+    {
+        var states = new EntityState?[keys.Count];
+        if (keys.Count == 0)
+            return states;
+        var found = new List<Stored>(keys.Count);
+        await ReadRows(keys, 0, keys.Count, found, cancellation);
+
+        // The schemas are read after the connection was returned to the pool, because reading an unknown schema takes another connection.
+        foreach (var stored in found)
+            states[stored.Place] = await State(keys[stored.Place].TableId, stored, cancellation);
+        return states;
+    }
+
+    private async Task<EntityState> State(int tableId, Stored stored, CancellationToken cancellation)
+    {
+        TableSchema table;
+        var isUnreadable = stored.IsUnreadable;
+        try
+        {
+            table = await schemas.Get(tableId, stored.SchemaVersion, cancellation);
+        }
+        catch (Exception trouble) when (trouble is KeyNotFoundException or JsonException or InvalidDataException)
+        {
+            // Without its schema the row has no meaning. The newest one stands for the table.
+            if (await LatestSchema(tableId, cancellation) is not { } latest)
+                throw;
+            table = latest;
+            isUnreadable = true;
+        }
+
+        if (stored.Row is { Length: > 0 } row && !isUnreadable && IsWhole(row, table))
+            return new EntityState(stored.Version, table, new RowImage(row), stored.Deleted);
+        var absence = stored.Row is { Length: 0 } ? RowAbsence.TooLarge : isUnreadable || stored.Row is not null ? RowAbsence.Unreadable : RowAbsence.None;
+        return new EntityState(stored.Version, table, default, stored.Deleted) { Absence = absence };
+    }
+
+    // The server names the statement, and not the row, that it cannot read. So the keys are halved until one is left.
+    private async Task ReadRows(IReadOnlyList<StateKey> keys, int start, int count, List<Stored> found, CancellationToken cancellation)
+    {
+        var before = found.Count;
+        try
+        {
+            await ReadSlice(keys, start, count, found, cancellation);
+        }
+        catch (PostgresException damage) when (damage.SqlState.StartsWith("XX", StringComparison.Ordinal))
+        {
+            found.RemoveRange(before, found.Count - before);
+            if (count == 1)
+            {
+                await ReadWithoutRow(keys[start], start, found, cancellation);
+                return;
+            }
+
+            await ReadRows(keys, start, count / 2, found, cancellation);
+            await ReadRows(keys, start + (count / 2), count - (count / 2), found, cancellation);
+        }
+    }
+
+    private async Task ReadSlice(IReadOnlyList<StateKey> keys, int start, int count, List<Stored> found, CancellationToken cancellation)
+    {
+        var tableIds = new int[count];
+        var texts = new string[count];
+        for (var i = 0; i < count; i++)
+        {
+            tableIds[i] = keys[start + i].TableId;
+            texts[i] = StoredText.Key(keys[start + i].Key);
+        }
+
+        await using var command = control.CreateCommand(
+            """SELECT place, commit_lsn, ordinal, schema_version, deleted, "row" FROM cdc.read_states($1, $2)""");
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = tableIds });
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = texts });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+        {
+            found.Add(new Stored(
+                start + reader.GetInt32(0) - 1, Version(reader, 1), reader.GetInt32(3), reader.GetBoolean(4),
+                reader.IsDBNull(5) ? null : reader.GetFieldValue<byte[]>(5)));
+        }
+    }
+
+    private async Task ReadWithoutRow(StateKey key, int place, List<Stored> found, CancellationToken cancellation)
+    {
+        await using var command = control.CreateCommand(
+            "SELECT commit_lsn, ordinal, schema_version, deleted FROM cdc.entity_states WHERE table_id = $1 AND key = $2");
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = key.TableId });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = StoredText.Key(key.Key) });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        if (await reader.ReadAsync(cancellation))
+            found.Add(new Stored(place, Version(reader, 0), reader.GetInt32(2), reader.GetBoolean(3), null) { IsUnreadable = true });
+    }
+
+    private async Task<TableSchema?> LatestSchema(int tableId, CancellationToken cancellation)
+    {
+        string source, name;
+        await using (var command = control.CreateCommand("SELECT source, name FROM cdc.tables WHERE table_id = $1"))
+        {
+            command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = tableId });
+            await using var reader = await command.ExecuteReaderAsync(cancellation);
+            if (!await reader.ReadAsync(cancellation))
+                return null;
+            (source, name) = (reader.GetString(0), reader.GetString(1));
+        }
+
+        return await schemas.FindLatest(source, name, cancellation);
+    }
+
+    private static bool IsWhole(byte[] row, TableSchema table)
+    {
+        try
+        {
+            var reader = new RowImageReader(row);
+            if (reader.ColumnCount != table.Columns.Length)
+                return false;
+            while (reader.MoveNext())
+            {
+                // Reading is the check.
+            }
+
+            return true;
+        }
+        catch (InvalidDataException)
+        {
+            return false;
+        }
+    }
+
+    private static ChangeVersion Version(NpgsqlDataReader reader, int column) =>
+        new(new Lsn((ulong)reader.GetInt64(column)), reader.GetInt64(column + 1));
+
+    private readonly record struct Stored(int Place, ChangeVersion Version, int SchemaVersion, bool Deleted, byte[]? Row)
+    {
+        public bool IsUnreadable { get; init; }
+    }
+}
