@@ -1,3 +1,4 @@
+using System.Data;
 using System.Globalization;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -117,12 +118,28 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
         var found = await ReadRows(keys, cancellation);
 
         // The schemas are read after the connection was returned to the pool, because reading an unknown schema takes another connection.
-        foreach (var (place, version, schema, deleted, row) in found)
+        foreach (var stored in found)
+            states[stored.Place] = await State(keys, stored, cancellation);
+        return states;
+    }
+
+    public async Task<FoundState[]> FindStates(IReadOnlyList<StateKey> keys, int mostBytes, CancellationToken cancellation)
+    {
+        var states = new FoundState[keys.Count];
+        if (keys.Count == 0)
+            return states;
+        var found = new List<(StoredState State, int Bytes)>(keys.Count);
+        await using (var command = Asking("""SELECT place, commit_lsn, ordinal, schema_version, deleted, bytes, "row" FROM cdc.find_states($1, $2, $3)""", keys))
         {
-            var table = await schemas.Get(keys[place].TableId, schema, cancellation);
-            states[place] = new EntityState(version, table, row is null ? default : new RowImage(row), deleted);
+            command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = mostBytes });
+            await using var reader = await command.ExecuteReaderAsync(cancellation);
+            while (await reader.ReadAsync(cancellation))
+                found.Add((Stored(reader, reader.IsDBNull(6) ? null : reader.GetFieldValue<byte[]>(6)), reader.GetInt32(5)));
         }
 
+        // As in ReadStates. The schema of a row that was not returned is not needed yet.
+        foreach (var (stored, bytes) in found)
+            states[stored.Place] = new FoundState(bytes, bytes > mostBytes ? null : await State(keys, stored, cancellation));
         return states;
     }
 
@@ -142,7 +159,22 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
         return rows;
     }
 
+    // Each row is read into its own array at once, and not into Npgsql's buffer before.
     private async Task<List<StoredState>> ReadRows(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
+    {
+        await using var command = Asking("""SELECT place, commit_lsn, ordinal, schema_version, deleted, "row" FROM cdc.read_states($1, $2)""", keys);
+        await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, cancellation);
+        var found = new List<StoredState>(keys.Count);
+        while (await reader.ReadAsync(cancellation))
+        {
+            var stored = Stored(reader, row: null);
+            found.Add(await reader.IsDBNullAsync(5, cancellation) ? stored : stored with { Row = await reader.GetFieldValueAsync<byte[]>(5, cancellation) });
+        }
+
+        return found;
+    }
+
+    private NpgsqlCommand Asking(string text, IReadOnlyList<StateKey> keys)
     {
         var tableIds = new int[keys.Count];
         var texts = new string[keys.Count];
@@ -152,24 +184,20 @@ internal sealed class PostgresCheckpointStore(NpgsqlDataSource control, ISchemaS
             texts[i] = StoredText.Key(keys[i].Key);
         }
 
-        await using var command = control.CreateCommand(
-            """SELECT place, commit_lsn, ordinal, schema_version, deleted, "row" FROM cdc.read_states($1, $2)""");
+        var command = control.CreateCommand(text);
         command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = tableIds });
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = texts });
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        var found = new List<StoredState>(keys.Count);
-        while (await reader.ReadAsync(cancellation))
-        {
-            found.Add(new StoredState(
-                reader.GetInt32(0) - 1,
-                Version(reader, 1),
-                reader.GetInt32(3),
-                reader.GetBoolean(4),
-                reader.IsDBNull(5) ? null : reader.GetFieldValue<byte[]>(5)));
-        }
-
-        return found;
+        return command;
     }
+
+    private async ValueTask<EntityState> State(IReadOnlyList<StateKey> keys, StoredState stored, CancellationToken cancellation)
+    {
+        var table = await schemas.Get(keys[stored.Place].TableId, stored.SchemaVersion, cancellation);
+        return new EntityState(stored.Version, table, stored.Row is null ? default : new RowImage(stored.Row), stored.Deleted);
+    }
+
+    private static StoredState Stored(NpgsqlDataReader reader, byte[]? row) =>
+        new(reader.GetInt32(0) - 1, Version(reader, 1), reader.GetInt32(3), reader.GetBoolean(4), row);
 
     private NpgsqlBatchCommand ForgetSlice(string source, long epoch, int tableId, ChangeVersion version, string from) => new(
         """
