@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using CdcOrleans.Capture.Postgres.Checks;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Retries;
 using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres;
@@ -22,6 +23,10 @@ internal sealed class CaptureFailure(SourceConfiguration source, SourceConnectio
             $"sources.{source.Name}: {place.Description} sent data that does not follow the protocol, while {doing}: {broken.Message} "
             + "Check whether a proxy changes the data; if not, report this as a defect.",
             transient: false, broken),
+        _ when Exhaustion.IsCauseOf(exception) => new CaptureException(
+            $"sources.{source.Name}: this process lacks memory while {doing}; it tries again. "
+            + "Remedy: give the process more memory, or lower memory, window.bytes or large_values.limit of the source.",
+            transient: true, exception),
         _ => new CaptureException(
             $"{Connection}: the connection to {place.Description} failed while {doing}: {Words(exception)} "
             + "Check that the server runs and can be reached from here.",

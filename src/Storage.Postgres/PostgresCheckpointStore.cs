@@ -136,6 +136,8 @@ internal sealed class PostgresCheckpointStore(
 
     public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation) => _states.Read(keys, cancellation);
 
+    public Task<FoundState[]> FindStates(IReadOnlyList<StateKey> keys, int mostBytes, CancellationToken cancellation) => _states.Find(keys, mostBytes, cancellation);
+
     /// <summary>What is durable of every partition of a source that was ever claimed.</summary>
     public async Task<IReadOnlyList<PartitionProgressRow>> ReadProgress(string source, CancellationToken cancellation)
     {

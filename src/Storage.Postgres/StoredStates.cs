@@ -1,3 +1,4 @@
+using System.Data;
 using System.Text.Json;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -24,13 +25,36 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
         var states = new EntityState?[keys.Count];
         if (keys.Count == 0)
             return states;
-        var found = new List<Stored>(keys.Count);
-        await ReadRows(keys, 0, keys.Count, found, cancellation);
-
         // The schemas are read after the connection was returned to the pool, because reading an unknown schema takes another connection.
-        foreach (var stored in found)
+        foreach (var stored in await ReadRows(keys, null, cancellation))
             states[stored.Place] = await State(keys[stored.Place].TableId, stored, cancellation);
         return states;
+    }
+
+    /// <summary>
+    /// Reads states as <see cref="Read"/> does, but rows only up to a size; of larger ones it returns the size alone.
+    /// </summary>
+    public async Task<FoundState[]> Find(IReadOnlyList<StateKey> keys, int mostBytes, CancellationToken cancellation)
+    {
+        var states = new FoundState[keys.Count];
+        if (keys.Count == 0)
+            return states;
+
+        // As in Read. The schema of a row that was not returned is not needed yet.
+        foreach (var stored in await ReadRows(keys, mostBytes, cancellation))
+        {
+            states[stored.Place] = new FoundState(
+                stored.Bytes, stored.Bytes > mostBytes ? null : await State(keys[stored.Place].TableId, stored, cancellation));
+        }
+
+        return states;
+    }
+
+    private async Task<List<Stored>> ReadRows(IReadOnlyList<StateKey> keys, int? mostBytes, CancellationToken cancellation)
+    {
+        var found = new List<Stored>(keys.Count);
+        await ReadRows(keys, mostBytes, 0, keys.Count, found, cancellation);
+        return found;
     }
 
     private async Task<EntityState> State(int tableId, Stored stored, CancellationToken cancellation)
@@ -57,12 +81,12 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
     }
 
     // The server names the statement, and not the row, that it cannot read. So the keys are halved until one is left.
-    private async Task ReadRows(IReadOnlyList<StateKey> keys, int start, int count, List<Stored> found, CancellationToken cancellation)
+    private async Task ReadRows(IReadOnlyList<StateKey> keys, int? mostBytes, int start, int count, List<Stored> found, CancellationToken cancellation)
     {
         var before = found.Count;
         try
         {
-            await ReadSlice(keys, start, count, found, cancellation);
+            await ReadSlice(keys, mostBytes, start, count, found, cancellation);
         }
         catch (PostgresException damage) when (damage.SqlState.StartsWith("XX", StringComparison.Ordinal))
         {
@@ -73,12 +97,13 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
                 return;
             }
 
-            await ReadRows(keys, start, count / 2, found, cancellation);
-            await ReadRows(keys, start + (count / 2), count - (count / 2), found, cancellation);
+            await ReadRows(keys, mostBytes, start, count / 2, found, cancellation);
+            await ReadRows(keys, mostBytes, start + (count / 2), count - (count / 2), found, cancellation);
         }
     }
 
-    private async Task ReadSlice(IReadOnlyList<StateKey> keys, int start, int count, List<Stored> found, CancellationToken cancellation)
+    // Each row is read into its own array at once, and not into Npgsql's buffer before.
+    private async Task ReadSlice(IReadOnlyList<StateKey> keys, int? mostBytes, int start, int count, List<Stored> found, CancellationToken cancellation)
     {
         var tableIds = new int[count];
         var texts = new string[count];
@@ -88,16 +113,21 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
             texts[i] = StoredText.Key(keys[start + i].Key);
         }
 
-        await using var command = control.CreateCommand(
-            """SELECT place, commit_lsn, ordinal, schema_version, deleted, "row" FROM cdc.read_states($1, $2)""");
+        await using var command = control.CreateCommand(mostBytes is null
+            ? """SELECT place, commit_lsn, ordinal, schema_version, deleted, 0, "row" FROM cdc.read_states($1, $2)"""
+            : """SELECT place, commit_lsn, ordinal, schema_version, deleted, bytes, "row" FROM cdc.find_states($1, $2, $3)""");
         command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = tableIds });
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = texts });
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        if (mostBytes is { } most)
+            command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = most });
+        await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, cancellation);
         while (await reader.ReadAsync(cancellation))
         {
-            found.Add(new Stored(
-                start + reader.GetInt32(0) - 1, Version(reader, 1), reader.GetInt32(3), reader.GetBoolean(4),
-                reader.IsDBNull(5) ? null : reader.GetFieldValue<byte[]>(5)));
+            found.Add(new Stored(start + reader.GetInt32(0) - 1, Version(reader, 1), reader.GetInt32(3), reader.GetBoolean(4), null)
+            {
+                Bytes = reader.GetInt32(5),
+                Row = await reader.IsDBNullAsync(6, cancellation) ? null : await reader.GetFieldValueAsync<byte[]>(6, cancellation),
+            });
         }
     }
 
@@ -153,5 +183,8 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
     private readonly record struct Stored(int Place, ChangeVersion Version, int SchemaVersion, bool Deleted, byte[]? Row)
     {
         public bool IsUnreadable { get; init; }
+
+        /// <summary>Bytes of the row, also where it was not returned; 0 when all rows were asked for.</summary>
+        public int Bytes { get; init; }
     }
 }

@@ -74,9 +74,9 @@ internal sealed class Pipeline : IAsyncDisposable
     /// <summary>A path beside the configuration.</summary>
     public string PathOf(string name) => Path.Combine(_folder, name);
 
-    public async Task<SiloProcess> Run()
+    public async Task<SiloProcess> Run(params KeyValuePair<string, string>[] environment)
     {
-        var silo = SiloProcess.Launch(Gateway, "run", "--config", Config);
+        var silo = SiloProcess.Launch(Gateway, environment, ["run", "--config", Config]);
         try
         {
             await silo.Ready();

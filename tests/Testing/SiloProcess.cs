@@ -51,8 +51,21 @@ public sealed class SiloProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Most memory that the process ever had resident, in bytes.</summary>
+    public long PeakWorkingSet
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.PeakWorkingSet64;
+        }
+    }
+
     /// <summary>Starts the command with arguments; returns at once.</summary>
-    public static SiloProcess Launch(Uri gateway, params string[] arguments)
+    public static SiloProcess Launch(Uri gateway, params string[] arguments) => Launch(gateway, [], arguments);
+
+    /// <summary>Starts the command with arguments and additional variables of the environment; returns at once.</summary>
+    public static SiloProcess Launch(Uri gateway, KeyValuePair<string, string>[] environment, string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet")
         {
@@ -63,6 +76,8 @@ public sealed class SiloProcess : IAsyncDisposable
         start.ArgumentList.Add(FindProduct());
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         return new SiloProcess(Process.Start(start) ?? throw new InvalidOperationException("The silo's process did not start."), gateway);
     }
 

@@ -36,7 +36,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
     {
         if (!PipelineReading.IsName(name))
             value.RefuseKey($"'{name}' is not a source name; write letters, digits, '_' and '-'");
-        if (value.AsSection("postgres", "tables", "backfill", "partitions", "window", "heartbeat", "values", "large_values", "events") is not { } source)
+        if (value.AsSection("postgres", "tables", "backfill", "partitions", "window", "memory", "heartbeat", "values", "large_values", "events") is not { } source)
             return new SourceReading(name, value, null, null);
 
         var postgres = source.Require("postgres", "write 'postgres: { connection: … }'")?.AsSection("connection", "slot", "publication", "publish_via_partition_root");
@@ -62,6 +62,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         var window = source.Find("window")?.AsSection("changes", "bytes");
         var changes = window?.Find("changes")?.AsInteger(1_000, 10_000_000);
         var bytes = window?.Find("bytes")?.AsSize(1L << 20, 64L << 30);
+        var memory = source.Find("memory")?.AsSize(2L << 20, 1024L << 30);
         var large = source.Find("large_values")?.AsSection("limit", "policy");
         var limit = large?.Find("limit")?.AsSize(1 << 10, 1 << 30);
         var policy = large?.Find("policy")?.AsWord("omit", "refuse");
@@ -76,6 +77,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
             Partitions = partitions ?? defaults.Partitions,
             WindowChanges = changes ?? defaults.WindowChanges,
             WindowBytes = bytes ?? defaults.WindowBytes,
+            MemoryBytes = memory,
             Values = values,
             LargeValues = new LargeValueOptions
             {
@@ -83,6 +85,8 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
             },
             HeartbeatInterval = heartbeat ?? defaults.HeartbeatInterval,
         };
+        if (memory < 2 * read.WindowBytes)
+            source.Find("memory")!.Refuse($"is smaller than twice the window ({Units.Show(read.WindowBytes)}), which is a part of it; write at least {Units.Show(2 * read.WindowBytes)}, or lower 'window.bytes'");
         if (read.HeartbeatEvents && read.HeartbeatInterval == TimeSpan.Zero)
             events!.Refuse("heartbeats", "there are no heartbeats, because 'heartbeat' is 0; set an interval there, or leave this out");
         return new SourceReading(name, value, tables, read)

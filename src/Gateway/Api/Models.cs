@@ -214,6 +214,9 @@ public sealed record SiloDetail
     /// <summary>Bytes that awake entities, and states written lately, keep in memory; of all sources on the silo together.</summary>
     public required long EntityBytes { get; init; }
 
+    /// <summary>The memory of the source on the silo for changes in progress.</summary>
+    public required MemoryDetail Memory { get; init; }
+
     /// <summary>States that were read from the store when an entity was used for the first time.</summary>
     public required long StateReads { get; init; }
 
@@ -241,6 +244,14 @@ public sealed record SiloDetail
     /// <summary>The silo's sinks.</summary>
     public required IReadOnlyList<SinkHealth> Sinks { get; init; }
 }
+
+/// <summary>The memory of a source on a silo for changes in progress, in bytes.</summary>
+/// <param name="Limit">The limit: the source's <c>memory</c>.</param>
+/// <param name="Window">The part of it that is for changes in the window.</param>
+/// <param name="Applies">Reserved by applies in progress: stored rows, completed rows, and events.</param>
+/// <param name="Unsaved">States and dead letters that are not durable yet.</param>
+/// <param name="Waiting">Applies, and reads of states, that wait for memory. All reads of a source wait as one.</param>
+public sealed record MemoryDetail(long Limit, long Window, long Applies, long Unsaved, int Waiting);
 
 /// <summary>The last applied state of an entity.</summary>
 /// <param name="Source">The source.</param>

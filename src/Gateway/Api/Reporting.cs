@@ -85,6 +85,8 @@ internal static class Reporting
         EntityFaults = figures.EntityFaults,
         LastEntityFault = figures.LastEntityFault,
         EntityBytes = figures.EntityBytes,
+        Memory = new MemoryDetail(
+            figures.MemoryLimit, figures.MemoryOfWindow, figures.MemoryOfApplies, figures.MemoryOfUnsaved, figures.WaitingForMemory),
         StateReads = figures.StateReads,
         Checkpoints = figures.Checkpoints,
         StatesWritten = figures.StatesWritten,

@@ -36,6 +36,11 @@ internal sealed class SourceMetrics
 
         SiloGauge("cdc.entities.awake", "{entity}", "Entities that have an activation.", f => f.AwakeEntities);
         SiloGauge("cdc.entities.bytes", "By", "Bytes that awake entities, and states written lately, keep in memory.", f => f.EntityBytes);
+        SiloGauge("cdc.memory.limit.bytes", "By", "Memory that the source may use for changes in progress.", f => f.MemoryLimit);
+        SiloGauge("cdc.memory.window.bytes", "By", "The part of this memory that is for changes in the window.", f => f.MemoryOfWindow);
+        SiloGauge("cdc.memory.applies.bytes", "By", "Reserved by applies in progress: stored rows, completed rows, events.", f => f.MemoryOfApplies);
+        SiloGauge("cdc.memory.unsaved.bytes", "By", "States and dead letters that are not durable yet.", f => f.MemoryOfUnsaved);
+        SiloGauge("cdc.memory.waiting", "{apply}", "Applies, and reads of states, that wait for memory.", f => f.WaitingForMemory);
         SiloCounter("cdc.entities.woken", "{entity}", "Times that an entity woke.", f => f.EntitiesWoken);
         SiloCounter("cdc.entities.put_to_sleep", "{entity}", "Times that an entity was put to sleep.", f => f.EntitiesPutToSleep);
         SiloCounter("cdc.entities.faults", "{change}", "Changes that an entity could not apply, and gave up on.", f => f.EntityFaults);

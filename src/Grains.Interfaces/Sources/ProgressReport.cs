@@ -92,6 +92,21 @@ public sealed record SiloFigures
     /// <summary>Entity and error of the last of them; null when there was none.</summary>
     [Id(20)] public string? LastEntityFault { get; init; }
 
+    /// <summary>Memory that the source may use on the silo for changes in progress, in bytes.</summary>
+    [Id(21)] public long MemoryLimit { get; init; }
+
+    /// <summary>The part of it that is for changes in the window.</summary>
+    [Id(22)] public long MemoryOfWindow { get; init; }
+
+    /// <summary>Bytes reserved by applies in progress: stored rows, completed rows, and events.</summary>
+    [Id(23)] public long MemoryOfApplies { get; init; }
+
+    /// <summary>Bytes of states and dead letters that are not durable yet.</summary>
+    [Id(24)] public long MemoryOfUnsaved { get; init; }
+
+    /// <summary>Applies, and reads of states, that wait for memory. All reads of a source wait as one.</summary>
+    [Id(25)] public int WaitingForMemory { get; init; }
+
     /// <summary>States that were stored without their row, because it is too large.</summary>
     [Id(30)] public long RowsTooLarge { get; init; }
 

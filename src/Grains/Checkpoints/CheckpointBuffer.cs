@@ -24,10 +24,14 @@ internal enum Retention : byte
 /// </summary>
 internal sealed class CheckpointBuffer
 {
+    /// <summary>What is not durable is counted in the budget in steps of so many bytes, so that small states share the cost.</summary>
+    private const long CountingStep = 16 << 10;
+
     private readonly Lock _gate = new();
     private readonly int _partition;
     private readonly long _generation;
     private readonly EntityBudget _budget;
+    private readonly MemoryBudget _memory;
     private readonly RecentStates _created;
     private readonly RecentStates _used;
     private Dictionary<EntityKey, Unsaved> _states = [];
@@ -39,11 +43,15 @@ internal sealed class CheckpointBuffer
     private ChangeVersion _durable;
     private ChangeVersion _cut;
     private long _bytes;
+    private long _cutBytes;
+    private long _counted;
     private long _recentBytes;
     private bool _isCut;
+    private bool _isClosed;
 
-    public CheckpointBuffer(int partition, PartitionClaim claim, EntityBudget budget)
+    public CheckpointBuffer(int partition, PartitionClaim claim, EntityBudget budget, MemoryBudget memory)
     {
+        _memory = memory;
         _partition = partition;
         _generation = claim.Generation;
         _progress = _durable = _cut = claim.Progress;
@@ -85,6 +93,7 @@ internal sealed class CheckpointBuffer
             unsaved = new Unsaved(state, retention);
             if (state.Version > _high)
                 _high = state.Version;
+            CountUnsaved(CountingStep);
         }
     }
 
@@ -92,7 +101,10 @@ internal sealed class CheckpointBuffer
     public void Add(DeadLetter letter)
     {
         lock (_gate)
+        {
             Put(letter);
+            CountUnsaved(CountingStep);
+        }
     }
 
     /// <summary>Sets the progress. All states and dead letters that it covers must have been added before.</summary>
@@ -146,11 +158,13 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>Removes all durable states, because the partition ends.</summary>
+    /// <summary>Removes all durable states, because the partition ends. From now on nothing here counts in the budgets.</summary>
     public void Close()
     {
         lock (_gate)
         {
+            _isClosed = true;
+            CountUnsaved(0);
             _created.Clear();
             _used.Clear();
             CountRecent();
@@ -170,6 +184,7 @@ internal sealed class CheckpointBuffer
             _isCut = true;
             (_states, _committing) = (_committing, _states);
             (_deadLetters, _committingDeadLetters) = (_committingDeadLetters, _deadLetters);
+            _cutBytes = _bytes;
             _bytes = 0;
             _cut = _progress;
             return new PartitionCheckpoint
@@ -191,11 +206,17 @@ internal sealed class CheckpointBuffer
         {
             _isCut = false;
             _durable = _cut;
-            foreach (var (key, (state, retention)) in _committing)
-                Retain(key, state, retention);
-            CountRecent();
+            if (!_isClosed)
+            {
+                foreach (var (key, (state, retention)) in _committing)
+                    Retain(key, state, retention);
+                CountRecent();
+            }
+
             Empty(ref _committing);
             _committingDeadLetters.Clear();
+            _cutBytes = 0;
+            CountUnsaved(0);
         }
     }
 
@@ -205,15 +226,18 @@ internal sealed class CheckpointBuffer
         lock (_gate)
         {
             _isCut = false;
+            _bytes += _cutBytes;
+            _cutBytes = 0;
             foreach (var (key, unsaved) in _committing)
             {
-                if (_states.TryAdd(key, unsaved))
-                    _bytes += unsaved.State.Size + 64;
+                if (!_states.TryAdd(key, unsaved))
+                    _bytes -= unsaved.State.Size + 64;
             }
 
             _deadLetters.InsertRange(0, _committingDeadLetters);
             Empty(ref _committing);
             _committingDeadLetters.Clear();
+            CountUnsaved(0);
         }
     }
 
@@ -229,6 +253,16 @@ internal sealed class CheckpointBuffer
         var (into, outOf) = retention == Retention.Used ? (_used, _created) : (_created, _used);
         into.Add(key, state);
         outOf.Remove(key);
+    }
+
+    // Counts what is not durable in the budget, if it has changed by more than a step.
+    private void CountUnsaved(long step)
+    {
+        var bytes = _isClosed ? 0 : _bytes + _cutBytes;
+        if (Math.Abs(bytes - _counted) <= step)
+            return;
+        _memory.AddUnsaved(bytes - _counted);
+        _counted = bytes;
     }
 
     private void CountRecent()

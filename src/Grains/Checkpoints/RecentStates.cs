@@ -24,9 +24,15 @@ internal sealed class RecentStates(long share)
     /// <summary>Returns the state of an entity; null when it is not here.</summary>
     public EntityState? Find(EntityKey key) => _newer.TryGetValue(key, out var state) || _older.TryGetValue(key, out state) ? state : null;
 
-    /// <summary>Adds a state, or replaces the older state of the entity.</summary>
+    /// <summary>Adds a state, or replaces the older state of the entity. A state that is larger than half of the share is not kept.</summary>
     public void Add(EntityKey key, EntityState state)
     {
+        if (SizeOf(key, state) > share / 2)
+        {
+            Remove(key);
+            return;
+        }
+
         ref var newest = ref CollectionsMarshal.GetValueRefOrAddDefault(_newer, key, out _);
         _newerBytes += SizeOf(key, state) - (newest is null ? 0 : SizeOf(key, newest));
         newest = state;

@@ -21,6 +21,19 @@ internal struct FirstAndRest<T>
             (_rest ??= []).Add(item);
     }
 
+    /// <summary>Removes items from the end.</summary>
+    /// <param name="count">How many items stay; at most <see cref="Count"/>.</param>
+    public void CutTo(int count)
+    {
+        if (count == Count)
+            return;
+        if (_rest is not null && Count > 1)
+            _rest.RemoveRange(Math.Max(0, count - 1), Count - Math.Max(1, count));
+        if (count == 0)
+            _first = default!;
+        Count = count;
+    }
+
     /// <summary>Removes items from the front.</summary>
     /// <param name="count">How many; at most <see cref="Count"/>.</param>
     public void RemoveFirst(int count)

@@ -3,6 +3,7 @@ using System.Globalization;
 using CdcOrleans.Grains.Collections;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Sinks;
 using CdcOrleans.Model.Storage;
 
@@ -12,13 +13,15 @@ namespace CdcOrleans.Grains.Deliveries;
 /// Events of some changes, in order, one list for each sink. It is filled on one thread and then sent. When every sink has answered for
 /// every event, <see cref="Finished"/> is called once, from any thread.
 /// </summary>
-internal abstract class EventBatch
+/// <param name="room">Bytes reserved for the batch in the <see cref="Budgets.MemoryBudget"/>; 0 when it needs few.</param>
+internal abstract class EventBatch(long room = 0)
 {
     [ThreadStatic] private static List<SinkEvent>? _scratch;
 
     private SinkShare? _first;
     private List<DeadLetter>? _unformatted;
     private int _open;
+    private long _room = room;
 
     /// <summary>Whether there is no event for any sink.</summary>
     public bool IsEmpty => _first is null;
@@ -30,6 +33,7 @@ internal abstract class EventBatch
     public int Skipped { get; private set; }
 
     /// <summary>Formats a change for every route of its table.</summary>
+    /// <exception cref="Exception">The process lacks memory. Nothing of the change is in the batch.</exception>
     public void Add(in CompletedChange change, TablePlan plan)
     {
         if (plan.Outputs.Length == 0)
@@ -44,6 +48,26 @@ internal abstract class EventBatch
             return;
         }
 
+        var unformatted = _unformatted?.Count ?? 0;
+        for (var share = _first; share is not null; share = share.Next)
+            share.Mark();
+        try
+        {
+            Format(in change, plan);
+        }
+        catch
+        {
+            // Some sinks may have events of the change already. They would get them twice when the change is tried again.
+            _unformatted?.RemoveRange(unformatted, _unformatted.Count - unformatted);
+            for (var share = _first; share is not null; share = share.Next)
+                share.CutToMark();
+            _scratch?.Clear();
+            throw;
+        }
+    }
+
+    private void Format(in CompletedChange change, TablePlan plan)
+    {
         var scratch = _scratch ??= [];
         foreach (var output in plan.Outputs)
         {
@@ -58,8 +82,8 @@ internal abstract class EventBatch
             {
                 output.Format.Format(in change, scratch);
             }
-#pragma warning disable CA1031 // An error of a format must stop only this change.
-            catch (Exception exception)
+#pragma warning disable CA1031 // An error of a format must stop only this change. A lack of memory is no error of the format.
+            catch (Exception exception) when (!Exhaustion.IsCauseOf(exception))
 #pragma warning restore CA1031
             {
                 GiveUp(change.Change, plan, output, $"The format '{output.Format.Name}' cannot write this change: {exception.GetType().Name}.");
@@ -89,12 +113,17 @@ internal abstract class EventBatch
         _open = 1;
         for (var share = _first; share is not null; share = share.Next)
         {
+            if (share.Count == 0)
+                continue;
             Interlocked.Increment(ref _open);
             share.Deliver();
         }
 
         OnAnswered();
     }
+
+    /// <summary>Takes from the batch what was reserved for it, to give it back; 0 the second time.</summary>
+    public long ReleaseRoom() => Interlocked.Exchange(ref _room, 0);
 
     /// <summary>
     /// Returns, as dead letters, the events that a sink refused for good or that a format could not write; null when there are none.
@@ -206,7 +235,11 @@ internal abstract class EventBatch
     /// </summary>
     private sealed class SinkShare(EventBatch batch, ISink sink) : Delivery, IReadOnlyList<SinkEvent>
     {
+        /// <summary>Wait before a delivery is tried again for which there was no memory.</summary>
+        private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+
         private FirstAndRest<SinkEvent> _events;
+        private int _marked;
         private int _isCompleted;
 
         public ISink Sink { get; } = sink;
@@ -235,12 +268,21 @@ internal abstract class EventBatch
 
         public void Add(SinkEvent made) => _events.Add(made);
 
-        // A sink must not throw for an error of its destination. If it throws, it has not accepted the delivery.
+        public void Mark() => _marked = Count;
+
+        public void CutToMark() => _events.CutTo(_marked);
+
+        // A sink must not throw for an error of its destination. If it throws, it has not accepted the delivery. Without memory, the delivery
+        // is tried again later. Its entity has no other delivery meanwhile, so the order stays.
         public void Deliver()
         {
             try
             {
                 Sink.Deliver(this);
+            }
+            catch (Exception exception) when (Exhaustion.IsCauseOf(exception))
+            {
+                _ = DeliverLater();
             }
 #pragma warning disable CA1031 // See above.
             catch (Exception exception)
@@ -250,6 +292,12 @@ internal abstract class EventBatch
                     made.Refusal ??= $"The sink failed to accept the event: {exception.GetType().Name}.";
                 Complete();
             }
+        }
+
+        private async Task DeliverLater()
+        {
+            await Task.Delay(Pause, TimeProvider.System).ConfigureAwait(false);
+            Deliver();
         }
 
         public IEnumerable<DeadLetter> Refused()

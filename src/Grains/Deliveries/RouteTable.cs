@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Schemas;
 using CdcOrleans.Model.Sinks;
@@ -90,6 +91,22 @@ internal sealed record TablePlan(string Table, string Topic, TableOutput[] Outpu
 
     /// <summary>Which changes make events.</summary>
     public EventOptions Events { get; init; } = EventOptions.Default;
+
+    /// <summary>How often an event is in memory at most: in the buffer of its format, by itself, and in each sink.</summary>
+    private int Copies { get; } = Outputs.Sum(output => 2 + output.Sinks.Length);
+
+    /// <summary>
+    /// Returns the bytes that the apply of a change needs in addition to the change: the stored row, the completed row, and the events,
+    /// which have the row before and the row after the change.
+    /// </summary>
+    /// <param name="stored">Size of the stored row, in bytes; 0 when there is none.</param>
+    /// <param name="change">The change.</param>
+    public long RoomFor(long stored, RowChange change)
+    {
+        var completed = change.After.IsPresent ? stored : 0;
+        var events = stored + completed + change.Before.Size + change.After.Size;
+        return stored + completed + (Copies * events);
+    }
 }
 
 /// <summary>One event format and its sinks.</summary>

@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Grains.Collections;
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Model.Changes;
@@ -11,7 +12,14 @@ namespace CdcOrleans.Grains.Entities;
 /// images from the stored row, and makes the events and the new state. Awake entities and changes that are applied in passing use the same
 /// code. The owner must run only one apply of an entity at a time.
 /// </summary>
-internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, string source, string database, EntityState? state) : EventBatch
+/// <param name="owner">The entity grain or the partition that runs the apply.</param>
+/// <param name="presence">What the partition knows of the entity.</param>
+/// <param name="source">Name of the source.</param>
+/// <param name="database">Name of the captured database.</param>
+/// <param name="state">The state before the apply; null when there is none.</param>
+/// <param name="room">Bytes reserved for the apply in the <see cref="MemoryBudget"/>; 0 when it needs few.</param>
+internal sealed class EntityApply(
+    IApplyOwner owner, EntityPresence presence, string source, string database, EntityState? state, long room) : EventBatch(room)
 {
     /// <summary>Most changes in one apply, so that an entity with many changes cannot make an unlimited batch.</summary>
     private const int MostChanges = 1000;
@@ -19,10 +27,15 @@ internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, st
     /// <summary>Bytes after which an apply accepts no more changes.</summary>
     private const int MostBytes = 1 << 20;
 
+    /// <summary>By how many bytes an apply may exceed what was reserved for it: its later changes may be larger than the first one.</summary>
+    private const int Tolerance = 64 << 10;
+
     private readonly EntityState? _before = state;
     private FirstAndRest<long> _places;
     private long _bytes;
-    private long _grown;
+    private readonly long _mostRoom = room + Tolerance;
+    private long _usedRoom;
+    private long _lastRoom;
 
     /// <summary>The entity grain or the partition that runs the apply.</summary>
     public IApplyOwner Owner { get; } = owner;
@@ -48,11 +61,8 @@ internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, st
     /// <summary>Commit time of the newest change, in microseconds since 1970; 0 when all were duplicates.</summary>
     public long CommitMicros { get; private set; }
 
-    /// <summary>Bytes reserved in the <see cref="Budgets.GrowthBudget"/> for the apply; 0 when it needs few.</summary>
-    public long Growth { get; init; }
-
-    /// <summary>Whether no further change may be added.</summary>
-    public bool IsFull => Count >= MostChanges || _bytes >= MostBytes || (Growth > 0 && _grown >= Growth);
+    /// <summary>Whether no further change may be added: one like the last would be too much.</summary>
+    public bool IsFull => Count >= MostChanges || _bytes >= MostBytes || (Count > 0 && _usedRoom + _lastRoom > _mostRoom);
 
     /// <summary>Bytes that the entity's activation uses afterwards; 0 when there is no activation.</summary>
     public int Bytes { get; set; }
@@ -60,13 +70,10 @@ internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, st
     /// <summary>Why a change could not be applied; null when all could.</summary>
     public string? Fault { get; private set; }
 
-    /// <summary>
-    /// Returns the most bytes that an apply of so many changes may need in addition to the changes themselves: for each change, the row once
-    /// in the completed image and twice in the event.
-    /// </summary>
-    public static long GrowthOf(EntityState? state, int changes)
+    /// <summary>Returns the bytes that an apply of so many changes, which are like the given one, may need.</summary>
+    public static long RoomFor(EntityState? state, in PendingChange first, int changes)
     {
-        var each = GrowthOfOne(state);
+        var each = first.Plan.RoomFor(state?.Row.Size ?? 0, first.Change);
         return Math.Min(each * Math.Min(changes, MostChanges), each + MostBytes);
     }
 
@@ -81,11 +88,12 @@ internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, st
             return;
         }
 
-        var grown = GrowthOfOne(Outcome);
+        var stored = Outcome?.Row.Size ?? 0;
         var completed = ImageCompletion.Complete(change, Outcome, plan, source, database);
         Add(in completed, plan);
-        _grown += grown;
-        _bytes += change.Size + grown;
+        _lastRoom = plan.RoomFor(stored, change);
+        _usedRoom += _lastRoom;
+        _bytes += change.Size + (3L * stored);
         Took(in pending, plan.Mode == EntityMode.Row ? completed.After : default);
     }
 
@@ -105,8 +113,6 @@ internal sealed class EntityApply(IApplyOwner owner, EntityPresence presence, st
 
     /// <inheritdoc />
     protected override void Finished() => Owner.OnFinished(this);
-
-    private static long GrowthOfOne(EntityState? state) => 3L * (state?.Row.Size ?? 0);
 
     private void Took(in PendingChange pending, RowImage row)
     {

@@ -7,6 +7,7 @@ using CdcOrleans.Grains.Placement;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
@@ -55,6 +56,9 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     private EntityApply? _inProgress;
     private EntityState? _state;
     private bool _isKnown;
+
+    // Whether the next apply was admitted, and the bytes reserved for it in the memory budget.
+    private bool _hasRoom;
     private long _room;
     private int _failures;
     private ITimer? _pause;
@@ -102,6 +106,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     {
         // A delivery that is in progress ends later, in Delivered. Until then the partition gives changes of the entity to no other activation.
         _step = Step.Gone;
+        GiveRoom();
         var remaining = _waiting;
         _waiting = default;
         _host?.OnGone(this, remaining);
@@ -177,7 +182,8 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     public void Take(EntityWork work) => Turn(static (entity, work) => entity.Accept(work), work);
 
     /// <summary>Called when the requested state was read. Any thread.</summary>
-    public void OnLoaded(EntityState? state) => _context.Scheduler.QueueAction(() => Turn(static (entity, state) => entity.Loaded(state), state));
+    public void OnLoaded(EntityState? state, long room) =>
+        _context.Scheduler.QueueAction(() => Turn(static (entity, loaded) => entity.Loaded(loaded.state, loaded.room), (state, room)));
 
     /// <summary>Called when there is room for the apply. Any thread.</summary>
     public bool OnRoom(long bytes)
@@ -221,7 +227,8 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         Next();
     }
 
-    // Begins the next apply, unless one is in progress. If the state is not known, it is read first.
+    // Begins the next apply, unless one is in progress. If the state is not known, it is read first, and then there is room for the apply.
+    // If there is no room, the entity waits for it without its state: who waits holds no memory.
     private void Next()
     {
         if (_step != Step.Idle || _waiting.Count == 0 || _host!.IsEnded)
@@ -233,22 +240,27 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
                 Know(recent);
             else if (!_host.NeedsNoState(first.Change, first.Plan.Mode))
             {
+                GiveRoom();
                 _step = Step.ReadingState;
-                _host.Source.States.Request(this, new StateKey(first.Change.Table.TableId, Key.Key));
+                _host.Source.States.Request(this, first.Change, first.Plan);
                 return;
             }
         }
 
-        var growth = EntityApply.GrowthOf(_state, _waiting.Count);
-        if (growth > GrowthBudget.Free && _room == 0)
+        if (!_hasRoom)
         {
-            if (!_host.Source.Growth.TryTake(this, growth))
+            var room = EntityApply.RoomFor(_state, in first, _waiting.Count);
+            if (room > MemoryBudget.Free)
             {
-                _step = Step.WaitingForRoom;
-                return;
-            }
+                if (!_host.Source.Memory.TryTake(this, room))
+                {
+                    Forget();
+                    _step = Step.WaitingForRoom;
+                    return;
+                }
 
-            _room = growth;
+                _room = room;
+            }
         }
 
         Apply();
@@ -258,8 +270,9 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     private void Apply()
     {
         var source = _host!.Source;
-        var apply = new EntityApply(this, _presence!, source.Name, source.Database, _state) { Growth = _room };
+        var apply = new EntityApply(this, _presence!, source.Name, source.Database, _state, _room);
         _room = 0;
+        _hasRoom = false;
         try
         {
             while (apply.Count < _waiting.Count && !apply.IsFull)
@@ -283,19 +296,18 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     }
 
     // After the first failure, the state is dropped, and the change is tried again after a pause with the state read again. After the second
-    // failure, the change is given up on, and the partition puts the entity to sleep. Running out of memory is always retried: it is not
-    // the fault of the change.
+    // failure, the change is given up on, and the partition puts the entity to sleep. A lack of memory is always retried: it is not the
+    // fault of the change.
     private bool Failed(EntityApply apply, Exception exception)
     {
         LogFailed(_host!.Source.Logger, exception, _id.Source, _waiting[0].Change.Version);
-        if (exception is not OutOfMemoryException && ++_failures > 1)
+        if (!Exhaustion.IsCauseOf(exception) && ++_failures > 1)
         {
             apply.GiveUp(_waiting[0], $"The change cannot be applied: {exception.GetType().Name}.");
             return true;
         }
 
-        if (apply.Growth > 0)
-            _host.Source.Growth.Give(apply.Growth);
+        _host.Source.Memory.Give(apply.ReleaseRoom());
         Forget();
         _step = Step.PausingAfterFailure;
         _pause = _host.Source.Time.CreateTimer(
@@ -309,12 +321,17 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     private void Delivered(EntityApply apply)
     {
         _inProgress = null;
-        if (apply.Growth > 0)
-            _host!.Source.Growth.Give(apply.Growth);
-        if (apply.IsChanged)
+        try
         {
-            Know(apply.Outcome);
-            _host!.Buffer.Add(Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused());
+            if (apply.IsChanged)
+            {
+                Know(apply.Outcome);
+                _host!.Buffer.Add(Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused());
+            }
+        }
+        finally
+        {
+            _host!.Source.Memory.Give(apply.ReleaseRoom());
         }
 
         if (apply.Fault is null)
@@ -324,24 +341,33 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         Resume(Step.Delivering);
     }
 
-    private void Loaded(EntityState? state)
+    private void Loaded(EntityState? state, long room)
     {
-        if (_step != Step.ReadingState)
-            return;
-        Know(state);
-        Resume(Step.ReadingState);
+        if (_step == Step.ReadingState)
+            Know(state);
+        Admitted(Step.ReadingState, room);
     }
 
-    private void Entered(long room)
+    private void Entered(long room) => Admitted(Step.WaitingForRoom, room);
+
+    private void Admitted(Step from, long room)
     {
-        if (_step != Step.WaitingForRoom)
+        if (_step != from || _host!.IsEnded)
         {
-            _host!.Source.Growth.Give(room);
+            _host!.Source.Memory.Give(room);
             return;
         }
 
+        _hasRoom = true;
         _room = room;
-        Resume(Step.WaitingForRoom);
+        Resume(from);
+    }
+
+    private void GiveRoom()
+    {
+        _host?.Source.Memory.Give(_room);
+        _room = 0;
+        _hasRoom = false;
     }
 
     private void Resume(Step from)

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Model;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Sinks;
 using HdrHistogram;
@@ -22,6 +23,8 @@ internal sealed class SourceFigures
 
     private readonly TimeProvider _time;
     private readonly EntityBudget _budget;
+    private readonly MemoryBudget _memory;
+    private readonly long _window;
     private readonly IReadOnlyCollection<ISink> _sinks;
     private readonly KeyValuePair<string, object?> _tag;
     private readonly Recorder _latency = new(1, TimeSpan.FromHours(24).Ticks / 10, 2, (id, low, high, digits) => new LongHistogram(id, low, high, digits));
@@ -49,12 +52,14 @@ internal sealed class SourceFigures
     private int _partitions;
     private volatile string? _checkpointError;
 
-    public SourceFigures(string source, TimeProvider time, EntityBudget budget, IReadOnlyCollection<ISink> sinks)
+    public SourceFigures(SourceConfiguration source, TimeProvider time, EntityBudget budget, MemoryBudget memory, IReadOnlyCollection<ISink> sinks)
     {
         _time = time;
         _budget = budget;
+        _memory = memory;
+        _window = source.WindowBytes;
         _sinks = sinks;
-        _tag = new KeyValuePair<string, object?>("source", source);
+        _tag = new KeyValuePair<string, object?>("source", source.Name);
     }
 
     /// <summary>Counts changes that are finished, and changes that were skipped because they had been applied before.</summary>
@@ -144,6 +149,7 @@ internal sealed class SourceFigures
     public SiloFigures Take()
     {
         var (p50, p99, max) = TakeLatency();
+        var memory = _memory.Use;
         return new SiloFigures
         {
             Finished = Interlocked.Read(ref _finished),
@@ -170,6 +176,11 @@ internal sealed class SourceFigures
             RowsTooLarge = Interlocked.Read(ref _rowsTooLarge),
             RowsUnreadable = Interlocked.Read(ref _rowsUnreadable),
             LastRowNotStored = _lastRowNotStored,
+            MemoryLimit = memory.Limit + _window,
+            MemoryOfWindow = _window,
+            MemoryOfApplies = memory.Applies,
+            MemoryOfUnsaved = memory.Unsaved,
+            WaitingForMemory = memory.Waiting,
         };
     }
 

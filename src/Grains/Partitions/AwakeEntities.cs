@@ -104,9 +104,17 @@ internal sealed class AwakeEntities(EntityBudget budget, SourceFigures figures)
         {
             var next = presence.Newer;
             if (presence.Phase == EntityPhase.Awake)
+            {
                 leave(presence, "Others need its memory.");
+            }
             else
+            {
+                // It is in use. It becomes the most recently used one, so that the next search does not find it first.
+                order.Remove(presence);
+                order.Add(presence);
                 busy++;
+            }
+
             presence = next;
         }
     }

@@ -6,7 +6,6 @@ using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Runtime;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
-using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Partitions;
 
@@ -25,7 +24,7 @@ internal sealed class EntityRoster
     private readonly IEntityWaker _waker;
     private readonly Action<EntityPresence> _wakeFailed;
     private readonly Action<EntityPresence> _retry;
-    private readonly Action<EntityPresence, EntityState?> _loaded;
+    private readonly Action<EntityPresence, EntityState?, long> _loaded;
     private readonly Dictionary<EntityKey, EntityPresence> _present = [];
     private readonly AwakeEntities _awake;
     private readonly List<EntityPresence> _listed = [];
@@ -37,10 +36,10 @@ internal sealed class EntityRoster
     /// <param name="waker">Asks for activations.</param>
     /// <param name="wakeFailed">Called from any thread when an entity could not be activated.</param>
     /// <param name="retry">Called from any thread when it is time to try this again.</param>
-    /// <param name="loaded">Called from any thread with a state that was read for a change in passing.</param>
+    /// <param name="loaded">Called from any thread with a state that was read for a change in passing, and with the bytes reserved for it.</param>
     public EntityRoster(
         SourceRuntime source, IEntityHost host, IEntityWaker waker, Action<EntityPresence> wakeFailed, Action<EntityPresence> retry,
-        Action<EntityPresence, EntityState?> loaded)
+        Action<EntityPresence, EntityState?, long> loaded)
     {
         _source = source;
         _host = host;
@@ -127,7 +126,7 @@ internal sealed class EntityRoster
     }
 
     /// <summary>Continues a change in passing with the state that was read for it.</summary>
-    public void Loaded(EntityPresence presence, EntityState? state) => Pass(presence, state);
+    public void Loaded(EntityPresence presence, EntityState? state, long room) => Pass(presence, state, room);
 
     /// <summary>Handles the end of an apply in passing.</summary>
     public void Passed(EntityApply apply)
@@ -138,6 +137,7 @@ internal sealed class EntityRoster
         _passed++;
         if (apply.IsChanged)
             _host.Buffer.Add(presence.Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused());
+        _source.Memory.Give(apply.ReleaseRoom());
         Settle(presence);
     }
 
@@ -257,27 +257,36 @@ internal sealed class EntityRoster
         presence.Lifecycle.Pass();
         InProgress++;
         if (needsNone || recent is not null)
-            Pass(presence, recent);
+            Pass(presence, recent, room: 0);
         else
-            _source.States.Request(new PassingRead(presence, _loaded), new StateKey(first.Change.Table.TableId, presence.Key.Key));
+            _source.States.Request(new PassingRead(presence, _loaded), first.Change, first.Plan);
     }
 
-    // Applies a change as an awake entity does, but without an activation. If it would need much memory, or fails, the entity is woken.
-    private void Pass(EntityPresence presence, EntityState? state)
+    // Applies a change as an awake entity does, but without an activation. If there is no room for it now, or if it fails, the entity is
+    // woken. A state that was read has room already.
+    private void Pass(EntityPresence presence, EntityState? state, long room)
     {
         if (_host.IsEnded)
-            return;
-        if (EntityApply.GrowthOf(state, 1) <= GrowthBudget.Free)
         {
-            var apply = new EntityApply(_host, presence, _source.Name, _source.Database, state);
+            _source.Memory.Give(room);
+            return;
+        }
+
+        var first = presence.Waiting[0];
+        if (room == 0 && EntityApply.RoomFor(state, in first, 1) is var needed and > MemoryBudget.Free)
+            room = _source.Memory.TryTake(needed) ? needed : -1;
+        if (room >= 0)
+        {
+            var apply = new EntityApply(_host, presence, _source.Name, _source.Database, state, room);
             try
             {
-                apply.Take(presence.Waiting[0]);
+                apply.Take(in first);
             }
 #pragma warning disable CA1031 // The entity is woken and tries again. It reports the error if that fails too.
             catch (Exception)
 #pragma warning restore CA1031
             {
+                _source.Memory.Give(apply.ReleaseRoom());
                 apply = null;
             }
 
@@ -383,8 +392,8 @@ internal sealed class EntityRoster
     private static void End(EntityGrain? entity, string reason) =>
         entity?.GrainContext.Deactivate(new DeactivationReason(DeactivationReasonCode.ApplicationRequested, reason));
 
-    private sealed class PassingRead(EntityPresence presence, Action<EntityPresence, EntityState?> loaded) : IStateWaiter
+    private sealed class PassingRead(EntityPresence presence, Action<EntityPresence, EntityState?, long> loaded) : IStateWaiter
     {
-        public void OnLoaded(EntityState? state) => loaded(presence, state);
+        public void OnLoaded(EntityState? state, long room) => loaded(presence, state, room);
     }
 }

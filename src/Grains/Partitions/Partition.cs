@@ -38,12 +38,12 @@ internal sealed class Partition : IEntityHost, ICheckpointed
         Source = source;
         _claim = claim;
         Index = index;
-        _inbox = new PartitionInbox(schedule, TakeAnswers);
+        _inbox = new PartitionInbox(source.Memory, schedule, TakeAnswers);
         _sequence = new PartitionSequence(claim.Progress);
-        Buffer = new CheckpointBuffer(index, claim, source.Budget);
-        _lanes = new TableLanes(source.Name, source.Database, _inbox.Add);
+        Buffer = new CheckpointBuffer(index, claim, source.Budget, source.Memory);
+        _lanes = new TableLanes(source, _inbox.Add);
         _roster = new EntityRoster(
-            source, this, waker, p => _inbox.Add(new WakeFailed(p)), p => _inbox.Add(new RetryDue(p)), (p, state) => _inbox.Add(new Loaded(p, state)));
+            source, this, waker, p => _inbox.Add(new WakeFailed(p)), p => _inbox.Add(new RetryDue(p)), (p, state, room) => _inbox.Add(new Loaded(p, state, room)));
     }
 
     /// <inheritdoc />
@@ -209,12 +209,19 @@ internal sealed class Partition : IEntityHost, ICheckpointed
                     break;
                 case LaneBatch batch:
                     _lanes.Finished(batch);
+                    Source.Memory.Give(batch.ReleaseRoom());
                     foreach (var place in batch.Places)
                         _sequence.Finish(place);
                     Finish(batch, batch.Places.Count, 0, batch.CommitMicros);
                     break;
                 case RosterAnswer other:
                     other.Apply(_roster);
+                    break;
+                case LaneRoom room:
+                    _lanes.Entered(room.Lane, room.Bytes);
+                    break;
+                case LaneRetry retry:
+                    _lanes.Retry(retry.Lane);
                     break;
                 case Question question:
                     _questions.Add(question);

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Grains.Collections;
+using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -10,9 +12,10 @@ namespace CdcOrleans.Grains.Partitions;
 /// Answers for a partition from other threads: from sinks, entities and the store. One turn handles all that are there, in the order in
 /// which they arrived. After the end of the partition they are discarded. Safe for concurrent use.
 /// </summary>
+/// <param name="memory">Takes back what was reserved for answers that are discarded.</param>
 /// <param name="schedule">Queues a turn on the partition grain's scheduler.</param>
 /// <param name="turn">The turn, which empties the inbox.</param>
-internal sealed class PartitionInbox(Action<Action<object>, object> schedule, Action turn)
+internal sealed class PartitionInbox(MemoryBudget memory, Action<Action<object>, object> schedule, Action turn)
 {
     private readonly ConcurrentQueue<object> _answers = new();
     private volatile bool _isEnded;
@@ -30,7 +33,21 @@ internal sealed class PartitionInbox(Action<Action<object>, object> schedule, Ac
         if (_isEnded)
             Discard();
         else if (Interlocked.Exchange(ref _turnQueued, 1) == 0)
+            Schedule();
+    }
+
+    // If the turn cannot be queued, because the process lacks memory, the next answer queues it. A sweep comes every second.
+    private void Schedule()
+    {
+        try
+        {
             schedule(static inbox => ((PartitionInbox)inbox).Turn(), this);
+        }
+        catch
+        {
+            Interlocked.Exchange(ref _turnQueued, 0);
+            throw;
+        }
     }
 
     /// <summary>Removes the next answer; false when there is none.</summary>
@@ -39,7 +56,9 @@ internal sealed class PartitionInbox(Action<Action<object>, object> schedule, Ac
     /// <summary>Ends the inbox: answers are discarded from now on.</summary>
     public void End() => _isEnded = true;
 
-    /// <summary>Discards all answers. New activations of entities are ended, and questions are answered with false.</summary>
+    /// <summary>
+    /// Discards all answers. New activations of entities are ended, questions are answered with false, and reserved memory is given back.
+    /// </summary>
     public void Discard()
     {
         while (_answers.TryDequeue(out var answer))
@@ -48,6 +67,12 @@ internal sealed class PartitionInbox(Action<Action<object>, object> schedule, Ac
                 woken.Entity.GrainContext.Deactivate(new DeactivationReason(DeactivationReasonCode.ApplicationRequested, "Its partition ended."));
             else if (answer is Question question)
                 question.Answer.TrySetResult(false);
+            else if (answer is EventBatch events)
+                memory.Give(events.ReleaseRoom());
+            else if (answer is Loaded loaded)
+                memory.Give(loaded.Room);
+            else if (answer is LaneRoom room)
+                memory.Give(room.Bytes);
         }
     }
 
@@ -104,10 +129,10 @@ internal sealed record Needless(EntityGrain Entity) : RosterAnswer
 }
 
 /// <inheritdoc cref="EntityRoster.Loaded" />
-internal sealed record Loaded(EntityPresence Presence, EntityState? State) : RosterAnswer
+internal sealed record Loaded(EntityPresence Presence, EntityState? State, long Room) : RosterAnswer
 {
     /// <inheritdoc />
-    public override void Apply(EntityRoster roster) => roster.Loaded(Presence, State);
+    public override void Apply(EntityRoster roster) => roster.Loaded(Presence, State, Room);
 }
 
 /// <inheritdoc cref="EntityRoster.WakeFailed" />
@@ -144,3 +169,9 @@ internal sealed record Question(long Epoch, ChangeVersion LastSent)
     /// <summary>The answer.</summary>
     public TaskCompletionSource<bool> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 }
+
+/// <summary>There is room for the next batch of a lane.</summary>
+internal sealed record LaneRoom(TableLane Lane, long Bytes);
+
+/// <summary>It is time to try again to make the next batch of a lane.</summary>
+internal sealed record LaneRetry(TableLane Lane);

@@ -34,8 +34,8 @@ internal sealed class SourceRuntime
     /// <summary>Limits the memory of awake entities and of recently written states, for all sources together.</summary>
     public required EntityBudget Budget { get; init; }
 
-    /// <summary>Limits the additional memory of applies in progress.</summary>
-    public required GrowthBudget Growth { get; init; }
+    /// <summary>Limits the memory of applies in progress and of what is not durable.</summary>
+    public required MemoryBudget Memory { get; init; }
 
     /// <summary>States and progress in the control database.</summary>
     public required ICheckpointStore Store { get; init; }

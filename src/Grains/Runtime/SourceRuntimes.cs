@@ -78,12 +78,14 @@ internal sealed class SourceRuntimes : IAsyncDisposable
 
     private SourceRuntime Build(SourceConfiguration source)
     {
-        var figures = new SourceFigures(source.Name, _time, _budget, [.. _sinks.Values]);
+        var limit = SourceMemory.Of(source, _configuration.Sources.Count, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+        var memory = new MemoryBudget(SourceMemory.BesideWindow(source, limit));
+        var figures = new SourceFigures(source, _time, _budget, memory, [.. _sinks.Values]);
         var routes = new RouteTable(source, _configuration.Routes, _sinks, _formats);
         var checkpointer = new Checkpointer(
             source, _silo.SiloAddress.ToParsableString(), _configuration.Control, _store, figures,
             _grains.GetGrain<IWalReaderGrain>(source.Name), _time, _loggers.CreateLogger<Checkpointer>());
-        var states = new StateReader(_store, figures, _time, _loggers.CreateLogger<StateReader>());
+        var states = new StateReader(_store, memory, figures, _time, _loggers.CreateLogger<StateReader>());
         return new SourceRuntime
         {
             Configuration = source,
@@ -92,9 +94,7 @@ internal sealed class SourceRuntimes : IAsyncDisposable
             States = states,
             Checkpointer = checkpointer,
             Budget = _budget,
-
-            // Twice the window: the changes of all applies in progress are in the window.
-            Growth = new GrowthBudget(2 * source.WindowBytes),
+            Memory = memory,
             Store = _store,
             Queries = _queries,
             Schemas = _schemas,

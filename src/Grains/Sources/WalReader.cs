@@ -98,7 +98,7 @@ internal sealed partial class WalReader : IAsyncDisposable
         if (state == SourceState.Streaming && session is not null && session.HoldingFor > TimeSpan.FromSeconds(1))
         {
             state = SourceState.Holding;
-            detail = session.HoldingReason ?? Reason(silos.Values);
+            detail = session.HoldingReason ?? HoldingReason.Of(silos.Values);
         }
 
         return new SourceStatus
@@ -339,22 +339,6 @@ internal sealed partial class WalReader : IAsyncDisposable
     {
         _detail = detail;
         _state = (int)state;
-    }
-
-    private static string Reason(IEnumerable<SiloFigures> silos)
-    {
-        foreach (var silo in silos)
-        {
-            if (silo.CheckpointError is { } error)
-                return $"The window is full: checkpoints fail on the control database: {error}";
-            foreach (var sink in silo.Sinks)
-            {
-                if (!sink.Healthy)
-                    return $"The window is full: sink '{sink.Name}' does not accept events: {sink.LastError}";
-            }
-        }
-
-        return "The window is full: sinks or the control database are slower than the source.";
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Source}: streaming, epoch {Epoch}, from {Position}")]

@@ -95,6 +95,12 @@ public sealed record SourceConfiguration
     /// <summary>Size of the window in bytes. Default 32 MiB.</summary>
     public long WindowBytes { get; init; } = 32L << 20;
 
+    /// <summary>
+    /// Memory of the source on one silo, in bytes: the window, applies in progress, and what is not durable. At least twice
+    /// <see cref="WindowBytes"/>. Null: a quarter of the process's memory is shared by all sources; at most 512 MiB and at least three windows.
+    /// </summary>
+    public long? MemoryBytes { get; init; }
+
     /// <summary>Time between heartbeats written into the source's log; zero switches them off. Default 10 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(10);
 

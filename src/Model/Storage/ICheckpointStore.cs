@@ -47,7 +47,18 @@ public interface ICheckpointStore
     /// cannot be read has its version and no row (<see cref="RowAbsence.Unreadable"/>).
     /// </summary>
     Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation);
+
+    /// <summary>
+    /// Reads, in one round trip, states whose rows are not larger than a limit, and the sizes of the rows of the others. The result has the
+    /// order of <paramref name="keys"/>.
+    /// </summary>
+    Task<FoundState[]> FindStates(IReadOnlyList<StateKey> keys, int mostBytes, CancellationToken cancellation);
 }
+
+/// <summary>A state that was found, or only the size of its row.</summary>
+/// <param name="Bytes">Size of its row; 0 when there is no row, or no state.</param>
+/// <param name="State">The state; null when its row is larger than the limit, or when there is no state.</param>
+public readonly record struct FoundState(long Bytes, EntityState? State);
 
 /// <summary>The key of a stored state.</summary>
 /// <param name="TableId">Number of the table in the schema store.</param>

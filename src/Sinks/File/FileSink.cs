@@ -69,9 +69,15 @@ internal sealed partial class FileSink : ISink
     {
         while (true)
         {
-            while (_incoming.Reader.TryRead(out var delivery))
-                Sort(delivery);
             var wait = Timeout.InfiniteTimeSpan;
+            while (_incoming.Reader.TryPeek(out var delivery))
+            {
+                if (TrySort(delivery))
+                    _incoming.Reader.TryRead(out _);
+                else
+                    await Task.Delay(Retries.After(1), _time);
+            }
+
             foreach (var outlet in _outlets.Values)
             {
                 if (outlet.Pending.Count > 0)
@@ -101,15 +107,29 @@ internal sealed partial class FileSink : ISink
         return true;
     }
 
-    private void Sort(Delivery delivery)
+    // Puts the events of a delivery in the queues of their files. Without memory nothing is done, and the answer is false.
+    private bool TrySort(Delivery delivery)
     {
-        var parcel = new Parcel(delivery);
-        foreach (var single in delivery.Events)
+        Parcel parcel;
+        try
         {
-            if (!_outlets.TryGetValue(single.Topic, out var outlet))
-                _outlets[single.Topic] = outlet = new Outlet(Path.Combine(_directory, FileName.For(single.Topic)));
-            outlet.Pending.Enqueue((single, parcel));
+            parcel = new Parcel(delivery);
+            foreach (var single in delivery.Events)
+            {
+                if (!_outlets.TryGetValue(single.Topic, out var outlet))
+                    _outlets[single.Topic] = outlet = new Outlet(Path.Combine(_directory, FileName.For(single.Topic)));
+                outlet.Pending.EnsureCapacity(outlet.Pending.Count + delivery.Events.Count);
+            }
         }
+        catch (Exception failure) when (Exhaustion.IsCauseOf(failure))
+        {
+            _health.Trouble($"Events could not be accepted: {failure.Message}");
+            return false;
+        }
+
+        for (var i = 0; i < delivery.Events.Count; i++)
+            _outlets[delivery.Events[i].Topic].Pending.Enqueue((delivery.Events[i], parcel));
+        return true;
     }
 
     // Writes one batch; returns the time until there is something to do for this file again.
@@ -132,6 +152,7 @@ internal sealed partial class FileSink : ISink
             }
 
             TopicFile.Append(outlet.Path, _lines.Written);
+            _lines.Shrink();
         }
         catch (IOException busy) when (TopicFile.IsBusy(busy) && !_closing.IsCancellationRequested)
         {

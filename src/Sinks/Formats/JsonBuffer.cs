@@ -26,8 +26,7 @@ internal sealed class JsonBuffer
     public static JsonBuffer Take()
     {
         var buffer = _ofThread ??= new JsonBuffer();
-        if (buffer._bytes.Length > KeptCapacity)
-            buffer._bytes = new byte[4096];
+        buffer.Shrink();
         buffer._length = 0;
         return buffer;
     }
@@ -44,8 +43,22 @@ internal sealed class JsonBuffer
     /// <summary>Removes what was written after a length.</summary>
     public void CutTo(int length) => _length = length;
 
-    /// <summary>What was written, as an array of its own.</summary>
-    public byte[] ToArray() => Written.ToArray();
+    /// <summary>What was written, as an array of its own. A buffer that has become large is empty afterwards, and keeps no memory.</summary>
+    public byte[] ToArray()
+    {
+        var written = Written.ToArray();
+        Shrink();
+        return written;
+    }
+
+    /// <summary>Gives up the memory of a buffer that has become large. It is empty then.</summary>
+    public void Shrink()
+    {
+        if (_bytes.Length <= KeptCapacity)
+            return;
+        _bytes = new byte[4096];
+        _length = 0;
+    }
 
     /// <summary>Copies bytes as they are.</summary>
     public void Raw(ReadOnlySpan<byte> bytes)

@@ -1,3 +1,4 @@
+using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Sinks;
 using Confluent.Kafka;
 using ErrorCode = Confluent.Kafka.ErrorCode;
@@ -95,6 +96,18 @@ internal sealed class Shipment
         {
             Failed(index, new Error(ErrorCode.Local_Destroy, "The producer was replaced."), alone: true);
             return Handed.NotTaken;
+        }
+        catch (Exception failure) when (Exhaustion.IsCauseOf(failure))
+        {
+            Failed(index, new Error(ErrorCode.Local_Fail, "The process lacks memory"), alone: true);
+            return Handed.NotTaken;
+        }
+#pragma warning disable CA1031 // Events before this one are already with the producer, so this one must have an outcome as well.
+        catch (Exception failure)
+#pragma warning restore CA1031
+        {
+            single.Refusal = $"The client failed to accept the event: {failure.GetType().Name}.";
+            return Handed.Refused;
         }
     }
 

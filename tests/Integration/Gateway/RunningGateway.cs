@@ -79,7 +79,8 @@ internal sealed class RunningGateway : IAsyncDisposable
         {
             ["S127.0.0.1:11111:1"] = new()
             {
-                Finished = 4_999_999_988, Duplicates = 5, DeadLetters = 1, AwakeEntities = 1000, EntityBytes = 500_000, EntitiesWoken = 1500, EntitiesPutToSleep = 500, AppliedInPassing = 700, StateReads = 40,
+                Finished = 4_999_999_988, Duplicates = 5, DeadLetters = 1, AwakeEntities = 1000, EntityBytes = 500_000,
+                MemoryLimit = 256 << 20, MemoryOfWindow = 64 << 20, MemoryOfApplies = 81_920, MemoryOfUnsaved = 4096, WaitingForMemory = 2, EntitiesWoken = 1500, EntitiesPutToSleep = 500, AppliedInPassing = 700, StateReads = 40,
                 Checkpoints = 60, StatesWritten = 900, LatencyP50 = 2.5, LatencyP99 = 8.25, LatencyMax = 20, Partitions = 32, Unrouted = 2,
                 Sinks = [new SinkStatus { Name = "events", Type = "kafka", Healthy = true, Delivered = 4_999_999_000, Refused = 1, Waiting = 12 }],
             },

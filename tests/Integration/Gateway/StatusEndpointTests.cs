@@ -50,6 +50,7 @@ public class StatusEndpointTests
             "leftOut":["table public.keyless is not captured"],"sinks":[{{sink}}],
             "silos":[{"silo":"S127.0.0.1:11111:1","partitions":32,"finished":4999999988,"duplicates":5,"deadLetters":1,"unrouted":2,"skipped":0,
             "awakeEntities":1000,"entitiesWoken":1500,"entitiesPutToSleep":500,"appliedInPassing":700,"entityFaults":0,"lastEntityFault":null,"entityBytes":500000,
+            "memory":{"limit":268435456,"window":67108864,"applies":81920,"unsaved":4096,"waiting":2},
             "stateReads":40,"checkpoints":60,"statesWritten":900,"rowsTooLarge":0,"rowsUnreadable":0,"lastRowNotStored":null,"checkpointError":null,
             "latency":{{latency}},"sinks":[{{sink}}]}]}
             """;

@@ -31,6 +31,19 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
     }
 
     [Fact]
+    public async Task Events_for_which_there_is_no_memory_are_sent_again_and_what_cannot_be_sent_at_all_is_refused_by_itself()
+    {
+        var topic = await KafkaTopic.Create(_broker, partitions: 1);
+        var sink = Open();
+        var events = Enumerable.Range(0, 4).Select(i => TestDelivery.Event(topic.Name, "k", $"{i}")).ToArray();
+        events[1] = WithHeaders(events[1], new OutOfMemoryException(), times: 3);
+        events[2] = WithHeaders(events[2], new InvalidOperationException(), times: int.MaxValue);
+        await Deliver(sink, events);
+        Assert.Equal(["0", "1", "3"], topic.Read(3).Select(r => KafkaTopic.Text(r.Message.Value)));
+        Assert.Equal([null, null, "The client failed to accept the event: InvalidOperationException.", null], events.Select(e => e.Refusal));
+    }
+
+    [Fact]
     public async Task Keys_keep_their_order_and_land_where_javas_clients_put_them()
     {
         var topic = await KafkaTopic.Create(_broker, partitions: 7);
@@ -261,5 +274,26 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
             Assert.True(DateTime.UtcNow < deadline, "The sink did not get there in time.");
             await Task.Delay(10);
         }
+    }
+
+    private static SinkEvent WithHeaders(SinkEvent made, Exception failure, int times) => new()
+    {
+        Topic = made.Topic, Key = made.Key, Value = made.Value, Source = made.Source, Version = made.Version, Origin = made.Origin,
+        SchemaVersion = made.SchemaVersion, Headers = new FailingHeaders(failure, times),
+    };
+
+    /// <summary>Headers that cannot be read some times.</summary>
+    private sealed class FailingHeaders(Exception failure, int times) : IReadOnlyList<KeyValuePair<string, byte[]>>
+    {
+        private int _left = times;
+
+        public int Count => 0;
+
+        public KeyValuePair<string, byte[]> this[int index] => throw new ArgumentOutOfRangeException(nameof(index));
+
+        public IEnumerator<KeyValuePair<string, byte[]>> GetEnumerator() =>
+            _left-- > 0 ? throw failure : Enumerable.Empty<KeyValuePair<string, byte[]>>().GetEnumerator();
+
+        System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
     }
 }

@@ -238,6 +238,24 @@ public sealed class CheckpointStoreTests(ControlServer control) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Of_large_states_only_the_size_is_found_however_the_server_stores_them()
+    {
+        await Store.Claim("shop", 0, "silo-1", default);
+        var (random, same) = (string.Concat(Enumerable.Range(0, 4000).Select(_ => Guid.NewGuid().ToString("N"))), new string('x', 100_000));
+        await Commit(Partition(0, 1, At(1),
+            [State(_table, "a", At(1), "A"), State(_table, "random", At(1), random), State(_table, "same", At(1), same),
+            ("gone", new EntityState(At(1), _table, default, true))]));
+        StateKey[] asked = [new(_table.TableId, "random"), new(_table.TableId, "?"), new(_table.TableId, "a"), new(_table.TableId, "gone"), new(_table.TableId, "same")];
+        var whole = await Store.ReadStates(asked, default);
+        Assert.Equal([random, null, "A", same], whole.Where((_, i) => i != 3).Select(s => s is null ? null : Text(s)));
+        var found = await Store.FindStates(asked, 8192, default);
+        Assert.Equal(whole.Select(s => (long)(s?.Row.Size ?? 0)), found.Select(f => f.Bytes));
+        Assert.Equal([null, null, "A", null], found.Where((_, i) => i != 3).Select(f => f.State is null ? null : Text(f.State)));
+        Assert.True(found[3].State!.Deleted);
+        Assert.Empty(await Store.FindStates([], 1, default));
+    }
+
+    [Fact]
     public async Task A_state_keeps_the_shape_it_was_stored_with()
     {
         await Store.Claim("shop", 0, "silo-1", default);

@@ -29,7 +29,7 @@ internal sealed record RigOptions
 
     public string Route { get; init; } = "*";
 
-    public long Window { get; init; } = 32 << 20;
+    public long Memory { get; init; } = 64 << 20;
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }
@@ -51,18 +51,18 @@ internal sealed class PartitionRig : IAsyncDisposable
         {
             Name = "shop", Connection = "", Slot = "s", Publication = "p",
             Tables = [new TableSelection { Pattern = "*", Entities = options.Mode, Activation = options.Activation }],
-            Events = options.Events, Partitions = 1, WindowBytes = options.Window,
+            Events = options.Events, Partitions = 1,
         };
         var routes = new RouteTable(
             source, [new RouteConfiguration { From = options.Route, To = ["sink"], Format = "test" }],
             new Dictionary<string, ISink> { ["sink"] = Sink }, [Format]);
         Budget = new EntityBudget(options.Budget, 1);
-        Figures = new SourceFigures("shop", options.Time, Budget, [Sink]);
-        _states = new StateReader(store, Figures, options.Time, NullLogger.Instance);
+        Memory = new MemoryBudget(options.Memory);
+        Figures = new SourceFigures(source, options.Time, Budget, Memory, [Sink]);
+        _states = new StateReader(store, Memory, Figures, options.Time, NullLogger.Instance);
         _checkpointer = new Checkpointer(
             source, "silo", new ControlConfiguration { Connection = "", CheckpointInterval = TimeSpan.FromDays(1), CheckpointBytes = long.MaxValue },
             store, Figures, new TestReader(), options.Time, NullLogger.Instance);
-        Growth = new GrowthBudget(2 * options.Window);
         var runtime = new SourceRuntime
         {
             Configuration = source,
@@ -71,7 +71,7 @@ internal sealed class PartitionRig : IAsyncDisposable
             States = _states,
             Checkpointer = _checkpointer,
             Budget = Budget,
-            Growth = Growth,
+            Memory = Memory,
             Store = store,
             Queries = store,
             Schemas = new TestSchemas(),
@@ -93,7 +93,7 @@ internal sealed class PartitionRig : IAsyncDisposable
 
     public EntityBudget Budget { get; }
 
-    public GrowthBudget Growth { get; }
+    public MemoryBudget Memory { get; }
 
     public SourceFigures Figures { get; }
 
@@ -110,13 +110,15 @@ internal sealed class PartitionRig : IAsyncDisposable
         RunTurns();
     }
 
-    /// <summary>The sinks answer whatever comes, until nothing is under way.</summary>
+    /// <summary>The sinks answer whatever comes, until nothing is under way. Checkpoints are made while applies wait for memory.</summary>
     public async Task AnswerAll()
     {
         do
         {
             await Loaded();
             Sink.Answer(_ => true);
+            if (Memory.Use.Waiting > 0)
+                await Checkpoint();
         }
         while (Partition.Unfinished > 0 || Sink.Open.Count > 0);
         await Loaded();

@@ -15,6 +15,9 @@ internal sealed class TestSink : ISink
     /// <summary>Deliveries that make the sink throw.</summary>
     public Func<Delivery, bool> Throws { get; set; } = _ => false;
 
+    /// <summary>Called before a delivery is accepted; may throw.</summary>
+    public Action<Delivery> Before { get; set; } = _ => { };
+
     public Action AfterAnswer { get; set; } = () => { };
 
     public string Name => "sink";
@@ -27,6 +30,7 @@ internal sealed class TestSink : ISink
             throw new InvalidOperationException("A delivery without an event.");
         if (Throws(delivery))
             throw new InvalidOperationException("broken sink");
+        Before(delivery);
         Open.Add(delivery);
     }
 
@@ -67,12 +71,16 @@ internal sealed class TestFormat : IEventFormat
 {
     public Func<ChangeVersion, bool> Breaks { get; set; } = _ => false;
 
+    /// <summary>Called before a change is written; may throw.</summary>
+    public Action<ChangeVersion> Before { get; set; } = _ => { };
+
     public List<string?[]> Befores { get; } = [];
 
     public string Name => "test";
 
     void IEventFormat.Format(in CompletedChange change, ICollection<SinkEvent> events)
     {
+        Before(change.Change.Version);
         if (Breaks(change.Change.Version))
             throw new InvalidDataException("broken");
         if (change.Before.IsPresent)

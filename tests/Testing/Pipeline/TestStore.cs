@@ -16,6 +16,9 @@ internal sealed class TestStore : ICheckpointStore, IStateQueries
     /// <summary>Reads see what there is now, and answer when this is completed; null: at once.</summary>
     public TaskCompletionSource? Gate { get; set; }
 
+    /// <summary>Why commits fail; null: they succeed.</summary>
+    public Exception? Trouble { get; set; }
+
     /// <summary>How many states were read.</summary>
     public int Reads { get; private set; }
 
@@ -26,6 +29,8 @@ internal sealed class TestStore : ICheckpointStore, IStateQueries
 
     public Task<IReadOnlyList<EntityKey>> Commit(Checkpoint checkpoint, CancellationToken cancellation)
     {
+        if (Trouble is { } trouble)
+            throw trouble;
         foreach (var partition in checkpoint.Partitions)
         {
             Claims = (partition.Progress, partition.High);
@@ -44,9 +49,21 @@ internal sealed class TestStore : ICheckpointStore, IStateQueries
     public async Task<EntityState?> Find(string source, EntityKey key, CancellationToken cancellation) =>
         key.Table == Sample.Orders.FullName ? (await ReadStates([new StateKey(Sample.Orders.TableId, key.Key)], cancellation))[0] : null;
 
-    public async Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
+    /// <summary>How many rows were read of which only the size had been asked for before.</summary>
+    public int LargeReads { get; private set; }
+
+    public async Task<FoundState[]> FindStates(IReadOnlyList<StateKey> keys, int mostBytes, CancellationToken cancellation)
     {
         Reads += keys.Count;
+        var states = keys.Select(k => States.GetValueOrDefault(k)).ToArray();
+        if (Gate is { } gate)
+            await gate.Task;
+        return [.. states.Select(s => new FoundState(s?.Row.Size ?? 0, s is null || s.Row.Size > mostBytes ? null : s))];
+    }
+
+    public async Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
+    {
+        LargeReads += keys.Count;
         var states = keys.Select(k => States.GetValueOrDefault(k)).ToArray();
         if (Gate is { } gate)
             await gate.Task;

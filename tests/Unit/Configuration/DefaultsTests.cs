@@ -65,6 +65,7 @@ public sealed class DefaultsTests
         var source = read.Sources["shop"];
         Assert.Equal(("cdc_shop", "cdc_shop", BackfillMode.Never), (source.Slot, source.Publication, source.Backfill));
         Assert.Equal((32, 15_000, 32L << 20, TimeSpan.FromSeconds(10)), (source.Partitions, source.WindowChanges, source.WindowBytes, source.HeartbeatInterval));
+        Assert.Null(source.MemoryBytes);
         Assert.Empty(Assert.IsType<KafkaSinkConfiguration>(read.Sinks["events"]).Options);
         Assert.Equal("debezium", read.Routes[0].Format);
         Assert.Equal(new Uri("http://127.0.0.1:8080"), read.Gateway.Listen);
@@ -91,6 +92,7 @@ public sealed class DefaultsTests
                 backfill: never
                 partitions: 4096
                 window: { changes: 1000, bytes: 1048576 }
+                memory: 2MB
                 heartbeat: 0
             sinks:
               k:
@@ -120,6 +122,7 @@ public sealed class DefaultsTests
         Assert.Equal(
             [("public.orders", EntityMode.Row), ("public.audit*", EntityMode.Off), ("public.prices", EntityMode.Version), ("other.*", EntityMode.Row)],
             source.Tables.Select(t => (t.Pattern, t.Entities)));
+        Assert.Equal(2 << 20, source.MemoryBytes);
         var kafka = Assert.IsType<KafkaSinkConfiguration>(read.Sinks["k"]);
         Assert.Equal("a:1,[::1]:65535", kafka.Bootstrap);
         Assert.Equal([("compression.type", "lz4"), ("linger.ms", "5"), ("sasl.password", "${x}")], kafka.Options.Select(o => (o.Key, o.Value)));

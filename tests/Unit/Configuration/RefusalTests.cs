@@ -67,6 +67,8 @@ public sealed class RefusalTests
     [InlineData(Tables, "tables: [\"public.*\"]\n    backfill: always", "7:15: sources.shop.backfill: 'always' is not known here; write 'never' or 'initial' or 'when_needed'")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    partitions: 0", "7:17: sources.shop.partitions: '0' is out of range; write a number from 1 to 4096")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    window: { changes: 999 }", "7:24: sources.shop.window.changes: '999' is out of range; write a number from 1000 to 10000000")]
+    [InlineData(Tables, "tables: [\"public.*\"]\n    memory: 1MB", "7:13: sources.shop.memory: '1MB' is out of range; write a size from 2MB to 1024GB")]
+    [InlineData(Tables, "tables: [\"public.*\"]\n    memory: 63MB", "7:13: sources.shop.memory: is smaller than twice the window (32MB), which is a part of it; write at least 64MB, or lower 'window.bytes'")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    window: { bytes: 1023KB }", "7:22: sources.shop.window.bytes: '1023KB' is out of range; write a size from 1MB to 64GB")]
     [InlineData(Tables, "tables: [\"public.*\"]\n    heartbeat: 2h", "7:16: sources.shop.heartbeat: '2h' is out of range; write a duration from 100ms to 1h, or 0 for none")]
     // Events.

@@ -137,4 +137,46 @@ public sealed class AckTrackerTests
         tracker.Progressed(0, Sample.Version(100, 2));
         Assert.Equal(new Lsn(120), tracker.Confirmed);
     }
+
+    [Fact]
+    public void A_million_transactions_of_others_need_no_memory_while_one_of_ours_is_not_durable()
+    {
+        var tracker = new AckTracker(1, Lsn.None);
+        tracker.Dispatched(0, Sample.Version(100), 7);
+        tracker.Committed(new Lsn(110));
+        for (var i = 1UL; i <= 1_000_000; i++)
+        {
+            tracker.Committed(new Lsn(110 + (10 * i)));
+            tracker.Reached(new Lsn(115 + (10 * i)));
+        }
+
+        Assert.Equal(1, tracker.Count);
+        Assert.Equal(7, tracker.OldestCommitMicros);
+        Assert.Equal(Lsn.None, tracker.Confirmed);
+        Assert.True(tracker.Progressed(0, Sample.Version(100)));
+        Assert.Equal(new Lsn(10_000_115), tracker.Confirmed);
+        Assert.Equal(0, tracker.Count);
+    }
+
+    [Fact]
+    public void Durable_transactions_need_no_memory_while_an_earlier_one_is_not_durable()
+    {
+        var tracker = new AckTracker(2, Lsn.None);
+        tracker.Dispatched(0, Sample.Version(100), 7);
+        tracker.Committed(new Lsn(110));
+        for (var i = 1L; i <= 10_000; i++)
+        {
+            tracker.Dispatched(1, Sample.Version(100 + (10 * i)), 8);
+            tracker.Committed(new Lsn((ulong)(105 + (10 * i))));
+            Assert.False(tracker.Progressed(1, Sample.Version(100 + (10 * i))));
+        }
+
+        Assert.Equal(1, tracker.Count);
+        tracker.Dispatched(1, Sample.Version(200_000), 9);
+        tracker.Committed(new Lsn(200_010));
+        Assert.Equal(2, tracker.Count);
+        Assert.True(tracker.Progressed(0, Sample.Version(100)));
+        Assert.Equal(new Lsn(100_105), tracker.Confirmed);
+        Assert.Equal(9, tracker.OldestCommitMicros);
+    }
 }

@@ -2,6 +2,7 @@ using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Figures;
 using CdcOrleans.Grains.Partitions;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
 using Xunit;
 
@@ -18,7 +19,11 @@ public sealed class AwakeEntitiesTests
     private readonly AwakeEntities _awake;
     private long _now;
 
-    public AwakeEntitiesTests() => _awake = new AwakeEntities(_budget, new SourceFigures("shop", TimeProvider.System, _budget, []));
+    public AwakeEntitiesTests() => _awake = new AwakeEntities(
+        _budget,
+        new SourceFigures(
+            new SourceConfiguration { Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [] }, TimeProvider.System, _budget,
+            new MemoryBudget(1 << 20), []));
 
     [Fact]
     public void Many_that_were_used_once_leave_those_that_are_used_often_awake()
@@ -58,6 +63,19 @@ public sealed class AwakeEntitiesTests
         Wake(200, uses: 1);
         Assert.All(busy, p => Assert.DoesNotContain(p, _left));
         Assert.Equal(82, _left.Count);
+    }
+
+    [Fact]
+    public void Many_busy_ones_do_not_keep_idle_ones_from_being_found()
+    {
+        foreach (var presence in Wake(100, uses: 2))
+            presence.Lifecycle.Give();
+        var idle = Wake(924, uses: 2);
+        var next = Wake(8, uses: 2);
+        for (var turn = 0; turn < 7; turn++)
+            _awake.Trim(Leave);
+        Assert.Equal(idle[..8], _left);
+        Assert.All(next, p => Assert.Equal(EntityPhase.Awake, p.Phase));
     }
 
     private EntityPresence[] Wake(int count, int uses, bool isBack = false)

@@ -10,7 +10,12 @@ namespace CdcOrleans.Unit.Grains;
 public sealed class CheckpointBufferTests
 {
     private static readonly EntityKey Key = new("public.orders", "1");
-    private readonly CheckpointBuffer _buffer = new(3, new PartitionClaim(7, Sample.Version(1), Sample.Version(5)), new EntityBudget(1 << 20, 1));
+    private readonly EntityBudget _entities = new(1 << 20, 1);
+    private readonly MemoryBudget _memory = new(1 << 20);
+    private readonly CheckpointBuffer _buffer;
+
+    public CheckpointBufferTests() =>
+        _buffer = new CheckpointBuffer(3, new PartitionClaim(7, Sample.Version(1), Sample.Version(5)), _entities, _memory);
 
     [Fact]
     public void A_state_is_found_while_it_waits_and_while_it_is_written_and_for_a_while_after()
@@ -47,6 +52,52 @@ public sealed class CheckpointBufferTests
     }
 
     [Fact]
+    public void What_is_not_durable_counts_in_the_memory_budget_until_it_is()
+    {
+        var other = new EntityKey("public.orders", "2");
+        _buffer.Add(Key, Large(10, 100_000), Retention.Used);
+        Assert.InRange(_memory.Use.Unsaved, 100_000, 101_000);
+        _buffer.Cut();
+        _buffer.Add(Key, Large(11, 50_000), Retention.Used);
+        _buffer.Add(other, Large(12, 50_000), Retention.Used);
+        Assert.InRange(_memory.Use.Unsaved, 200_000, 202_000);
+
+        // The older state of the first is not needed any more.
+        _buffer.Failed();
+        Assert.InRange(_memory.Use.Unsaved, 100_000, 102_000);
+        _buffer.Cut();
+        _buffer.Committed();
+        Assert.Equal(0, _memory.Use.Unsaved);
+    }
+
+    [Fact]
+    public void After_the_end_of_the_partition_nothing_counts_although_a_checkpoint_is_in_progress()
+    {
+        _buffer.Add(Key, Large(10, 20_000), Retention.Used);
+        _buffer.Cut();
+        _buffer.Add(Key, Large(11, 30_000), Retention.Used);
+        _buffer.Close();
+        Assert.Equal((0, 0), (_memory.Use.Unsaved, _entities.Bytes));
+        _buffer.Committed();
+        _buffer.Add(Key, Large(12, 40_000), Retention.Used);
+        Assert.Equal((0, 0), (_memory.Use.Unsaved, _entities.Bytes));
+    }
+
+    [Fact]
+    public void A_durable_state_that_is_large_is_not_kept_and_neither_is_the_one_before_it()
+    {
+        _buffer.Add(Key, State(10), Retention.Used);
+        _buffer.Cut();
+        _buffer.Committed();
+        Assert.NotNull(_buffer.Find(Key));
+        _buffer.Add(Key, Large(11, 500_000), Retention.Used);
+        _buffer.Cut();
+        _buffer.Committed();
+        Assert.Null(_buffer.Find(Key));
+        Assert.Equal(0, _entities.Bytes);
+    }
+
+    [Fact]
     public void The_high_mark_never_falls_and_starts_at_the_claims()
     {
         _buffer.Add(Key, State(2), Retention.Used);
@@ -65,4 +116,7 @@ public sealed class CheckpointBufferTests
     }
 
     private static EntityState State(long version) => new(Sample.Version(version), Sample.Orders, Sample.Row("1", "a", "b"), Deleted: false);
+
+    private static EntityState Large(long commit, int bytes) =>
+        new(Sample.Version(commit), Sample.Orders, Sample.Row("1", "large", new string('x', bytes)), false);
 }

@@ -158,10 +158,10 @@ public sealed class CheckpointerTests
 
         public Rig(long bytes = long.MaxValue, long epoch = 1, int window = 1000)
         {
-            Figures = new SourceFigures("shop", _time, new EntityBudget(1 << 20, 1), []);
+            var source = new SourceConfiguration { Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [], WindowChanges = window };
+            Figures = new SourceFigures(source, _time, new EntityBudget(1 << 20, 1), new MemoryBudget(1 << 20), []);
             Checkpointer = new Checkpointer(
-                new SourceConfiguration { Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [], WindowChanges = window },
-                "silo", new ControlConfiguration { Connection = "", CheckpointInterval = Interval, CheckpointBytes = bytes },
+                source, "silo", new ControlConfiguration { Connection = "", CheckpointInterval = Interval, CheckpointBytes = bytes },
                 Store, Figures, Reader, _time, NullLogger.Instance);
             Partition = Add(0, epoch);
         }
@@ -223,7 +223,7 @@ public sealed class CheckpointerTests
 
         public long Epoch { get; set; }
 
-        public CheckpointBuffer Buffer { get; } = new(index, new PartitionClaim(7, ChangeVersion.None, ChangeVersion.None), new EntityBudget(1 << 20, 1));
+        public CheckpointBuffer Buffer { get; } = new(index, new PartitionClaim(7, ChangeVersion.None, ChangeVersion.None), new EntityBudget(1 << 20, 1), new MemoryBudget(1 << 20));
     }
 
     private sealed class Store : ICheckpointStore
@@ -275,6 +275,8 @@ public sealed class CheckpointerTests
         public Task<PartitionClaim> Claim(string source, int partition, string owner, CancellationToken cancellation) => throw new NotSupportedException();
 
         public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<FoundState[]> FindStates(IReadOnlyList<StateKey> keys, int mostBytes, CancellationToken cancellation) => throw new NotSupportedException();
 
         public Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation) => throw new NotSupportedException();
     }

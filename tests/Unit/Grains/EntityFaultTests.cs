@@ -100,15 +100,15 @@ public sealed class EntityFaultTests
     public async Task A_broken_apply_gives_its_room_back()
     {
         var time = new FakeTimeProvider();
-        await using var rig = new PartitionRig(new TestStore(), new RigOptions { Time = time, Window = 1 << 20 });
+        await using var rig = new PartitionRig(new TestStore(), new RigOptions { Time = time, Memory = 4 << 20 });
         rig.Take(Large("a", 1, new string('x', 100_000)));
         await rig.AnswerAll();
         rig.Take(Broken("a", 2));
         await rig.Loaded();
-        Assert.Equal(0, rig.Growth.Bytes);
+        Assert.Equal(0, rig.Memory.Use.Applies);
         time.Advance(TimeSpan.FromMilliseconds(100));
         await rig.AnswerAll();
-        Assert.Equal(0, rig.Growth.Bytes);
+        Assert.Equal(0, rig.Memory.Use.Applies);
     }
 
     [Fact]

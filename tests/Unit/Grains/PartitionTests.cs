@@ -245,46 +245,96 @@ public sealed class PartitionTests
     }
 
     [Fact]
-    public async Task Applies_that_grow_by_stored_rows_wait_for_room_in_order_and_small_ones_pass_by()
+    public async Task Applies_with_large_rows_wait_for_room_in_order_and_small_ones_pass_by()
     {
-        await using var rig = new PartitionRig(new TestStore(), new RigOptions { Window = 1 << 20 });
+        await using var rig = new PartitionRig(new TestStore(), new RigOptions { Memory = 4 << 20 });
         var large = new string('x', 100_000);
         for (var i = 1; i <= 300; i++)
             rig.Take(Large("k" + i, i, large));
         rig.Take(Create("small", 301));
         await rig.AnswerAll();
+        await rig.Checkpoint();
+        Assert.Equal((0, 0), (rig.Memory.Use.Applies, rig.Memory.Use.Unsaved));
         rig.Sink.Answered.Clear();
 
+        // The stored row, the completed row, and three copies of an event with both.
+        const int most = (4 << 20) / 800_000;
         for (var i = 1; i <= 300; i++)
             rig.Take(Touched("k" + i, 1000 + i));
         rig.Take(Touched("k300", 1301));
-        Assert.InRange(rig.Sink.Open.Count, 2, (2 << 20) / 300_000);
-        Assert.InRange(rig.Growth.Bytes, 1, 2 << 20);
+        Assert.InRange(rig.Sink.Open.Count, 2, most);
+        Assert.InRange(rig.Memory.Use.Applies, 1, 4 << 20);
+        Assert.NotEqual(0, rig.Memory.Use.Waiting);
         rig.Take(Update("small", 2000));
         Assert.Equal("small", Key(rig.Sink.Open[^1]));
 
-        var most = 0;
-        while (rig.Sink.Open.Count > 0)
+        // What is applied and not durable takes room as well, until the next checkpoint.
+        while (rig.Partition.Unfinished > 0)
         {
-            most = Math.Max(most, rig.Sink.Open.Count);
-            rig.Sink.AnswerOne(0);
+            Assert.InRange(rig.Sink.Open.Count, 0, 1 + most);
+            Assert.InRange(rig.Memory.Use.Applies + rig.Memory.Use.Unsaved, 0, (4 << 20) + 100_000);
+            if (rig.Sink.Open.Count > 0)
+                rig.Sink.AnswerOne(0);
+            else
+                await rig.Checkpoint();
+            await rig.Loaded();
         }
 
-        Assert.InRange(most, 1, 1 + ((2 << 20) / 300_000));
         Assert.Equal(Enumerable.Range(1001, 301).Select(i => Sample.Version(i)), rig.Sink.Answered.Select(e => e.Version).Where(v => v < Sample.Version(2000)));
         Assert.Equal(301, rig.Format.Befores.Count(b => b[2] == large));
-        Assert.Equal(0, rig.Growth.Bytes);
+        Assert.Equal(0, rig.Memory.Use.Applies);
+    }
+
+    [Theory]
+    [InlineData(EntityActivation.WhenNeeded)]
+    [InlineData(EntityActivation.Always)]
+    public async Task While_the_control_database_is_out_what_is_applied_stays_within_the_memory_budget(EntityActivation activation)
+    {
+        const int limit = 4 << 20;
+        var store = new TestStore();
+        await using var rig = new PartitionRig(store, new RigOptions { Activation = activation, Memory = limit, Budget = 1 << 20 });
+        var large = new string('x', 100_000);
+        for (var i = 1; i <= 100; i++)
+            rig.Take(Large("k" + i, i, large));
+        await rig.AnswerAll();
+        await rig.Checkpoint();
+        rig.Sink.Answered.Clear();
+
+        store.Trouble = new TimeoutException();
+        for (var i = 1; i <= 100; i++)
+            rig.Take(Touched("k" + i, 1000 + i));
+        while (rig.Memory.Use is not { Applies: 0, Waiting: > 0 })
+        {
+            await rig.Loaded();
+            rig.Sink.Answer(_ => true);
+            Assert.InRange(rig.Memory.Use.Applies + rig.Memory.Use.Unsaved, 0, limit + 100_000);
+        }
+
+        await Assert.ThrowsAsync<TimeoutException>(rig.Checkpoint);
+        Assert.InRange(rig.Sink.Answered.Count, 20, 45);
+        Assert.NotEqual(0, rig.Memory.Use.Waiting);
+
+        store.Trouble = null;
+        await rig.AnswerAll();
+        await rig.Checkpoint();
+        Assert.Equal(100, rig.Sink.Answered.Select(e => e.Version).Distinct().Count());
+        Assert.Equal(100, rig.Format.Befores.Count(b => b[2] == large));
+        Assert.Equal((0, 0, 0), (rig.Memory.Use.Applies, rig.Memory.Use.Unsaved, rig.Memory.Use.Waiting));
     }
 
     [Fact]
     public async Task An_apply_larger_than_all_room_passes_by_itself_and_what_has_ended_gives_its_room_back()
     {
-        await using var rig = new PartitionRig(new TestStore(), new RigOptions { Window = 1 << 20 });
+        await using var rig = new PartitionRig(new TestStore(), new RigOptions { Memory = 2 << 20 });
         rig.Take(Large("a", 1, new string('x', 3 << 20)), Large("b", 2, new string('x', 100_000)));
         await rig.AnswerAll();
+        await rig.Checkpoint();
         rig.Take(Touched("a", 3), Touched("b", 4));
         Assert.Equal("a", Key(Assert.Single(rig.Sink.Open)));
         rig.Sink.Answer(_ => true);
+        Assert.Empty(rig.Sink.Open);
+        await rig.Checkpoint();
+        await rig.Loaded();
         Assert.Equal("b", Key(Assert.Single(rig.Sink.Open)));
 
         rig.Sink.Answer(_ => true);
@@ -292,8 +342,9 @@ public sealed class PartitionTests
         rig.Take(Touched("a", 6));
         rig.Partition.Close();
         rig.Sink.Answer(_ => true);
+        await rig.Loaded();
         Assert.Empty(rig.Sink.Open);
-        Assert.Equal(0, rig.Growth.Bytes);
+        Assert.Equal((0, 0), (rig.Memory.Use.Applies, rig.Memory.Use.Unsaved));
     }
 
     private static async Task Run(int[] entities, (Step Step, int Pick)[] steps, RigOptions options)

@@ -157,4 +157,6 @@ internal sealed class FakeStore : ICheckpointStore
     public Task<IReadOnlyList<EntityKey>> Commit(Checkpoint checkpoint, CancellationToken cancellation) => throw new NotSupportedException();
 
     public Task<EntityState?[]> ReadStates(IReadOnlyList<StateKey> keys, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public Task<FoundState[]> FindStates(IReadOnlyList<StateKey> keys, int mostBytes, CancellationToken cancellation) => throw new NotSupportedException();
 }

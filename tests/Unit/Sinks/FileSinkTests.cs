@@ -52,6 +52,17 @@ public sealed class FileSinkTests : IAsyncDisposable
         Assert.Equal("replay", line.RootElement.GetProperty("headers").GetProperty("cdc.origin").GetString());
     }
 
+    [Fact]
+    public async Task A_delivery_without_memory_is_accepted_later_and_those_after_it_too()
+    {
+        var sink = Open();
+        var (starved, next) = (new StarvedDelivery(TestDelivery.Event("t", "1", "1")), new TestDelivery(TestDelivery.Event("t", "2", "2")));
+        sink.Deliver(starved);
+        sink.Deliver(next);
+        await Task.WhenAll(starved.Completed, next.Completed).WaitAsync(Patience, TestContext.Current.CancellationToken);
+        Assert.Equal(["{\"key\":1", "{\"key\":2"], Content("t").TrimEnd().Split('\n').Select(l => l[..8]));
+    }
+
     [Theory]
     [InlineData("{\"key\":1}\n{\"key\":2,\"va", "{\"key\":1}\n")]
     [InlineData("{\"key\":1,\"torn from the fir", "")]
@@ -189,5 +200,18 @@ public sealed class FileSinkTests : IAsyncDisposable
             Assert.True(DateTime.UtcNow < deadline, "The sink did not get there in time.");
             await Task.Delay(10);
         }
+    }
+
+    /// <summary>A delivery whose events cannot be read twice, after the sink has counted them.</summary>
+    private sealed class StarvedDelivery(SinkEvent single) : Delivery
+    {
+        private readonly TaskCompletionSource _completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _read;
+
+        public Task Completed => _completed.Task;
+
+        public override IReadOnlyList<SinkEvent> Events => ++_read is 2 or 3 ? throw new OutOfMemoryException() : [single];
+
+        public override void Complete() => _completed.SetResult();
     }
 }

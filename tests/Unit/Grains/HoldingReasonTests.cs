@@ -1,0 +1,33 @@
+using CdcOrleans.Grains.Interfaces.Sources;
+using CdcOrleans.Grains.Sources;
+using CdcOrleans.Model.Sinks;
+using Xunit;
+
+namespace CdcOrleans.Unit.Grains;
+
+public sealed class HoldingReasonTests
+{
+    private static readonly SiloFigures Full = new()
+    {
+        MemoryLimit = 96, MemoryOfWindow = 32, MemoryOfApplies = 40, MemoryOfUnsaved = 20, WaitingForMemory = 1,
+    };
+
+    [Fact]
+    public void Applies_that_wait_for_memory_are_the_reason_when_nothing_fails() => Assert.Equal(
+        "The window is full: applies wait for memory: 60 of 64 bytes are in use. It continues as sinks and the control database take what they have. "
+        + "With a larger 'memory' of the source, more large rows are handled at once.",
+        HoldingReason.Of([new SiloFigures(), Full]));
+
+    // Memory is full because of them.
+    [Fact]
+    public void A_failing_checkpoint_or_sink_is_named_first()
+    {
+        Assert.StartsWith("The window is full: checkpoints fail on the control database: gone", HoldingReason.Of([Full, Full with { CheckpointError = "gone" }]), StringComparison.Ordinal);
+        var broken = new SinkStatus { Name = "events", Type = "kafka", Healthy = false, LastError = "down", Delivered = 0, Refused = 0, Waiting = 1 };
+        Assert.StartsWith("The window is full: sink 'events' does not accept events: down", HoldingReason.Of([Full, Full with { Sinks = [broken] }]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Otherwise_something_is_slow() =>
+        Assert.Equal("The window is full: sinks or the control database are slower than the source.", HoldingReason.Of([new SiloFigures()]));
+}
