@@ -7,7 +7,7 @@ namespace CdcOrleans.Cluster;
 
 /// <summary>
 /// Rows that together are many times larger than the memory of the process, changed so that each event must be completed with a large value
-/// of the stored row. <c>CDC_TEST_LARGE_ROWS=3000</c> runs it with 3,000 rows and 1 GB; that takes about half an hour and 60 GB of disk.
+/// of the stored row. <c>CDC_TEST_LARGE_ROWS=3000</c> runs it with 3,000 rows and 1 GB. That takes long, and about 60 GB of disk.
 /// </summary>
 public sealed class LargeRowsTests(PostgresFixture postgres)
 {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Retries;
@@ -93,8 +94,8 @@ public sealed class ExhaustionTests
                 throw cause;
         };
         rig.Take(Create("a", 1));
-        while (rig.Sink.Open.Count == 0)
-            await Task.Yield();
+        for (var watch = Stopwatch.StartNew(); rig.Sink.Open.Count == 0; await Task.Yield())
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30) && store.DeadLetters.Count == 0 && rig.Partition.Unfinished > 0, "It was not delivered again.");
         await rig.AnswerAll();
         await rig.Checkpoint();
         Assert.Equal(Sample.Version(1), Assert.Single(rig.Sink.Answered).Version);

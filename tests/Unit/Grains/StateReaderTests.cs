@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Grains.Checkpoints;
 using CdcOrleans.Grains.Deliveries;
@@ -55,8 +56,8 @@ public sealed class StateReaderTests
         var small = await Request(reader, "small").Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         var large = Request(reader, "large");
         var behind = Request(reader, "small");
-        while (memory.Use.Waiting == 0)
-            await Task.Yield();
+        for (var watch = Stopwatch.StartNew(); memory.Use.Waiting == 0; await Task.Yield())
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30), "Nothing waits.");
         Assert.Equal(1, _store.LargeReads);
 
         memory.Give(small.Room);
@@ -87,10 +88,10 @@ public sealed class StateReaderTests
         await using var reader = Reader(new MemoryBudget(1 << 20));
         reader.Request(new Exhausted(), Update("a"), _plan);
         var next = Request(reader, "a");
-        while (!next.Task.IsCompleted)
+        for (var watch = Stopwatch.StartNew(); !next.Task.IsCompleted; await Task.Yield())
         {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30), "The reader has ended.");
             _time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
         }
 
         Assert.NotNull((await next.Task).State);
