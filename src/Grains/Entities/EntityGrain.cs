@@ -134,7 +134,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         EntityState? state;
         try
         {
-            state = await Current(host, host.Source.Queries.Find);
+            state = await Current(host, host.Source.QueryState);
         }
         catch (StateUnavailableException unavailable)
         {
@@ -172,7 +172,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         // If the partition has not given changes to this activation yet, it may be applying one in passing.
         if (_presence is null || _waiting.Count > 0 || _step != Step.Idle)
             return new StoredRow(false);
-        var state = await Current(host, (source, key, token) => Stored(host, source, key, token));
+        var state = await Current(host, host.Source.ReadState);
         return state is { Deleted: false, Row.IsPresent: true } && host.Source.Routes.Plan(state.Table).Mode == EntityMode.Row
             ? new StoredRow(true, state.Version, state.Table, state.Row)
             : new StoredRow(true);
@@ -380,12 +380,12 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
 
     // Returns the last applied state. It is kept in memory only if all changes came to this activation before it was read. Otherwise a
     // change may be applied in passing meanwhile, and the kept state would be out of date.
-    private async ValueTask<EntityState?> Current(IEntityHost host, Func<string, EntityKey, CancellationToken, Task<EntityState?>> read)
+    private async ValueTask<EntityState?> Current(IEntityHost host, Func<EntityKey, Task<EntityState?>> read)
     {
         if (_isKnown)
             return _state;
         var mayBeKept = _presence is not null;
-        var state = host.Buffer.Find(Key) ?? await read(_id.Source, Key, CancellationToken.None);
+        var state = host.Buffer.Find(Key) ?? await read(Key);
         if (_isKnown)
             return _state;
         if (mayBeKept && _step == Step.Idle && state is not null)
@@ -396,12 +396,6 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
 
         return state;
     }
-
-    // The reader's questions are a part of the pipeline, so they use its connections.
-    private static async Task<EntityState?> Stored(IEntityHost host, string source, EntityKey key, CancellationToken cancellation) =>
-        await host.Source.Schemas.FindTable(source, key.Table, cancellation) is { } table
-            ? (await host.Source.Store.ReadStates([new StateKey(table, key.Key)], cancellation))[0]
-            : null;
 
     private int Size => Overhead + (2 * Key.Key.Length) + (_state?.Size ?? 0);
 

@@ -3,6 +3,7 @@ using CdcOrleans.Grains.Checkpoints;
 using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Figures;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
 using CdcOrleans.Model.Sinks;
 using CdcOrleans.Model.Storage;
@@ -57,4 +58,13 @@ internal sealed class SourceRuntime
 
     /// <summary>The log of the source's entities and partitions.</summary>
     public required ILogger Logger { get; init; }
+
+    /// <summary>Reads a durable state for the pipeline itself.</summary>
+    public async Task<EntityState?> ReadState(EntityKey key) =>
+        await Schemas.FindTable(Name, key.Table, CancellationToken.None) is { } table
+            ? (await Store.ReadStates([new StateKey(table, key.Key)], CancellationToken.None))[0]
+            : null;
+
+    /// <summary>Reads a durable state for people and programs that ask (<see cref="Queries"/>).</summary>
+    public Task<EntityState?> QueryState(EntityKey key) => Queries.Find(Name, key, CancellationToken.None);
 }
