@@ -47,6 +47,12 @@ internal static partial class CaptureLog
 
     [LoggerMessage(
         Level = LogLevel.Warning,
+        Message = "Source {Source}: rows of table {Table} may have changed without an event: the table was rewritten, a partition came, went or was "
+            + "truncated, or the publication was altered. Its stored rows are deleted.")]
+    public static partial void RowsChangedSilently(this ILogger logger, string source, string table);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
         Message = "Source {Source}: table {Table} has another key, name or mode of entities from {Version} on; its stored rows are deleted.")]
     public static partial void TablesForgotten(this ILogger logger, string source, string table, ChangeVersion version);
 
@@ -71,9 +77,9 @@ internal static partial class CaptureLog
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Source {Source}: the log lacks some of the columns that identify rows of table {Table} (generated columns, or those of an index that "
-            + "only identifies rows of its partitions), so its events have no key and no rows of it are stored. Set REPLICA IDENTITY FULL on the "
-            + "table and its partitions, or use a primary key of ordinary columns.")]
+        Message = "Source {Source}: the log lacks some of the columns that identify rows of table {Table} (generated columns, those that the publication's "
+            + "column list leaves out, or those of an index that only identifies rows of its partitions), so its events have no key and no rows of it are stored. Add them to the column list; or set "
+            + "REPLICA IDENTITY FULL on the table and its partitions, or use a primary key of ordinary columns.")]
     public static partial void IdentifiedInPart(this ILogger logger, string source, string table);
 
     [LoggerMessage(

@@ -24,6 +24,9 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         FROM pg_replication_slots WHERE slot_name = $1
         """;
 
+    // From its position on, stored rows of the tables that it names are not certainly right.
+    private const string ForgetStatement = "SELECT pg_logical_emit_message(true, $1, $2)";
+
     // What the creation of a slot waits for: every transaction of the server that has an id.
     private const string OpenTransactions = """
         SELECT what, since FROM (
@@ -34,19 +37,23 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         ORDER BY since LIMIT 3
         """;
 
+    /// <summary>Time in which the reader should have read what was written to a table, before it is told that its rows may have changed.</summary>
+    private static readonly TimeSpan UnreadPatience = TimeSpan.FromSeconds(5);
+
     /// <summary>Time after which the creation of a slot is said to wait, and between two looks at what it waits for.</summary>
     private static readonly TimeSpan WaitInterval = TimeSpan.FromSeconds(1);
 
     private readonly SourceConfiguration _source;
     private readonly SourceConnection _place;
     private readonly CaptureFailure _failure;
-    private readonly ISchemaStore _schemas;
+    private readonly NamedSchemaStore _schemas;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly NpgsqlDataSource _database;
     private readonly ConcurrentDictionary<string, byte> _logged = new();
     private IReadOnlyList<string> _leftOut = [];
     private volatile string? _waiting;
+    private volatile RowsOrigins? _origins;
 
     public PostgresSourceCapture(SourceConfiguration source, ISchemaStore schemas, TimeProvider time, ILogger logger)
     {
@@ -87,9 +94,16 @@ internal sealed class PostgresSourceCapture : ISourceCapture
                 await EnsurePublication(connection, checks, token);
                 // The slot is created after the publication. The server decodes the log with the catalog as it was at each change, so a
                 // slot that is older than its publication cannot be read.
-                var confirmed = checks.Slot?.Confirmed ?? await CreateSlot(connection, token);
+                var confirmed = checks.Slot?.Confirmed;
+                if (confirmed is null)
+                {
+                    // So that the origins of rows are known from before the first change on.
+                    await new RowsOrigins(_source, _schemas, _time).Start(connection, token);
+                    confirmed = await CreateSlot(connection, token);
+                }
+
                 return new CaptureFacts(
-                    checks.Server.Database, checks.Server.SystemIdentifier, checks.Server.Version, checks.Slot is null, confirmed,
+                    checks.Server.Database, checks.Server.SystemIdentifier, checks.Server.Version, checks.Slot is null, confirmed.Value,
                     [.. checks.Tables.All.Select(t => t.FullName)], gap);
             },
             "preparing", cancellation);
@@ -102,6 +116,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
                 var joined = await Join(connection, checks, token);
                 foreach (var table in joined)
                     _logger.TableJoined(_source.Name, table, _source.Publication);
+                await TellUnnoticed(connection, token);
                 return joined;
             },
             "watching", cancellation);
@@ -110,7 +125,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     {
         if (SlotCheck.NameFinding(_source) is { } finding)
             throw new CaptureException(finding, transient: false);
-        var origins = new RowsOrigins(_source, _schemas);
+        var origins = new RowsOrigins(_source, _schemas, _time);
         var (found, server) = await Ask(
             async (connection, token) =>
             {
@@ -118,6 +133,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
                 return (await SlotFacts.Read(connection, _source.Slot, token), connection.PostgreSqlVersion);
             },
             "looking at the slot", cancellation);
+        _origins = origins;
         var slot = found ?? throw new CaptureException(SlotCheck.Missing(_source), transient: false);
         if (slot.IsLost)
             throw new CaptureException(SlotCheck.Lost(_source), transient: false);
@@ -125,7 +141,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
             throw new CaptureException(SlotCheck.InUse(_source, slot), transient: true);
 
         var catalog = new RelationCatalog(_source, new CatalogSnapshot(_source, _database, _time, _logger), origins);
-        var announcer = new RelationAnnouncer(_source, catalog, _schemas, _logger);
+        var announcer = new RelationAnnouncer(_source, catalog, origins, _schemas, _logger);
         return await PostgresWalStream.Start(
             new WalStreamSettings(_source, _place, _failure, announcer, _database, reporting, _time, _logger), server, slot.Confirmed, cancellation);
     }
@@ -150,6 +166,9 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         Ask(
             async (connection, token) =>
             {
+                // At the same pace.
+                if (_origins is { } origins)
+                    await origins.Look(connection, token);
                 await using var command = new NpgsqlCommand(PositionsQuery, connection) { Parameters = { new() { Value = _source.Slot } } };
                 await using var rows = await command.ExecuteReaderAsync(token);
                 if (!await rows.ReadAsync(token))
@@ -201,6 +220,39 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         }
     }
 
+    // Rows of a table may change without an event while the log has nothing of the table. The reader learns of it by a message in the log.
+    private async Task TellUnnoticed(NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        if (_origins is not { } origins)
+            return;
+        var unread = origins.Unread(UnreadPatience);
+        if (unread.Count == 0)
+            return;
+        var stored = new List<string>();
+        foreach (var table in unread.Values)
+        {
+            if (await _schemas.FindTable(_source.Name, table, cancellation) is not null)
+                stored.Add(table);
+        }
+
+        if (stored.Count > 0)
+        {
+            await using var command = new NpgsqlCommand { Connection = connection, CommandText = ForgetStatement };
+            command.Parameters.AddRange(ForgetParameters(stored));
+            await command.ExecuteNonQueryAsync(cancellation);
+            foreach (var table in stored)
+                _logger.RowsChangedSilently(_source.Name, table);
+        }
+
+        await origins.Told([.. unread.Keys], cancellation);
+    }
+
+    private NpgsqlParameter[] ForgetParameters(IEnumerable<string> tables) =>
+    [
+        new NpgsqlParameter<string> { TypedValue = Replication.PgOutputDecoder.JoinPrefix },
+        new NpgsqlParameter<string> { TypedValue = string.Join('\n', [_source.Name, .. tables]) },
+    ];
+
     private async Task<SourceChecks> Passed(NpgsqlConnection connection, bool isStreaming, CancellationToken cancellation)
     {
         var checks = await SourceChecks.Run(connection, _source, _place, _schemas, isStreaming, cancellation);
@@ -232,14 +284,9 @@ internal sealed class PostgresSourceCapture : ISourceCapture
             isThere ? PublicationCheck.AddStatement(_source.Publication, checks.Joining) : PublicationCheck.CreateStatement(_source, checks.Joining)));
         if (isThere)
         {
-            batch.BatchCommands.Add(new NpgsqlBatchCommand("SELECT pg_logical_emit_message(true, $1, $2)")
-            {
-                Parameters =
-                {
-                    new NpgsqlParameter<string> { TypedValue = Replication.PgOutputDecoder.JoinPrefix },
-                    new NpgsqlParameter<string> { TypedValue = string.Join('\n', [_source.Name, .. checks.Joining.Select(t => t.FullName)]) },
-                },
-            });
+            var message = new NpgsqlBatchCommand(ForgetStatement);
+            message.Parameters.AddRange(ForgetParameters(checks.Joining.Select(t => t.FullName)));
+            batch.BatchCommands.Add(message);
         }
 
         await batch.ExecuteNonQueryAsync(cancellation);

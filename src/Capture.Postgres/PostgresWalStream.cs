@@ -258,7 +258,7 @@ internal sealed partial class PostgresWalStream : IWalStream
 
     private async Task<CapturedRelation> Announce(byte[] announcement, CancellationToken cancellation)
     {
-        var relation = Relation(announcement);
+        var relation = Relation(announcement) with { TypeNames = _decoder.TypeNames };
         var captured = await _settings.Announcer.Announce(relation, announcement, _decoder.Here, cancellation);
         _decoder.Announce(relation.Oid, captured);
         _decoder.DoubtedUntil = _settings.Announcer.DoubtedUntil;

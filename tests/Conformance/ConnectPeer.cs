@@ -69,6 +69,10 @@ internal sealed class ConnectPeer : IAsyncDisposable
         await Until(name, status => Tasks(status).Any(t => t == "RUNNING"));
     }
 
+    /// <summary>Whether the task of a connector has failed.</summary>
+    public async Task<bool> HasFailed(string name) =>
+        Tasks(await _http.GetFromJsonAsync<JsonElement>($"connectors/{name}/status")).Any(t => t == "FAILED");
+
     /// <summary>Ends a connector, where there is one of this name.</summary>
     public async Task Remove(string name)
     {

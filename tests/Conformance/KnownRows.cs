@@ -61,7 +61,7 @@ internal sealed class KnownRows
             : JsonText.IsPlaceholder(value);
 
     // What stands for a value that is not known, in a row of which only the key is: null, or the least value of the type.
-    private static bool IsNothing(JsonNode? value) => JsonText.Of(value) is null or "null" or "0" or "\"\"" or "false" or "[]" || JsonText.IsPlaceholder(value);
+    internal static bool IsNothing(JsonNode? value) => JsonText.Of(value) is null or "null" or "0" or "\"\"" or "false" or "[]" || JsonText.IsPlaceholder(value);
 
     // Rows with other columns are not compared, nor values that no event had, nor values whose columns exchanged their names.
     private void Check(string at, JsonObject row, JsonObject before)

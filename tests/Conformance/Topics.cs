@@ -32,6 +32,10 @@ internal static class Topics
         }
     }
 
+    /// <summary>Whether a mark with this number, or a later one, has arrived.</summary>
+    public static async Task<bool> HasMark(string bootstrap, string prefix, int mark) =>
+        (await Task.Run(() => ReadAll(bootstrap, prefix))).Exists(r => r.Topic == Marks && r.Value?["after"]?["id"]?.GetValue<int>() >= mark);
+
     /// <summary>Waits until nothing more comes; returns everything but the marks.</summary>
     public static async Task<IReadOnlyList<TopicRecord>> Read(string bootstrap, string prefix)
     {

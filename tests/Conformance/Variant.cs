@@ -106,7 +106,11 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
 
     /// <summary>The peer's, of the same meaning.</summary>
     public IReadOnlyDictionary<string, string> Settings =>
-        Effective.Select(o => KeyValuePair.Create(o.Setting, o.Value)).Concat(OfEvents).ToDictionary();
+        Effective.Select(o => KeyValuePair.Create(o.Setting, o.Value)).Concat(WithoutOurs).Concat(OfEvents).ToDictionary();
+
+    // The messages that we write for ourselves.
+    private IEnumerable<KeyValuePair<string, string>> WithoutOurs =>
+        OfEvents.Keys.Any(k => k.StartsWith("message.prefix.", StringComparison.Ordinal)) ? [] : [KeyValuePair.Create("message.prefix.exclude.list", "cdc.*")];
 
     /// <summary>What may differ under these options.</summary>
     public IReadOnlyList<Allowance> Allowed => [.. Effective.SelectMany(o => o.Allowed)];

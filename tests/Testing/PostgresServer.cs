@@ -24,6 +24,9 @@ public sealed class PostgresServer : IAsyncDisposable
 
     public int Port { get; }
 
+    /// <summary>The folder of the server's programs.</summary>
+    public string Programs => _bin;
+
     /// <summary>Initialises and starts a server; <paramref name="settings"/> are lines of postgresql.conf that win over ours.</summary>
     public static async Task<PostgresServer> Start(params string[] settings)
     {

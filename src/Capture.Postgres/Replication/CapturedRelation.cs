@@ -54,6 +54,11 @@ internal sealed class CapturedRelation
     /// <summary>Whether old rows have only the key, even when the log says that they are complete.</summary>
     public bool OldRowsAreKeyOnly { get; init; }
 
+    /// <summary>
+    /// Whether two rows can have the same key for a while, and the log has complete old rows, which tell them apart (<see cref="MovedKeys"/>).
+    /// </summary>
+    public bool KeysMayRepeat { get; init; }
+
     /// <summary>Number of key columns; 0 without a key.</summary>
     public int KeyColumns { get; }
 

@@ -23,7 +23,10 @@ internal sealed partial class PgOutputDecoder
         Span<ColumnPlace> key = stackalloc ColumnPlace[relation.KeyColumns];
         TupleData.Locate(after, relation.KeyOfColumn, key);
         RequireKey(relation, key);
-        item = First(Change(ChangeOperation.Create, relation, KeyText.Of(after, key), position, default, false, after.ToArray()));
+        var text = KeyText.Of(after, key);
+        if (relation.KeysMayRepeat)
+            Taken(relation, text, after);
+        item = First(Change(ChangeOperation.Create, relation, text, position, default, false, after.ToArray()));
         return Decoded.Item;
     }
 
@@ -93,8 +96,8 @@ internal sealed partial class PgOutputDecoder
         var isLeft = !IsFormerOwner(relation, former, before, keyOnly);
         if (isLeft)
             _movedKeys.Left(relation.Name, former);
-        if (!keyOnly && !HasOmitted)
-            _movedKeys.Taken(relation.Name, key, completed);
+        if (!keyOnly)
+            Taken(relation, key, completed);
         else
             _movedKeys.Left(relation.Name, key);
         WalItem? delete = isLeft ? First(Change(ChangeOperation.Delete, relation, former, position, oldRow, keyOnly, null, completed, _ordinal - 1)) : null;
@@ -103,6 +106,15 @@ internal sealed partial class PgOutputDecoder
             return First(create);
         _queued.Enqueue(Item(create));
         return delete;
+    }
+
+    // A row with values that were left out cannot be told from others.
+    private void Taken(CapturedRelation relation, string key, ReadOnlySpan<byte> row)
+    {
+        if (HasOmitted)
+            _movedKeys.Left(relation.Name, key);
+        else
+            _movedKeys.Taken(relation.Name, key, row);
     }
 
     private bool IsFormerOwner(CapturedRelation relation, string key, ReadOnlySpan<byte> oldRow, bool keyOnly) =>

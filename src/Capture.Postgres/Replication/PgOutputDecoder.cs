@@ -41,6 +41,7 @@ internal enum Decoded
 internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknowledgement acknowledgement, ICaptureObserver observer)
 {
     private readonly Dictionary<uint, CapturedRelation> _relations = [];
+    private readonly Dictionary<uint, TypeName> _typeNames = [];
     private BeginMessage _begin;
     private Lsn _beginPosition;
     private bool _inTransaction;
@@ -101,12 +102,16 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
                 return Decoded.Nothing;
             case (byte)'T':
                 return Truncate(ref reader, position, out item);
-            case (byte)'Y': // Type: the names of types are read from the catalog instead.
+            case (byte)'Y':
+                _typeNames[reader.UInt32()] = new TypeName(reader.Text(), reader.Text());
                 return Decoded.Nothing;
             default:
                 throw new InvalidDataException($"The log contains a message of the unknown kind 0x{message[0]:X2}.");
         }
     }
+
+    /// <summary>The names of types that came before the relations that use them, for types that the catalog has no more.</summary>
+    public IReadOnlyDictionary<uint, TypeName> TypeNames => _typeNames;
 
     /// <summary>Position after which rows of some relations are not doubted any more; null when none are.</summary>
     public Lsn? DoubtedUntil { get; set; }

@@ -13,6 +13,9 @@ internal sealed record RelationMessage
 
     public required IReadOnlyList<RelationColumn> Columns { get; init; }
 
+    /// <summary>The names of types that the log has had so far, by OID; of a domain the name of its base type.</summary>
+    public IReadOnlyDictionary<uint, TypeName> TypeNames { get; init; } = new Dictionary<uint, TypeName>();
+
     public static RelationMessage Read(ref WireReader reader)
     {
         var oid = reader.UInt32();
@@ -40,6 +43,18 @@ internal sealed record RelationMessage
 /// <param name="TypeOid">OID of its type, or of the domain.</param>
 /// <param name="TypeModifier">Its type modifier.</param>
 internal readonly record struct RelationColumn(bool InIdentity, string Name, uint TypeOid, int TypeModifier);
+
+/// <summary>The name of a type in the log.</summary>
+/// <param name="Schema">Its schema; empty for <c>pg_catalog</c>.</param>
+/// <param name="Name">Its name.</param>
+internal readonly record struct TypeName(string Schema, string Name)
+{
+    /// <summary>Whether it is one of the server's own types, which are never dropped.</summary>
+    public bool IsBuiltIn => Schema.Length == 0;
+
+    /// <summary>The name as the catalog prints it to our sessions.</summary>
+    public string Text => IsBuiltIn ? Name : $"{Schema}.{Name}";
+}
 
 /// <summary>The replica identity of a table: which columns of old rows the log has.</summary>
 internal enum ReplicaIdentity : byte

@@ -26,10 +26,16 @@ internal sealed record CatalogFacts
     public required IReadOnlyList<int> UniqueIndex { get; init; }
 
     /// <summary>
-    /// Generated columns in the replica identity, as indexes into <see cref="Attributes"/>. When the log lacks one of them, it has only a
-    /// part of the identity.
+    /// The columns of the replica identity (DEFAULT or an index), as indexes into <see cref="Attributes"/>. When the log lacks one of them, because
+    /// it is generated or the publication's column list leaves it out, it has only a part of the identity.
     /// </summary>
-    public IReadOnlyList<int> GeneratedIdentity { get; init; } = [];
+    public IReadOnlyList<int> Identity { get; init; } = [];
+
+    /// <summary>
+    /// Whether two rows could have the same key for a while in the transaction that is read: the key is checked late (DEFERRABLE), or its index
+    /// is not older than the transaction, so the key may have been dropped and added again in it.
+    /// </summary>
+    public bool KeysMayRepeat { get; init; }
 
     /// <summary>The different replica identities of the partitions that store rows; empty for a table without partitions.</summary>
     public IReadOnlyList<ReplicaIdentity> PartitionIdentities { get; init; } = [];
@@ -64,4 +70,5 @@ internal sealed record CatalogAttribute(
 /// <param name="Modifier">Its modifier.</param>
 /// <param name="Name">Its name as <c>format_type</c> gives it.</param>
 /// <param name="Element">Type of its elements where it is an array.</param>
-internal readonly record struct CatalogType(uint Oid, int Modifier, string Name, ElementSchema? Element);
+/// <param name="IsGone">Whether the catalog does not have the type any more. What is said of it may then be incomplete.</param>
+internal readonly record struct CatalogType(uint Oid, int Modifier, string Name, ElementSchema? Element, bool IsGone = false);

@@ -11,7 +11,7 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 /// Handles relation messages: decides whether the table is captured, completes its schema from the catalog, gives it a number, and keeps
 /// the history of the relation.
 /// </summary>
-internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCatalog catalog, ISchemaStore schemas, ILogger logger)
+internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCatalog catalog, RowsOrigins origins, ISchemaStore schemas, ILogger logger)
 {
     private readonly HashSet<string> _logged = [];
     private readonly RowsDoubts _doubts = new();
@@ -44,12 +44,14 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         _names[name] = (relation.Schema, relation.Name);
         var facts = await catalog.Describe(relation, here.Xid, cancellation);
         var history = await schemas.History(source.Name, relation.Oid, cancellation);
+        facts = facts with { Types = DroppedTypes.Completed(facts.Types, relation, history) };
         var known = history.LastOrDefault(r => r.From <= at);
         var next = history.FirstOrDefault(r => r.From > at);
         var record = next is null && known?.From != at
             ? await FromCatalog(relation, facts, selection.Entities, known, at, cancellation)
             : await FromHistory(relation, facts, selection.Entities, known, at, cancellation);
-        _doubts.Note(relation.Oid, record, isNew: next is null);
+        if (_doubts.Note(relation.Oid, record, isNew: next is null))
+            origins.Doubted(relation.Oid, name);
         LogOnce($"{name} {record.Table.Version}", () => LogSchema(record.Table));
         if (RelationShape.IdentifiesInPart(relation, facts))
             LogOnce($"{name} in part", () => logger.IdentifiedInPart(source.Name, name));
@@ -59,6 +61,7 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         return new CapturedRelation(announcement, record.Table, selection.Events ?? source.Events)
         {
             OldRowsAreKeyOnly = keyOnly,
+            KeysMayRepeat = relation.Identity == ReplicaIdentity.Full && !keyOnly && facts.KeysMayRepeat,
             Until = next?.From,
             Forgotten = record.From == at ? record.Forgotten : [],
         };
@@ -78,7 +81,10 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     public async Task Settled(CancellationToken cancellation)
     {
         foreach (var (relation, record) in _doubts.TakeEnded())
+        {
             await schemas.Record(source.Name, relation, record, cancellation);
+            origins.Settled(relation);
+        }
     }
 
     /// <summary>Returns the numbers of the tables that were ever captured; other tables are left out.</summary>

@@ -1,6 +1,6 @@
+using System.Globalization;
 using CdcOrleans.Capture.Postgres.Replication;
 using CdcOrleans.Model.Configuration;
-using CdcOrleans.Model.Schemas;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -19,11 +19,11 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         ORDER BY a.attnum
         """;
 
-    private const string GeneratedIdentity = """
+    private const string Identity = """
         SELECT b.attnum
         FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END
         CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, place)
-        JOIN pg_attribute b ON b.attrelid = c.oid AND b.attnum = u.attnum AND b.attgenerated <> ''
+        JOIN pg_attribute b ON b.attrelid = c.oid AND b.attnum = u.attnum
         WHERE c.oid = $1 AND u.place <= i.indnkeyatts
         """;
 
@@ -42,9 +42,10 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
 
     private const string LockPatience = "SET LOCAL lock_timeout TO '200ms'";
 
-    // The primary key, or else a unique index that can serve as a key: not partial, on columns that are NOT NULL, the first by name.
+    // The primary key, or else a unique index that can serve as a key: not partial, on columns that are NOT NULL, the first by name. The last
+    // value of a row: whether two rows could have the same key for a while in the transaction that is read.
     private const string Key = """
-        SELECT u.attnum, i.indisprimary
+        SELECT u.attnum, i.indisprimary, NOT i.indimmediate OR age(i.xmin) <= age($2::text::xid)
         FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS u(attnum, place)
         WHERE u.place <= i.indnkeyatts AND i.indexrelid = (
             SELECT k.indexrelid FROM pg_index k JOIN pg_class n ON n.oid = k.indexrelid
@@ -57,30 +58,7 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         ORDER BY u.place
         """;
 
-    // The modifier of a domain is that of the innermost declaration, as the server itself resolves it. The modifier of an array is that of
-    // its elements. Their type may be a domain too. int2vector and oidvector have the category of arrays, but the server does not write
-    // them as arrays.
-    private const string Types = """
-        WITH RECURSIVE resolved AS (
-            SELECT w.place, w.type, w.modifier, 0 AS depth
-            FROM unnest($1::oid[], $2::int4[]) WITH ORDINALITY AS w(type, modifier, place)
-            UNION ALL
-            SELECT r.place, t.typbasetype, t.typtypmod, r.depth + 1
-            FROM resolved r JOIN pg_type t ON t.oid = r.type AND t.typtype = 'd'),
-        base AS (SELECT DISTINCT ON (place) place, type, modifier FROM resolved ORDER BY place, depth DESC),
-        elements AS (
-            SELECT b.place, t.typelem AS type, b.modifier, 0 AS depth
-            FROM base b JOIN pg_type t ON t.oid = b.type AND t.typcategory = 'A' AND t.typelem <> 0 AND t.typlen = -1
-                AND t.oid NOT IN ('int2vector'::regtype, 'oidvector'::regtype)
-            UNION ALL
-            SELECT e.place, t.typbasetype, t.typtypmod, e.depth + 1
-            FROM elements e JOIN pg_type t ON t.oid = e.type AND t.typtype = 'd'),
-        element AS (SELECT DISTINCT ON (place) place, type, modifier FROM elements ORDER BY place, depth DESC)
-        SELECT b.type, b.modifier, format_type(b.type, b.modifier),
-               e.type, e.modifier, format_type(e.type, e.modifier), (SELECT t.typdelim FROM pg_type t WHERE t.oid = e.type)
-        FROM base b LEFT JOIN element e USING (place)
-        ORDER BY b.place
-        """;
+    private readonly RelationTypes _types = new();
 
     /// <summary>Reads what the catalog has of a relation.</summary>
     /// <param name="relation">The relation message.</param>
@@ -101,11 +79,11 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
             }
         }
 
-        List<int> generated = [];
-        await using (var rows = await Ask(connection, GeneratedIdentity, relation.Oid, cancellation))
+        List<int> identity = [];
+        await using (var rows = await Ask(connection, Identity, relation.Oid, cancellation))
         {
             while (await rows.ReadAsync(cancellation))
-                generated.Add(attributes.FindIndex(a => a.Number == rows.GetInt16(0)));
+                identity.Add(attributes.FindIndex(a => a.Number == rows.GetInt16(0)));
         }
 
         List<ReplicaIdentity> partitions = [];
@@ -116,36 +94,23 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         }
 
         List<int> primaryKey = [], uniqueIndex = [];
-        await using (var rows = await Ask(connection, Key, relation.Oid, cancellation))
+        var keysMayRepeat = attributes.Count == 0;
+        await using (var rows = await Ask(connection, Key, relation.Oid, cancellation, xid.ToString(CultureInfo.InvariantCulture)))
         {
             while (await rows.ReadAsync(cancellation))
+            {
                 (rows.GetBoolean(1) ? primaryKey : uniqueIndex).Add(attributes.FindIndex(a => a.Number == rows.GetInt16(0)));
-        }
-
-        var types = new List<CatalogType>(relation.Columns.Count);
-        await using (var command = new NpgsqlCommand(Types, connection))
-        {
-            command.Parameters.Add(new NpgsqlParameter
-            {
-                Value = relation.Columns.Select(c => c.TypeOid).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Oid,
-            });
-            command.Parameters.Add(new NpgsqlParameter { Value = relation.Columns.Select(c => c.TypeModifier).ToArray() });
-            await using var rows = await command.ExecuteReaderAsync(cancellation);
-            while (await rows.ReadAsync(cancellation))
-            {
-                var element = rows.IsDBNull(3)
-                    ? null
-                    : new ElementSchema(rows.GetFieldValue<uint>(3), rows.GetInt32(4), rows.GetString(5), rows.GetChar(6));
-                types.Add(new CatalogType(rows.GetFieldValue<uint>(0), rows.GetInt32(1), rows.GetString(2), element));
+                keysMayRepeat |= rows.GetBoolean(2);
             }
         }
 
+        var types = await _types.Read(connection, relation, cancellation);
         var origin = await origins.Find(connection, relation.Oid, xid, cancellation);
         await ReadDefaults(connection, attributes, relation.Oid, cancellation);
         return new CatalogFacts
         {
             Origin = origin?.Seen, IsTruncatedHere = origin?.IsTruncatedHere ?? false,
-            Attributes = attributes, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex, Types = types, GeneratedIdentity = generated,
+            KeysMayRepeat = keysMayRepeat, Attributes = attributes, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex, Types = types, Identity = identity,
             PartitionIdentities = partitions,
         };
     }

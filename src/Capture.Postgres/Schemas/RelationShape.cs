@@ -66,9 +66,10 @@ internal static class RelationShape
         && known.Columns.Select(c => c.Name).SequenceEqual(relation.Columns.Select(c => c.Name))
         && (relation.Identity == ReplicaIdentity.Full || known.InsertsOnly || known.Key.Length == 0 || known.Key.Order().SequenceEqual(Identity(relation)));
 
-    // Either a generated column of the identity is not in the log, or a partition is identified by an index of its own.
+    // Either a column of the identity is not in the log, or a partition is identified by an index of its own. A column that is newer than the log
+    // may have joined the identity later.
     private static bool IdentifiesInPart(RelationMessage relation, CatalogFacts catalog, int[] places) =>
-        (relation.Identity is ReplicaIdentity.Default or ReplicaIdentity.Index && catalog.GeneratedIdentity.Any(a => places[a] < 0))
+        (relation.Identity is ReplicaIdentity.Default or ReplicaIdentity.Index && catalog.Identity.Any(a => places[a] < 0 && (catalog.Attributes[a].IsGenerated || catalog.Attributes[a].IsSettled)))
         || (relation.Identity is ReplicaIdentity.Default or ReplicaIdentity.Full && catalog.PartitionIdentities.Contains(ReplicaIdentity.Index));
 
     // The log has the columns of the replica identity, but not their order in the key. The order is in the catalog, which may be newer than

@@ -20,13 +20,16 @@ internal sealed class RowsDoubts
     /// <param name="relation">The relation.</param>
     /// <param name="record">The record.</param>
     /// <param name="isNew">Whether this part of the log is read for the first time.</param>
-    public void Note(uint relation, RelationRecord record, bool isNew)
+    /// <returns>Whether the relation's rows are doubted from here on.</returns>
+    public bool Note(uint relation, RelationRecord record, bool isNew)
     {
-        if (isNew && record.Entities == EntityMode.Row && record.Origin is not null && record.From.CommitLsn <= record.OriginSeen)
+        var isOpen = isNew && record.Entities == EntityMode.Row && record.Origin is not null && record.From.CommitLsn <= record.OriginSeen;
+        if (isOpen)
             _open[relation] = record;
         else if (!_open.Remove(relation))
-            return;
+            return false;
         SetUntil();
+        return isOpen;
     }
 
     /// <summary>Returns the tables whose doubts end before the given place.</summary>

@@ -50,7 +50,7 @@ internal sealed class RandomSchema
 
         var ddl = $"CREATE SCHEMA {name}; CREATE TYPE {name}.mood AS ENUM ({string.Join(", ", labels.Select(SqlText.Literal))}); "
             + $"CREATE DOMAIN {name}.amount AS numeric(8,2) CHECK (VALUE IS NULL OR VALUE <> 12345.67); CREATE DOMAIN {name}.\"Nested\" AS {name}.amount; "
-            + $"CREATE TYPE {name}.pair AS (a int, \"b c\" text, d date); {string.Concat(tables.Select(t => t.Ddl))}";
+            + $"CREATE TYPE {name}.pair AS (a int, \"b c\" text, d date); {string.Concat(tables.Select(t => t.Ddl))} {string.Concat(tables.Select(EventTruth.Trigger))}";
         return new RandomSchema(number, name, ddl, tables, labels, types);
     }
 }

@@ -12,8 +12,9 @@ internal sealed class RandomTable
     private static readonly string[] OddNames =
         ["select", "Order", "id", "a b", "a.b", "a/b", "a\"b", "it's", "ünï", "列", "null", "tab\tle", "user", "x;y", "__x", "ID", "1st", "%", "\\", "$1"];
 
-    private RandomTable(string schema, string name, List<RandomColumn> columns, List<string> key, string ddl)
+    private RandomTable(string schema, string name, List<RandomColumn> columns, List<string> key, string ddl, IReadOnlyList<(string Name, string Bounds)> parts)
     {
+        Parts = parts;
         Schema = schema;
         Name = name;
         Columns = columns;
@@ -34,14 +35,29 @@ internal sealed class RandomTable
 
     public string Ddl { get; }
 
+    /// <summary>Its partitions, with their bounds.</summary>
+    public IReadOnlyList<(string Name, string Bounds)> Parts { get; }
+
     /// <summary>Columns that were renamed. When the log is read after that, it is not certain which columns they are.</summary>
     public HashSet<string> Renamed { get; } = [];
+
+    /// <summary>Columns that were added: the stored rows from before do not have them.</summary>
+    public HashSet<string> Added { get; } = [];
+
+    /// <summary>Whether the stored rows from before may have another value of a column than the table, or no such column.</summary>
+    public bool IsAltered(string column) => Added.Contains(column) || Renamed.Contains(column) || Retyped.Contains(column);
 
     /// <summary>Columns whose type was changed. A large value that was not updated since then is not known.</summary>
     public HashSet<string> Retyped { get; } = [];
 
     /// <summary>Whether the server gave the table new files: it was truncated, or rewritten. Rows that are not changed afterwards may be forgotten.</summary>
     public bool IsRewritten { get; set; }
+
+    /// <summary>Whether rows were changed, or may have been, without an event (<see cref="SilentStatements"/>). Rows that are not changed afterwards may be forgotten.</summary>
+    public bool IsSilent { get; set; }
+
+    /// <summary>The table's columns under another name.</summary>
+    public RandomTable As(string schema, string name) => new(schema, name, Columns, Key, Ddl, []);
 
     public static RandomTable Make(Dice dice, string schema, int number, IReadOnlyList<SqlType> types)
     {
@@ -62,8 +78,8 @@ internal sealed class RandomTable
 
         var key = dice.Some(indexable, dice.Chance(60) ? 1 : dice.Between(2, 3)).Select(c => c.Name).ToList();
         columns = [.. columns.Select(c => key.Contains(c.Name) ? c with { NotNull = true } : c)];
-        var table = new RandomTable(schema, name, columns, key, Create(dice, schema, name, number, columns, key));
-        return table;
+        var ddl = Create(dice, schema, name, number, columns, key, out var parts);
+        return new RandomTable(schema, name, columns, key, ddl, parts);
     }
 
     public RandomColumn Column(string name) => Columns.First(c => c.Name == name);
@@ -76,8 +92,9 @@ internal sealed class RandomTable
     /// <summary>A name that no column has.</summary>
     public string FreeName(Dice dice) => NameOf(dice, [.. Columns.Select(c => c.Name)], dice.Below(1000));
 
-    private static string Create(Dice dice, string schema, string name, int number, List<RandomColumn> columns, List<string> key)
+    private static string Create(Dice dice, string schema, string name, int number, List<RandomColumn> columns, List<string> key, out List<(string Name, string Bounds)> parts)
     {
+        parts = [];
         var table = $"{SqlText.Name(schema)}.{SqlText.Name(name)}";
         var list = string.Join(", ", columns.Select(c => $"{c.Sql} {c.Type.Name}{(c.NotNull ? " NOT NULL" : "")}"));
         var keys = string.Join(", ", key.Select(SqlText.Name));
@@ -88,10 +105,8 @@ internal sealed class RandomTable
         {
             var type = columns.First(c => c.Name == key[0]).Type;
             var middle = type.Literal(type.Key!(dice));
-            var part = $"{SqlText.Name(schema)}.\"part {NumberValues.Text(number)}";
-            ddl += $"CREATE TABLE {part} low\" PARTITION OF {table} FOR VALUES FROM (MINVALUE) TO ({middle});"
-                + $"CREATE TABLE {part} high\" PARTITION OF {table} FOR VALUES FROM ({middle}) TO (MAXVALUE);";
-            return ddl;
+            parts = [($"part {NumberValues.Text(number)} low", $"FROM (MINVALUE) TO ({middle})"), ($"part {NumberValues.Text(number)} high", $"FROM ({middle}) TO (MAXVALUE)")];
+            return ddl + string.Concat(parts.Select(p => $"CREATE TABLE {SqlText.Name(schema)}.{SqlText.Name(p.Name)} PARTITION OF {table} FOR VALUES {p.Bounds};"));
         }
 
         if (byIndex)

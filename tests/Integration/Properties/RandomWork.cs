@@ -7,7 +7,7 @@ namespace CdcOrleans.Integration.Properties;
 /// Random transactions on one schema. What each does is decided by the seed, the schema's number and its own; a schema's transactions
 /// run one after the other, so a seed gives the same history again.
 /// </summary>
-internal sealed class RandomWork(long seed, RandomSchema schema, string database)
+internal sealed partial class RandomWork(long seed, RandomSchema schema, string database)
 {
     private readonly Dictionary<string, int> _refused = [];
     private readonly List<string> _altered = [];
@@ -26,6 +26,8 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
     {
         await using var connection = new NpgsqlConnection(database);
         await connection.OpenAsync(cancellation);
+        await using (var settings = new NpgsqlCommand(EventTruth.Settings, connection))
+            await settings.ExecuteNonQueryAsync(cancellation);
         for (var number = from; number < from + transactions; number++)
             await Transaction(connection, Dice.Of(seed, schema.Number, 2, number), cancellation);
     }
@@ -36,6 +38,7 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
             await AddLabel(connection, dice, cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         var changes = new List<Action>();
+        var silenced = new HashSet<RandomTable>();
         var statements = dice.Between(1, 8);
         for (var i = 0; i < statements; i++)
         {
@@ -45,6 +48,8 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
                 await transaction.SaveAsync("whole", cancellation);
             if (dice.Chance(3) && !group)
                 await Alter(connection, transaction, dice, table, changes, cancellation);
+            else if (dice.Chance(3))
+                await Silence(connection, transaction, dice, table, silenced, cancellation);
             else if (dice.Chance(6))
                 await Copy(connection, transaction, dice, table, cancellation);
             else
@@ -58,6 +63,8 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
             await transaction.RollbackAsync(cancellation);
         else
             await transaction.CommitAsync(cancellation);
+        foreach (var table in silenced)
+            await Notice(connection, dice, table, cancellation);
     }
 
     private static string Statement(Dice dice, RandomTable table) => dice.Below(20) switch
@@ -180,7 +187,11 @@ internal sealed class RandomWork(long seed, RandomSchema schema, string database
                 var type = dice.Pick(schema.Types);
                 var added = new RandomColumn(table.FreeName(dice), type, false);
                 sql = $"ADD {added.Sql} {type.Name}{(dice.Chance(50) ? $" DEFAULT {type.Literal(type.Value(dice))}" : "")}";
-                change = () => table.Columns.Add(added);
+                change = () =>
+                {
+                    table.Columns.Add(added);
+                    table.Added.Add(added.Name);
+                };
                 break;
             case 1:
                 var dropped = dice.Pick(others);

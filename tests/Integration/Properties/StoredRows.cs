@@ -17,13 +17,10 @@ internal static class StoredRows
     // Values are stored out of line when a row has about 2 kB, and may be compressed before.
     private const int LeastLarge = 500;
 
-    // As the capture's session has them.
-    private const string Settings = "SET timezone TO 'UTC'; SET datestyle TO ISO; SET intervalstyle TO postgres; SET extra_float_digits TO 3; SET bytea_output TO hex";
-
     /// <summary>What <c>SELECT * FROM table</c> gives.</summary>
     public static async Task<List<Dictionary<string, string?>>> OfTable(NpgsqlConnection source, RandomTable table)
     {
-        await using (var settings = new NpgsqlCommand(Settings, source))
+        await using (var settings = new NpgsqlCommand(EventTruth.Settings, source))
             await settings.ExecuteNonQueryAsync();
         await using (var files = new NpgsqlCommand("SELECT relfilenode <> oid FROM pg_class WHERE oid = $1::regclass", source) { Parameters = { new() { Value = table.Sql } } })
             table.IsRewritten = (bool)(await files.ExecuteScalarAsync())!;
@@ -67,7 +64,7 @@ internal static class StoredRows
     /// <param name="table">The table.</param>
     /// <param name="rows">Its rows.</param>
     /// <param name="stored">The stored rows.</param>
-    /// <param name="unknowable">Values and rows that are not known and cannot be: see <see cref="RandomTable.Renamed"/>, <see cref="RandomTable.Retyped"/> and <see cref="RandomTable.IsRewritten"/>.</param>
+    /// <param name="unknowable">Values and rows that are not known and cannot be: see <see cref="RandomTable.Renamed"/>, <see cref="RandomTable.Retyped"/>, <see cref="RandomTable.IsRewritten"/> and <see cref="RandomTable.IsSilent"/>.</param>
     public static List<string> Compare(
         RandomTable table, List<Dictionary<string, string?>> rows, List<Dictionary<string, string?>> stored, out int unknowable)
     {
@@ -85,8 +82,8 @@ internal static class StoredRows
             var key = KeyOf(table, row);
             if (!byKey.Remove(key, out var other))
             {
-                // The server gives the table new files, and the stored rows are forgotten.
-                if (table.IsRewritten)
+                // The server gives the table new files, or rows changed without an event, and the stored rows are forgotten.
+                if (table.IsRewritten || table.IsSilent)
                     unknowable++;
                 else
                     differences.Add($"{key}: in the table, and not stored");
@@ -97,7 +94,7 @@ internal static class StoredRows
             {
                 var isStored = other.TryGetValue(column, out var storedValue);
                 // The log leaves a large value out, and the stored value has another type or belongs to a column that is not certainly the same.
-                if (isStored && storedValue == NotKnown && value?.Length > LeastLarge && (table.IsRewritten || table.Renamed.Contains(column) || table.Retyped.Contains(column)))
+                if (isStored && storedValue == NotKnown && value?.Length > LeastLarge && (table.IsRewritten || table.IsSilent || table.Renamed.Contains(column) || table.Retyped.Contains(column)))
                 {
                     unknowable++;
                     continue;

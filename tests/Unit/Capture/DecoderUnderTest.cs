@@ -49,6 +49,12 @@ internal sealed class DecoderUnderTest : ICaptureObserver
         init => _decoder.Announce(Orders, new CapturedRelation(Announcement, Table, EventOptions.Default) { OldRowsAreKeyOnly = value });
     }
 
+    /// <summary>Whether two rows can have the same key for a while.</summary>
+    public bool KeysMayRepeat
+    {
+        init => _decoder.Announce(Orders, new CapturedRelation(Announcement, Table, EventOptions.Default) { KeysMayRepeat = value });
+    }
+
     /// <summary>The server's time with every message.</summary>
     public static readonly DateTime Clock = new(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc);
 

@@ -98,13 +98,23 @@ public sealed class RelationShapeTests
     public void A_key_of_which_the_log_lacks_a_generated_column_is_none()
     {
         var relation = Named("a b") with { Columns = [new(true, "a", 23, -1), new(false, "b", 23, -1)] };
-        var catalog = Attributes("a =x b") with { PrimaryKey = [0, 1], GeneratedIdentity = [1] };
+        var catalog = Attributes("a =x b") with { PrimaryKey = [0, 1], Identity = [1] };
         Assert.Empty(RelationShape.Of(relation, catalog).Key);
         Assert.False(RelationShape.Of(relation, catalog).InsertsOnly);
         Assert.True(RelationShape.IdentifiesInPart(relation, catalog));
 
         var whole = Named("a x") with { Columns = [new(true, "a", 23, -1), new(true, "x", 23, -1)] };
         Assert.Equal([0, 1], RelationShape.Of(whole, catalog).Key);
+    }
+
+    [Fact]
+    public void A_key_of_which_a_column_list_leaves_out_a_part_is_none()
+    {
+        var relation = Named("a c") with { Identity = ReplicaIdentity.Default, Columns = [new(true, "a", 23, -1), new(false, "c", 23, -1)] };
+        Assert.Empty(RelationShape.Of(relation, Attributes("a !b c") with { PrimaryKey = [0, 1], Identity = [0, 1] }).Key);
+
+        // A column that is newer than the log has joined the key later.
+        Assert.Equal([0], RelationShape.Of(relation, Attributes("a c b") with { PrimaryKey = [0, 2], Identity = [0, 2] }).Key);
     }
 
     [Theory]
