@@ -90,7 +90,11 @@ internal sealed class PostgresSourceCapture : ISourceCapture
                 var gap = SlotCheck.Gap(_source, checks.Server, timelines, checks.Slot, last);
                 if (gap is not null && last is not { GapAccepted: true })
                     throw new CaptureException(SlotCheck.Unaccepted(_source, gap), transient: false);
-                await EnsurePublication(connection, checks, token);
+                // While there is a slot, a table may be locked by a transaction that waits for us. Then it is added later (Watch).
+                if (checks.Slot is not null && checks.Publication is not null)
+                    await Join(connection, checks, token);
+                else
+                    await EnsurePublication(connection, checks, token);
                 // The slot is created after the publication. The server decodes the log with the catalog as it was at each change, so a
                 // slot that is older than its publication cannot be read.
                 var confirmed = checks.Slot?.Confirmed ?? await CreateSlot(connection, token);

@@ -41,6 +41,7 @@ internal enum Decoded
 internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknowledgement acknowledgement, ICaptureObserver observer)
 {
     private readonly Dictionary<uint, CapturedRelation> _relations = [];
+    private readonly Dictionary<uint, (string Schema, string Name)> _typeNames = [];
     private BeginMessage _begin;
     private Lsn _beginPosition;
     private bool _inTransaction;
@@ -101,7 +102,8 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
                 return Decoded.Nothing;
             case (byte)'T':
                 return Truncate(ref reader, position, out item);
-            case (byte)'Y': // Type: the names of types are read from the catalog instead.
+            case (byte)'Y':
+                _typeNames[reader.UInt32()] = (reader.Text(), reader.Text());
                 return Decoded.Nothing;
             default:
                 throw new InvalidDataException($"The log contains a message of the unknown kind 0x{message[0]:X2}.");
@@ -117,6 +119,11 @@ internal sealed partial class PgOutputDecoder(SourceConfiguration source, Acknow
         _relations[oid] = relation;
         _movedKeys.Forget(relation.Name);
     }
+
+    /// <summary>
+    /// Names of types that are not built in, as the log had them last. They are read from the catalog, unless it does not have them yet.
+    /// </summary>
+    public IReadOnlyDictionary<uint, (string Schema, string Name)> TypeNames => _typeNames;
 
     /// <summary>Version of the last change of the current transaction, or of its begin.</summary>
     public ChangeVersion At => new(_begin.CommitLsn, _ordinal);

@@ -13,6 +13,11 @@ internal sealed record RelationMessage
 
     public required IReadOnlyList<RelationColumn> Columns { get; init; }
 
+    /// <summary>The names of types that are not built in, as the log gives them; the schema pg_catalog is empty.</summary>
+    public IReadOnlyDictionary<uint, (string Schema, string Name)> TypeNames { get; init; } = NoNames;
+
+    private static readonly Dictionary<uint, (string Schema, string Name)> NoNames = [];
+
     public static RelationMessage Read(ref WireReader reader)
     {
         var oid = reader.UInt32();
