@@ -3,6 +3,7 @@ using CdcOrleans.Capture.Postgres.Checks;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Retries;
+using CdcOrleans.Model.Storage;
 using Npgsql;
 
 namespace CdcOrleans.Capture.Postgres;
@@ -32,6 +33,17 @@ internal sealed class CaptureFailure(SourceConfiguration source, SourceConnectio
             + "Check that the server runs and can be reached from here.",
             transient: true, exception),
     };
+
+    /// <summary>
+    /// The address leads to another server since it was checked, or a standby was promoted in between. The next attempt checks this one.
+    /// </summary>
+    /// <param name="expected">The log that was checked.</param>
+    /// <param name="found">The log of the server that answers now.</param>
+    public CaptureException Changed(ServerLog expected, ServerLog found) => new(
+        $"{Connection}: {place.Description} is another server, or on another timeline, than when it was checked "
+        + $"(system identifier {found.SystemIdentifier}, timeline {found.Timeline}; checked: {expected.SystemIdentifier}, timeline {expected.Timeline}). "
+        + "It is checked again. If this lasts, the connection leads to several servers: let it lead to the primary only.",
+        transient: true);
 
     private string Connection => $"sources.{source.Name}.postgres.connection";
 

@@ -72,8 +72,16 @@ internal static partial class CaptureLog
     [LoggerMessage(
         Level = LogLevel.Warning,
         Message = "Source {Source}: transaction {Xid} altered table {Table}; it is in the log but not visible yet, so its changes wait. "
-            + "The server probably waits for a standby in synchronous_standby_names. If that setting names this reader, remove it there.")]
+            + "The server probably waits for a standby in synchronous_standby_names, and the new key or a new type is not certain before. If that "
+            + "setting names this reader, the transaction waits for ever: find the process that holds this transactionid in pg_locks, and end its wait "
+            + "with pg_cancel_backend. It stays committed.")]
     public static partial void AwaitingCommit(this ILogger logger, string source, string table, uint xid);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Source {Source}: transaction {Xid} altered table {Table}; it is in the log but not visible yet, so the server probably waits for "
+            + "this reader as a standby in synchronous_standby_names. Its changes are delivered without stored rows.")]
+    public static partial void AlteredUnseen(this ILogger logger, string source, string table, uint xid);
 
     [LoggerMessage(
         Level = LogLevel.Warning,

@@ -9,6 +9,7 @@ using CdcOrleans.Model.Schemas;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Npgsql.Replication;
 
 namespace CdcOrleans.Capture.Postgres;
 
@@ -54,6 +55,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
     private IReadOnlyList<string> _leftOut = [];
     private volatile string? _waiting;
     private volatile RowsOrigins? _origins;
+    private volatile ServerLog? _prepared;
 
     public PostgresSourceCapture(SourceConfiguration source, ISchemaStore schemas, TimeProvider time, ILogger logger)
     {
@@ -82,16 +84,24 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         }
     }
 
-    public Task<CaptureFacts> Prepare(Func<CancellationToken, Task<ConfirmedPosition?>>? lastConfirmed, CancellationToken cancellation) =>
-        Ask(
+    public Task<CaptureFacts> Prepare(Func<CancellationToken, Task<ConfirmedPosition?>>? lastConfirmed, CancellationToken cancellation)
+    {
+        // Idle connections may lead to the server that had this address before.
+        _database.Clear();
+        return Ask(
             async (connection, token) =>
             {
                 var checks = await Passed(connection, isStreaming: false, token);
+                var timelines = await Timelines(checks.Server, connection.PostgreSqlVersion, token);
                 var last = lastConfirmed is null ? null : await lastConfirmed(token);
-                var gap = SlotCheck.Gap(_source, checks.Server, checks.Slot, last);
+                var gap = SlotCheck.Gap(_source, checks.Server, timelines, checks.Slot, last);
                 if (gap is not null && last is not { GapAccepted: true })
                     throw new CaptureException(SlotCheck.Unaccepted(_source, gap), transient: false);
-                await EnsurePublication(connection, checks, token);
+                // While there is a slot, a table may be locked by a transaction that waits for us. Then it is added later (Watch).
+                if (checks.Slot is not null && checks.Publication is not null)
+                    await Join(connection, checks, token);
+                else
+                    await EnsurePublication(connection, checks, token);
                 // The slot is created after the publication. The server decodes the log with the catalog as it was at each change, so a
                 // slot that is older than its publication cannot be read.
                 var confirmed = checks.Slot?.Confirmed;
@@ -102,11 +112,13 @@ internal sealed class PostgresSourceCapture : ISourceCapture
                     confirmed = await CreateSlot(connection, token);
                 }
 
+                _prepared = timelines.Log;
                 return new CaptureFacts(
-                    checks.Server.Database, checks.Server.SystemIdentifier, checks.Server.Version, checks.Slot is null, confirmed.Value,
+                    checks.Server.Database, timelines.Log, checks.Server.Version, checks.Slot is null, confirmed.Value,
                     [.. checks.Tables.All.Select(t => t.FullName)], gap);
             },
             "preparing", cancellation);
+    }
 
     public Task<IReadOnlyList<string>> Watch(CancellationToken cancellation) =>
         Ask<IReadOnlyList<string>>(
@@ -143,7 +155,7 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         var catalog = new RelationCatalog(_source, new CatalogSnapshot(_source, _database, _time, _logger), origins);
         var announcer = new RelationAnnouncer(_source, catalog, origins, _schemas, _logger);
         return await PostgresWalStream.Start(
-            new WalStreamSettings(_source, _place, _failure, announcer, _database, reporting, _time, _logger), server, slot.Confirmed, cancellation);
+            new WalStreamSettings(_source, _place, _failure, announcer, _database, reporting, _time, _logger), server, _prepared, slot.Confirmed, cancellation);
     }
 
     public Task Heartbeat(CancellationToken cancellation) =>
@@ -253,6 +265,18 @@ internal sealed class PostgresSourceCapture : ISourceCapture
         new NpgsqlParameter<string> { TypedValue = string.Join('\n', [_source.Name, .. tables]) },
     ];
 
+    // Only a replication connection can read the history of timelines. The first timeline has none.
+    private async Task<ServerTimelines> Timelines(ServerFacts server, Version version, CancellationToken cancellation)
+    {
+        if (server.Timeline == ServerTimelines.First)
+            return ServerTimelines.Of(server.SystemIdentifier, server.Timeline, null);
+        await using var connection = new LogicalReplicationConnection(_place.Replication(version));
+        await connection.Open(cancellation);
+        var timelines = await ServerTimelines.Read(connection, cancellation);
+        var checkedLog = new ServerLog(server.SystemIdentifier, server.Timeline, null);
+        return timelines.Log.MayBe(checkedLog) ? timelines : throw _failure.Changed(checkedLog, timelines.Log);
+    }
+
     private async Task<SourceChecks> Passed(NpgsqlConnection connection, bool isStreaming, CancellationToken cancellation)
     {
         var checks = await SourceChecks.Run(connection, _source, _place, _schemas, isStreaming, cancellation);
@@ -309,7 +333,9 @@ internal sealed class PostgresSourceCapture : ISourceCapture
             await patience.ExecuteNonQueryAsync(cancellation);
         }
 
-        await using var command = new NpgsqlCommand("SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')", connection)
+        // With "failover", standbys that synchronize slots have it too, so it still exists after a promotion.
+        var failover = connection.PostgreSqlVersion.Major >= 17 ? ", failover => true" : "";
+        await using var command = new NpgsqlCommand($"SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput'{failover})", connection)
         {
             CommandTimeout = 0,
             Parameters = { new() { Value = _source.Slot } },

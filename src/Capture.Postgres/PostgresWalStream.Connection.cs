@@ -1,6 +1,7 @@
 using CdcOrleans.Capture.Postgres.Checks;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Storage;
 using Npgsql.Replication;
 using Npgsql.Replication.Internal;
 using Npgsql.Replication.PgOutput;
@@ -26,10 +27,12 @@ internal sealed partial class PostgresWalStream
     /// <summary>Starts streaming at the slot's confirmed position.</summary>
     /// <param name="settings">What the stream works with.</param>
     /// <param name="server">Version of the server.</param>
+    /// <param name="expected">The log that was checked; null: any.</param>
     /// <param name="confirmed">The slot's confirmed position.</param>
     /// <param name="cancellation">Cancels the start.</param>
     /// <exception cref="CaptureException">The server cannot be reached, or it refuses.</exception>
-    public static async Task<PostgresWalStream> Start(WalStreamSettings settings, Version server, Lsn confirmed, CancellationToken cancellation)
+    public static async Task<PostgresWalStream> Start(
+        WalStreamSettings settings, Version server, ServerLog? expected, Lsn confirmed, CancellationToken cancellation)
     {
         var connection = new LogicalReplicationConnection(settings.Place.Replication(server))
         {
@@ -41,6 +44,8 @@ internal sealed partial class PostgresWalStream
         try
         {
             await connection.Open(cancellation);
+            if (expected is not null && (await ServerTimelines.Read(connection, cancellation)).Log is var log && !log.MayBe(expected))
+                throw settings.Failure.Changed(expected, log);
             var messages = connection
                 .StartLogicalReplication(new PgOutputReplicationSlot(settings.Source.Slot), stop.Token, walLocation: null, Options(settings, connection))
                 .GetAsyncEnumerator(CancellationToken.None);

@@ -8,10 +8,13 @@ internal sealed class SourceConnection
 {
     // Settings that ALTER ROLE or ALTER DATABASE may have changed. Values of rows are compared as text, and defaults and type names are
     // read as text, so every session must write them in the same form. Timeouts are set to none here, because we limit the time ourselves.
+    // Our commits are never waited for by us: the server may take this reader for a synchronous standby, and then they would wait until it
+    // has confirmed them. What is written is a heartbeat or a publication, which would be written again after a failover.
     // lc_monetary is not set: it gives the digits of an amount of money, which only the database knows.
     private const string Pinned =
         "-c DateStyle=ISO,MDY -c IntervalStyle=postgres -c extra_float_digits=3 -c bytea_output=hex -c standard_conforming_strings=on "
-        + "-c quote_all_identifiers=off -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0";
+        + "-c quote_all_identifiers=off -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 "
+        + "-c synchronous_commit=local";
 
     private const int KeepAliveSeconds = 30;
 

@@ -1,6 +1,7 @@
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Storage;
 using Npgsql;
+using NpgsqlTypes;
 
 namespace CdcOrleans.Storage.Postgres;
 
@@ -14,35 +15,39 @@ internal sealed class PostgresConfirmedPositions(NpgsqlDataSource control, IChec
     {
         await using var command = control.CreateCommand(
             """
-            SELECT system_identifier, confirmed_lsn, coalesce(gap_accepted_at > now() - interval '1 hour', false)
+            SELECT system_identifier, confirmed_lsn, coalesce(gap_accepted_at > now() - interval '1 hour', false), coalesce(timeline, 0), timeline_begin,
+                coalesce((SELECT max(greatest(p.high_lsn, p.progress_lsn)) FROM cdc.partitions AS p WHERE p.source = $1), 0)
             FROM cdc.sources WHERE source = $1 AND system_identifier IS NOT NULL
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
         await using var rows = await command.ExecuteReaderAsync(cancellation);
-        return await rows.ReadAsync(cancellation)
-            ? new ConfirmedPosition(rows.GetString(0), new Lsn((ulong)rows.GetInt64(1)), rows.GetBoolean(2))
-            : null;
+        if (!await rows.ReadAsync(cancellation))
+            return null;
+        var log = new ServerLog(rows.GetString(0), (uint)rows.GetInt64(3), rows.IsDBNull(4) ? null : new Lsn((ulong)rows.GetInt64(4)));
+        return new ConfirmedPosition(log, new Lsn((ulong)rows.GetInt64(1)), rows.GetBoolean(2)).WithDelivered(new Lsn((ulong)rows.GetInt64(5)));
     }
 
-    public async Task Set(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation)
+    public async Task Set(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation)
     {
-        await using var command = control.CreateCommand("UPDATE cdc.sources SET system_identifier = $3, confirmed_lsn = $4 WHERE source = $1 AND epoch = $2");
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = epoch });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = systemIdentifier });
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = checked((long)confirmed.Value) });
+        await using var command = control.CreateCommand(
+            """
+            UPDATE cdc.sources SET system_identifier = $3, confirmed_lsn = $4, timeline = $5,
+                timeline_begin = CASE WHEN timeline = $5 THEN coalesce($6, timeline_begin) ELSE $6 END
+            WHERE source = $1 AND epoch = $2
+            """);
+        Add(command, source, epoch, log, confirmed);
         if (await command.ExecuteNonQueryAsync(cancellation) == 0)
             throw Stale(source, epoch);
     }
 
-    public async Task Reset(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation)
+    public async Task Reset(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation)
     {
-        // The generations are raised first. From then on, no open activation of a partition can write.
+        // The generations are raised first. From then on, no open activation of a partition can write. The positions are kept until the
+        // stored rows are deleted: they may be all that shows the gap, if this is interrupted.
         await using (var command = control.CreateCommand(
             """
             WITH current AS (SELECT FROM cdc.sources WHERE source = $1 AND epoch = $2 FOR SHARE)
-            UPDATE cdc.partitions SET generation = generation + 1, progress_lsn = 0, progress_ordinal = 0, high_lsn = 0, high_ordinal = 0
-            WHERE source = $1 AND EXISTS (SELECT FROM current)
+            UPDATE cdc.partitions SET generation = generation + 1 WHERE source = $1 AND EXISTS (SELECT FROM current)
             """))
         {
             command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
@@ -55,17 +60,29 @@ internal sealed class PostgresConfirmedPositions(NpgsqlDataSource control, IChec
         await using var last = control.CreateCommand(
             """
             WITH current AS (
-                UPDATE cdc.sources SET system_identifier = $3, confirmed_lsn = $4, gap_accepted_at = NULL WHERE source = $1 AND epoch = $2 RETURNING 1),
+                UPDATE cdc.sources SET system_identifier = $3, confirmed_lsn = $4, timeline = $5, timeline_begin = $6, gap_accepted_at = NULL
+                WHERE source = $1 AND epoch = $2 RETURNING 1),
+            progress AS (
+                UPDATE cdc.partitions
+                SET generation = generation + 1, progress_lsn = 0, progress_ordinal = 0, high_lsn = 0, high_ordinal = 0
+                WHERE source = $1 AND EXISTS (SELECT FROM current)),
             history AS (DELETE FROM cdc.relations WHERE source = $1 AND EXISTS (SELECT FROM current)),
             origins AS (DELETE FROM cdc.origins WHERE source = $1 AND EXISTS (SELECT FROM current))
             SELECT count(*) FROM current
             """);
-        last.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
-        last.Parameters.Add(new NpgsqlParameter<long> { TypedValue = epoch });
-        last.Parameters.Add(new NpgsqlParameter<string> { TypedValue = systemIdentifier });
-        last.Parameters.Add(new NpgsqlParameter<long> { TypedValue = checked((long)confirmed.Value) });
+        Add(last, source, epoch, log, confirmed);
         if (await last.ExecuteScalarAsync(cancellation) is not 1L)
             throw Stale(source, epoch);
+    }
+
+    private static void Add(NpgsqlCommand command, string source, long epoch, ServerLog log, Lsn confirmed)
+    {
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = epoch });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = log.SystemIdentifier });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = checked((long)confirmed.Value) });
+        command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Bigint, Value = log.Timeline == 0 ? DBNull.Value : (long)log.Timeline });
+        command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Bigint, Value = log.Begin is { } begin ? checked((long)begin.Value) : DBNull.Value });
     }
 
     private async Task<List<int>> Tables(string source, CancellationToken cancellation)

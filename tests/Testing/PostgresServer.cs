@@ -10,7 +10,7 @@ namespace CdcOrleans.Testing;
 /// A private PostgreSQL server on loopback with logical decoding on: own data folder, free port, user <c>postgres</c>, trust
 /// authentication. The programs come from CDC_TEST_POSTGRES_BIN or from the newest /usr/lib/postgresql/*/bin.
 /// </summary>
-public sealed class PostgresServer : IAsyncDisposable
+public sealed partial class PostgresServer : IAsyncDisposable
 {
     private readonly string _bin;
     private readonly string _data;
@@ -22,15 +22,17 @@ public sealed class PostgresServer : IAsyncDisposable
         Port = port;
     }
 
-    public int Port { get; }
+    public int Port { get; private set; }
 
     /// <summary>The folder of the server's programs.</summary>
     public string Programs => _bin;
 
     /// <summary>Initialises and starts a server; <paramref name="settings"/> are lines of postgresql.conf that win over ours.</summary>
-    public static async Task<PostgresServer> Start(params string[] settings)
+    public static Task<PostgresServer> Start(params string[] settings) => StartWith(FindPrograms(), settings);
+
+    /// <summary>The same, with the server programs in a folder.</summary>
+    public static async Task<PostgresServer> StartWith(string bin, params string[] settings)
     {
-        var bin = FindPrograms();
         var data = Path.Combine(Path.GetTempPath(), $"cdc-pg-{Guid.NewGuid():N}");
         Directory.CreateDirectory(data);
         if (IsRoot)

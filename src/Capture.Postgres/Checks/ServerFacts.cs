@@ -1,3 +1,4 @@
+using System.Globalization;
 using CdcOrleans.Model.Changes;
 using Npgsql;
 
@@ -15,7 +16,8 @@ internal sealed record ServerFacts
                current_setting('max_wal_senders')::int, (SELECT count(*) FROM pg_stat_replication)::int,
                has_database_privilege(current_database(), 'CREATE'),
                (SELECT system_identifier::text FROM pg_control_system()),
-               CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text
+               CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text,
+               CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END
         FROM pg_roles r WHERE r.rolname = current_user
         """;
 
@@ -49,6 +51,9 @@ internal sealed record ServerFacts
 
     public required string SystemIdentifier { get; init; }
 
+    /// <summary>The timeline on which it writes its log; 0 for a standby.</summary>
+    public required uint Timeline { get; init; }
+
     /// <summary>The end of its written log.</summary>
     public required Lsn Written { get; init; }
 
@@ -75,6 +80,7 @@ internal sealed record ServerFacts
             MayCreate = rows.GetBoolean(12),
             SystemIdentifier = rows.GetString(13),
             Written = Lsn.Parse(rows.GetString(14)),
+            Timeline = rows.IsDBNull(15) ? 0 : uint.Parse(rows.GetString(15), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture),
         };
     }
 }

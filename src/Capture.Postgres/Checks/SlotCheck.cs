@@ -47,18 +47,27 @@ internal static class SlotCheck
         + $"To continue without them: {Accept(source)}";
 
     /// <summary>
-    /// Returns why changes are missing between the confirmed position and the start of the slot; null when none are missing.
+    /// Returns why changes are missing between the confirmed position and the start of the slot, or why the server's log may lack what was
+    /// delivered; null when nothing is missing.
     /// </summary>
-    public static string? Gap(SourceConfiguration source, ServerFacts server, SlotFacts? slot, ConfirmedPosition? last)
+    public static string? Gap(SourceConfiguration source, ServerFacts server, ServerTimelines timelines, SlotFacts? slot, ConfirmedPosition? last)
     {
         if (last is null)
             return null;
-        if (server.SystemIdentifier != last.SystemIdentifier)
-            return $"this is not the server that was read before (the system identifier was {last.SystemIdentifier}, and is now {server.SystemIdentifier})";
-        if (server.Written < last.Confirmed)
-            return $"the server's log ends at {server.Written}, but it was read up to {last.Confirmed} before: the server was restored from a backup, or is a copy";
+        if (server.SystemIdentifier != last.Log.SystemIdentifier)
+            return $"this is not the server that was read before (the system identifier was {last.Log.SystemIdentifier}, and is now {server.SystemIdentifier})";
+        if (TimelineCheck.Divergence(timelines, last) is { } divergence)
+            return divergence;
+        if (server.Written < last.Reached)
+            return $"the server's log ends at {server.Written}, but it was read up to {last.Reached} before: the server was restored from a backup, or is a copy";
         if (slot is null)
-            return $"slot {source.Slot}, which was read up to {last.Confirmed}, is gone";
+        {
+            return $"slot {source.Slot}, which was read up to {last.Confirmed}, is gone"
+                + (timelines.Log.MayBe(last.Log)
+                    ? ""
+                    : " (the server was promoted since; a standby has a copy of the slot only from PostgreSQL 17 on, with sync_replication_slots = on and a slot made with failover = true)");
+        }
+
         return slot.Confirmed > last.Confirmed
             ? $"slot {source.Slot} begins at {slot.Confirmed}, but it was read only up to {last.Confirmed}: the slot was created again, or somebody moved it"
             : null;
@@ -66,7 +75,7 @@ internal static class SlotCheck
 
     /// <summary>The message for missing changes that nobody has accepted.</summary>
     public static string Unaccepted(SourceConfiguration source, string gap) =>
-        $"{Place(source)}: {gap}. The changes in between cannot be read any more, so nothing is read. "
+        $"{Place(source)}: {gap}. So what was delivered does not continue in this log, and nothing is read. "
         + $"To continue without them: {Accept(source)}";
 
     private static string Accept(SourceConfiguration source) =>

@@ -53,7 +53,10 @@ internal readonly record struct TypeName(string Schema, string Name)
     public bool IsBuiltIn => Schema.Length == 0;
 
     /// <summary>The name as the catalog prints it to our sessions.</summary>
-    public string Text => IsBuiltIn ? Name : $"{Schema}.{Name}";
+    public string Text => IsBuiltIn ? Name : $"{Quoted(Schema)}.{Quoted(Name)}";
+
+    private static string Quoted(string name) =>
+        name.All(c => c is (>= 'a' and <= 'z') or '_' or (>= '0' and <= '9')) && !char.IsAsciiDigit(name[0]) ? name : Sql.Name(name);
 }
 
 /// <summary>The replica identity of a table: which columns of old rows the log has.</summary>

@@ -43,6 +43,12 @@ internal sealed record CatalogFacts
     /// <summary>The origin of the relation's rows; null when the relation does not exist any more.</summary>
     public SeenOrigin? Origin { get; init; }
 
+    /// <summary>
+    /// Whether the transaction that altered the relation was not visible yet. Then only what is needed for right events is known: columns
+    /// have no attribute numbers, and the origin is not known.
+    /// </summary>
+    public bool IsUnseen { get; init; }
+
     /// <summary>Whether the relation's files in the catalog come from a truncation by the transaction that is read.</summary>
     public bool IsTruncatedHere { get; init; }
 

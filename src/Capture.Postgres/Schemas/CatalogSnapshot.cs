@@ -8,7 +8,8 @@ namespace CdcOrleans.Capture.Postgres.Schemas;
 
 /// <summary>
 /// Reads the catalog in a snapshot that sees a given transaction of the log. The server sends a transaction as soon as its commit is in the
-/// log. It becomes visible to others only later; with synchronous standbys, this can take any time.
+/// log. It becomes visible to others only later; with synchronous standbys, this can take any time, and if this reader is the standby, it
+/// takes until the transaction is confirmed.
 /// </summary>
 internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSource database, TimeProvider time, ILogger logger)
 {
@@ -28,19 +29,47 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
               AND r.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))
         """;
 
+    // A statement that drops an index locks it, and so do those that write it anew.
+    private const string KeepsPrimaryKey = """
+        SELECT NOT EXISTS (
+            SELECT FROM pg_locks x JOIN pg_locks r ON r.virtualtransaction = x.virtualtransaction
+            WHERE x.locktype = 'transactionid' AND x.transactionid = $1::text::xid
+              AND r.relation IN (SELECT indexrelid FROM pg_index WHERE indrelid = $2 AND indisprimary)
+              AND r.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND r.mode = 'AccessExclusiveLock')
+        """;
+
+    // Not every role may see whether a stream counts as a synchronous standby.
+    private const string MayWaitForUs = """
+        SELECT coalesce((SELECT r.sync_state FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid WHERE s.slot_name = $1), '') <> 'async'
+        """;
+
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>How long a transaction may be invisible until it is assumed that it waits for this reader, if that is possible.</summary>
+    private static readonly TimeSpan UnseenPatience = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     /// <summary>
     /// Runs queries in one snapshot that sees the transaction, or whose transaction did not alter the relation. Waits until there is such a
-    /// snapshot.
+    /// snapshot. If that lasts, and the transaction may wait for this reader, the other queries are asked as well, in a snapshot from before
+    /// the alteration; they end the wait with an answer that is not null.
     /// </summary>
+    /// <param name="relation">The relation.</param>
+    /// <param name="xid">The transaction.</param>
+    /// <param name="question">The queries.</param>
+    /// <param name="unseen">The queries for a snapshot that does not see the transaction. They are told whether it keeps the primary key.</param>
+    /// <param name="cancellation">Cancels.</param>
     public async Task<T> Read<T>(
-        RelationMessage relation, uint xid, Func<NpgsqlConnection, Task<T>> question, CancellationToken cancellation)
+        RelationMessage relation, uint xid, Func<NpgsqlConnection, Task<T>> question, Func<NpgsqlConnection, bool, Task<T?>> unseen,
+        CancellationToken cancellation)
+        where T : class
     {
         await using var connection = await database.OpenConnectionAsync(cancellation);
         var started = time.GetTimestamp();
         var isLogged = false;
+        var isAsked = false;
         for (var isUnaltered = false; ;)
         {
             // All queries use the same snapshot. Otherwise the table may be dropped or altered between two of them, and the facts would not
@@ -49,13 +78,18 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
             {
                 if (isUnaltered || await Is(connection, Sees, cancellation, new NpgsqlParameter { Value = (long)xid }))
                     return await question(connection);
+                if (!isAsked && time.GetElapsedTime(started) >= UnseenPatience && await Is(connection, MayWaitForUs, cancellation, new NpgsqlParameter { Value = source.Slot }))
+                {
+                    // The locks are read in the same snapshot, which does not see the transaction. So it is still there, with all its locks.
+                    isAsked = true;
+                    if (await unseen(connection, await HasLocks(KeepsPrimaryKey)) is { } answer && await HasLocks(Alters))
+                        return answer;
+                }
             }
 
             // The locks are read between two snapshots. If the transaction releases its lock in between, the next snapshot sees that
             // transaction.
-            isUnaltered = !await Is(
-                connection, Alters, cancellation, new NpgsqlParameter { Value = (long)xid },
-                new NpgsqlParameter { Value = relation.Oid, NpgsqlDbType = NpgsqlDbType.Oid });
+            isUnaltered = !await HasLocks(Alters);
             if (isUnaltered)
                 continue;
             if (!isLogged && time.GetElapsedTime(started) >= Patience)
@@ -66,6 +100,9 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
 
             await Task.Delay(Pause, time, cancellation);
         }
+
+        Task<bool> HasLocks(string locks) => Is(
+            connection, locks, cancellation, new NpgsqlParameter { Value = (long)xid }, new NpgsqlParameter { Value = relation.Oid, NpgsqlDbType = NpgsqlDbType.Oid });
     }
 
     private static async Task<bool> Is(NpgsqlConnection connection, string question, CancellationToken cancellation, params NpgsqlParameter[] parameters)

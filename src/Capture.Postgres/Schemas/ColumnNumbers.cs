@@ -17,6 +17,8 @@ internal static class ColumnNumbers
     /// <param name="known">The schema version that was valid before this relation message; null when there was none.</param>
     public static int[] Of(RelationMessage relation, CatalogFacts catalog, int[] places, TableSchema? known)
     {
+        if (catalog.IsUnseen)
+            return new int[relation.Columns.Count];
         var numbers = known is null ? new int[relation.Columns.Count] : Kept(relation, catalog, known);
         FromCatalog(numbers, relation, catalog, places, known);
         FillGaps(numbers);

@@ -16,6 +16,9 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     private readonly HashSet<string> _logged = [];
     private readonly RowsDoubts _doubts = new();
 
+    // The transaction that altered each relation, as long as it is not known to be visible.
+    private readonly Dictionary<uint, uint> _unseen = [];
+
     // The table that each name schema.table stands for. Dots in names are allowed, so two tables can have the same text.
     private readonly Dictionary<string, (string Schema, string Table)> _names = [];
 
@@ -42,7 +45,7 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         }
 
         _names[name] = (relation.Schema, relation.Name);
-        var facts = await catalog.Describe(relation, here.Xid, cancellation);
+        var facts = await Describe(relation, here.Xid, cancellation);
         var history = await schemas.History(source.Name, relation.Oid, cancellation);
         facts = facts with { Types = DroppedTypes.Completed(facts.Types, relation, history) };
         var known = history.LastOrDefault(r => r.From <= at);
@@ -62,10 +65,35 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
         {
             OldRowsAreKeyOnly = keyOnly,
             KeysMayRepeat = relation.Identity == ReplicaIdentity.Full && !keyOnly && facts.KeysMayRepeat,
-            Until = next?.From,
+            Until = next?.From ?? (IsProvisional(facts, record, at) ? new ChangeVersion(new Lsn(at.CommitLsn.Value + 1), 0) : null),
             Forgotten = record.From == at ? record.Forgotten : [],
         };
     }
+
+    // A relation whose alteration was not visible is described again with the next transaction that changes it.
+    private async Task<CatalogFacts> Describe(RelationMessage relation, uint xid, CancellationToken cancellation)
+    {
+        // That transaction may come while the alteration still waits, where it did not need to wait for its locks.
+        if (_unseen.TryGetValue(relation.Oid, out var earlier) && earlier != xid
+            && await catalog.Describe(relation, earlier, cancellation) is { IsUnseen: true } still)
+            return still;
+        var facts = await catalog.Describe(relation, xid, cancellation);
+        if (facts.IsUnseen)
+        {
+            _unseen[relation.Oid] = xid;
+            LogOnce($"{relation.Oid} {xid} unseen", () => logger.AlteredUnseen(source.Name, $"{relation.Schema}.{relation.Name}", xid));
+        }
+        else
+        {
+            _unseen.Remove(relation.Oid);
+        }
+
+        return facts;
+    }
+
+    // Also one that was described so before a restart.
+    private static bool IsProvisional(CatalogFacts facts, RelationRecord record, ChangeVersion at) =>
+        facts.IsUnseen || (record.Origin is null && record.From == at && facts.Origin is not null);
 
     /// <summary>Position of the log from which on rows of some tables are not doubted any more; null when none are doubted.</summary>
     public Lsn? DoubtedUntil => _doubts.Until;
@@ -150,6 +178,8 @@ internal sealed class RelationAnnouncer(SourceConfiguration source, RelationCata
     // nothing has happened.
     private static string? Doubt(RelationRecord known, CatalogFacts facts)
     {
+        if (facts.IsUnseen)
+            return "its transaction is not visible yet, so it is not known what was done";
         if (facts.Origin is not { Origin: var origin })
             return null;
         if (known.Origin is not { } before)

@@ -65,9 +65,22 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
     /// <param name="xid">The transaction that the message belongs to, as in the log (32 bits).</param>
     /// <param name="cancellation">Cancels.</param>
     public Task<CatalogFacts> Describe(RelationMessage relation, uint xid, CancellationToken cancellation) =>
-        snapshot.Read(relation, xid, connection => Facts(connection, relation, xid, cancellation), cancellation);
+        snapshot.Read(
+            relation, xid, connection => Facts(connection, relation, xid, cancellation),
+            async (connection, keepsPrimaryKey) =>
+                UnseenAlteration.Facts(relation, await Shape(connection, relation, xid, cancellation), keepsPrimaryKey),
+            cancellation);
 
     private async Task<CatalogFacts> Facts(NpgsqlConnection connection, RelationMessage relation, uint xid, CancellationToken cancellation)
+    {
+        var shape = await Shape(connection, relation, xid, cancellation);
+        var origin = await origins.Find(connection, relation.Oid, xid, cancellation);
+        List<CatalogAttribute> attributes = [.. shape.Attributes];
+        await ReadDefaults(connection, attributes, relation.Oid, cancellation);
+        return shape with { Attributes = attributes, Origin = origin?.Seen, IsTruncatedHere = origin?.IsTruncatedHere ?? false };
+    }
+
+    private async Task<CatalogFacts> Shape(NpgsqlConnection connection, RelationMessage relation, uint xid, CancellationToken cancellation)
     {
         var attributes = new List<CatalogAttribute>();
         await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation, source.Slot))
@@ -104,13 +117,10 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
             }
         }
 
-        var types = await _types.Read(connection, relation, cancellation);
-        var origin = await origins.Find(connection, relation.Oid, xid, cancellation);
-        await ReadDefaults(connection, attributes, relation.Oid, cancellation);
         return new CatalogFacts
         {
-            Origin = origin?.Seen, IsTruncatedHere = origin?.IsTruncatedHere ?? false,
-            KeysMayRepeat = keysMayRepeat, Attributes = attributes, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex, Types = types, Identity = identity,
+            KeysMayRepeat = keysMayRepeat, Attributes = attributes, PrimaryKey = primaryKey, UniqueIndex = uniqueIndex,
+            Types = await _types.Read(connection, relation, cancellation), Identity = identity,
             PartitionIdentities = partitions,
         };
     }

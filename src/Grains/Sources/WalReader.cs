@@ -59,6 +59,7 @@ internal sealed partial class WalReader : IAsyncDisposable
     private volatile int _state = (int)SourceState.Starting;
     private SourcePositions _serverPositions;
     private Lsn _lastConfirmed;
+    private Lsn _lastSent;
     private long? _epoch;
 
     public WalReader(
@@ -221,7 +222,8 @@ internal sealed partial class WalReader : IAsyncDisposable
     private async Task RunSession()
     {
         var token = _stop.Token;
-        var facts = await _capture.Prepare(cancellation => _positions.Find(_configuration.Name, cancellation), token);
+        var facts = await _capture.Prepare(
+            async cancellation => (await _positions.Find(_configuration.Name, cancellation))?.WithDelivered(_lastSent), token);
         await _store.FixPartitions(_configuration.Name, _configuration.Partitions, token);
 
         // The first epoch is raised without a condition. Later ones must follow our own epoch: if another reader has raised it meanwhile,
@@ -236,7 +238,7 @@ internal sealed partial class WalReader : IAsyncDisposable
 
         // A position lower than the one at which this session started is never stored.
         Task Mark(Lsn confirmed, CancellationToken cancellation) =>
-            _positions.Set(_configuration.Name, _epoch.Value, facts.SystemIdentifier, confirmed > facts.ConfirmedLsn ? confirmed : facts.ConfirmedLsn, cancellation);
+            _positions.Set(_configuration.Name, _epoch.Value, facts.Log, confirmed > facts.ConfirmedLsn ? confirmed : facts.ConfirmedLsn, cancellation);
 
         await using var session = new WalSession(
             _configuration, stream, _store, _epoch.Value, facts.ConfirmedLsn, _grains, _time, _logger, token);
@@ -260,6 +262,8 @@ internal sealed partial class WalReader : IAsyncDisposable
         {
             await reading.CancelAsync();
             _lastConfirmed = session.Confirmed;
+            if (session.Sent > _lastSent)
+                _lastSent = session.Sent;
             _session = null;
         }
     }
@@ -268,7 +272,8 @@ internal sealed partial class WalReader : IAsyncDisposable
     private async Task Reset(string gap, CaptureFacts facts, CancellationToken cancellation)
     {
         LogReset(_logger, _configuration.Name, gap, facts.ConfirmedLsn);
-        await _positions.Reset(_configuration.Name, _epoch!.Value, facts.SystemIdentifier, facts.ConfirmedLsn, cancellation);
+        await _positions.Reset(_configuration.Name, _epoch!.Value, facts.Log, facts.ConfirmedLsn, cancellation);
+        _lastSent = Lsn.None;
         for (var partition = 0; partition < _configuration.Partitions; partition++)
             await _grains.GetGrain<IPartitionGrain>(PartitionKey.For(_configuration.Name, partition)).Reset(_epoch.Value);
     }

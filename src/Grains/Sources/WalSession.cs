@@ -93,6 +93,9 @@ internal sealed partial class WalSession : IAsyncDisposable
     /// <summary>The last position read.</summary>
     public Lsn Received { get; private set; }
 
+    /// <summary>Commit of the newest change that was sent to a partition, and so may have been delivered.</summary>
+    public Lsn Sent { get; private set; }
+
     /// <summary>The confirmed position.</summary>
     public Lsn Confirmed
     {
@@ -299,6 +302,7 @@ internal sealed partial class WalSession : IAsyncDisposable
 
         _links[partition].Add(change);
         Received = change.Lsn;
+        Sent = change.Version.CommitLsn;
         _rate.Count(1);
         if (++_pending >= _links.Length * 64)
             FlushNow();

@@ -24,8 +24,8 @@ public interface ISourceCapture : IAsyncDisposable
     /// </param>
     /// <param name="cancellation">Cancels.</param>
     /// <exception cref="CaptureException">
-    /// A check failed; or changes are missing between the confirmed position and the slot, and nobody has accepted that. The message names
-    /// the place and the remedy.
+    /// A check failed; or changes are missing between the confirmed position and the slot, or the server's log lacks changes that were
+    /// delivered, and nobody has accepted that. The message names the place and the remedy.
     /// </exception>
     Task<CaptureFacts> Prepare(Func<CancellationToken, Task<ConfirmedPosition?>>? lastConfirmed, CancellationToken cancellation);
 
@@ -49,7 +49,10 @@ public interface ISourceCapture : IAsyncDisposable
     /// <summary>What <see cref="Prepare"/> waits for at the server, with the remedy; null when it does not wait. Any thread.</summary>
     string? Waiting { get; }
 
-    /// <summary>Starts streaming at the slot's confirmed position.</summary>
+    /// <summary>
+    /// Starts streaming at the slot's confirmed position, from the log that the last <see cref="Prepare"/> found. If the connection leads to
+    /// another one meanwhile, it must be prepared again.
+    /// </summary>
     /// <param name="reporting">Is called, and awaited, before a position is reported to the server. Null: nothing is called.</param>
     /// <param name="cancellation">Cancels.</param>
     /// <exception cref="CaptureException">The slot is gone, in use, or refused; the message names the remedy.</exception>
@@ -70,16 +73,17 @@ public interface ISourceCapture : IAsyncDisposable
 
 /// <summary>What <see cref="ISourceCapture.Prepare"/> found and did.</summary>
 /// <param name="Database">Name of the captured database.</param>
-/// <param name="SystemIdentifier">The server's system identifier.</param>
+/// <param name="Log">The server and the timeline of its log.</param>
 /// <param name="ServerVersion">The server's version, such as 15.18.</param>
 /// <param name="SlotCreated">Whether the slot was created by this call.</param>
 /// <param name="ConfirmedLsn">The slot's confirmed position.</param>
 /// <param name="Tables">Captured tables as <c>schema.table</c>.</param>
 /// <param name="Gap">
-/// Why changes are missing since the last confirmed position, when a person has accepted that; null when none are missing.
+/// Why changes are missing since the last confirmed position, or in the server's log, when a person has accepted that; null when none are
+/// missing.
 /// </param>
 public sealed record CaptureFacts(
-    string Database, string SystemIdentifier, string ServerVersion, bool SlotCreated, Lsn ConfirmedLsn, IReadOnlyList<string> Tables, string? Gap = null);
+    string Database, ServerLog Log, string ServerVersion, bool SlotCreated, Lsn ConfirmedLsn, IReadOnlyList<string> Tables, string? Gap = null);
 
 /// <summary>Positions in the log of a source.</summary>
 /// <param name="ServerLsn">End of the server's log.</param>

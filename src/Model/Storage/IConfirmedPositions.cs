@@ -14,7 +14,7 @@ public interface IConfirmedPositions
 
     /// <summary>Stores the confirmed position of a source.</summary>
     /// <exception cref="StaleOwnerException">The epoch is not the store's current one.</exception>
-    Task Set(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation);
+    Task Set(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation);
 
     /// <summary>
     /// Resets a source after a gap was accepted: deletes its stored rows, the progress of its partitions, the history of its relations and
@@ -22,11 +22,25 @@ public interface IConfirmedPositions
     /// is harmless.
     /// </summary>
     /// <exception cref="StaleOwnerException">The epoch is not the store's current one.</exception>
-    Task Reset(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation);
+    Task Reset(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation);
 }
 
-/// <summary>The confirmed position of a source, and the server that it belongs to.</summary>
-/// <param name="SystemIdentifier">System identifier of the server that was read.</param>
+/// <summary>The confirmed position of a source, and the log that it belongs to.</summary>
+/// <param name="Log">The log that was read.</param>
 /// <param name="Confirmed">The highest position that may have been sent to the server.</param>
 /// <param name="GapAccepted">Whether a person has accepted, within the last hour, that changes are missing (<c>cdc.accept_gap</c>).</param>
-public sealed record ConfirmedPosition(string SystemIdentifier, Lsn Confirmed, bool GapAccepted);
+public sealed record ConfirmedPosition(ServerLog Log, Lsn Confirmed, bool GapAccepted)
+{
+    /// <summary>
+    /// A position within the commit record of the newest change that may have been delivered, or of which a state is stored. It may be
+    /// higher than the confirmed position.
+    /// </summary>
+    public Lsn Delivered { get; init; }
+
+    /// <summary>Position up to which the log must be the one that was read. Otherwise it lacks changes that were delivered.</summary>
+    public Lsn Reached => Delivered > Confirmed ? Delivered : Confirmed;
+
+    /// <summary>Takes into account that a change of this commit may have been delivered too.</summary>
+    public ConfirmedPosition WithDelivered(Lsn commit) =>
+        commit >= Delivered && !commit.IsNone ? this with { Delivered = new Lsn(commit.Value + 1) } : this;
+}

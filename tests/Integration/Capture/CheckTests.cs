@@ -19,7 +19,7 @@ public sealed class CheckTests(CaptureServer server) : IClassFixture<CaptureServ
         Assert.True(created.SlotCreated);
         Assert.Equal(["public.a", "public.b"], created.Tables);
         Assert.StartsWith("15", created.ServerVersion);
-        Assert.Equal(await capture.Scalar("SELECT system_identifier::text FROM pg_control_system()"), created.SystemIdentifier);
+        Assert.Equal(await capture.Scalar("SELECT system_identifier::text FROM pg_control_system()"), created.Log.SystemIdentifier);
         Assert.Equal(await capture.Scalar("SELECT current_database()"), created.Database);
         Assert.False(created.ConfirmedLsn.IsNone);
 

@@ -23,7 +23,7 @@ public sealed class RetentionTests(ControlServer control) : IAsyncLifetime
         _table = await _stores.Schemas.Register("shop", Orders("id"), default);
         await _stores.Checkpoints.RaiseEpoch("shop", "silo-1", null, default);
         await _stores.Checkpoints.Claim("shop", 0, "silo-1", default);
-        await _stores.Positions.Set("shop", 1, "server", new Lsn(100), default);
+        await _stores.Positions.Set("shop", 1, new ServerLog("server", 1, null), new Lsn(100), default);
     }
 
     public ValueTask DisposeAsync() => _stores.DisposeAsync();
@@ -38,7 +38,7 @@ public sealed class RetentionTests(ControlServer control) : IAsyncLifetime
         Assert.Equal(2, await _stores.Retention.PurgeDeleteMarkers(Day, 10, default));
         Assert.Equal("back,lives,not confirmed,young", await Keys());
 
-        await _stores.Positions.Set("shop", 1, "server", new Lsn(101), default);
+        await _stores.Positions.Set("shop", 1, new ServerLog("server", 1, null), new Lsn(101), default);
         Assert.Equal(1, await _stores.Retention.PurgeDeleteMarkers(Day, 10, default));
         Assert.Equal("back,lives,young", await Keys());
     }

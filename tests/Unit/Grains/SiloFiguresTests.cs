@@ -68,8 +68,8 @@ public sealed class SiloFiguresTests
     {
         public Task<ConfirmedPosition?> Find(string source, CancellationToken cancellation) => throw new NotSupportedException();
 
-        public Task Set(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation) => throw new NotSupportedException();
+        public Task Set(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation) => throw new NotSupportedException();
 
-        public Task Reset(string source, long epoch, string systemIdentifier, Lsn confirmed, CancellationToken cancellation) => throw new NotSupportedException();
+        public Task Reset(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation) => throw new NotSupportedException();
     }
 }
