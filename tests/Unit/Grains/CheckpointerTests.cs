@@ -102,6 +102,7 @@ public sealed class CheckpointerTests
         await using var rig = new Rig();
         rig.Store.IsEpochStale = true;
         rig.Finish(1);
+        await rig.Until(() => rig.Store.Refused == 1, Interval);
         for (var i = 0; i < 100; i++)
             await rig.Advance(Interval / 2);
         Assert.InRange(rig.Store.Refused, 1, 12);
