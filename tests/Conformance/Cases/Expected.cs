@@ -41,7 +41,7 @@ internal sealed class ExpectedKey(string key)
 /// <item><c>last</c>: of the events only the last one is given, because those before it have more than one right form</item>
 /// <item><c>gone</c>: the entity must not be live in the end, although the log does not say that the row has gone</item>
 /// <item><c>doubted</c>: the API may also know nothing of the entity in the end, because rows may still have changed without an event after it</item>
-/// <item><c>peer OPS</c>: the operations of a real Debezium, where they are others</item>
+/// <item><c>peer OPS</c>: the operations of a real Debezium, where they are others; <c>none</c> without any, <c>any</c> where it depends on time</item>
 /// </list>
 /// </summary>
 internal sealed record ExpectedTable(string Table, IReadOnlyList<ExpectedKey> Keys)

@@ -29,8 +29,8 @@ INSERT INTO public.parts VALUES (3)
 -- expect public.leaving
 -- {"id":1} c {"id":1,"weight":1,"shades":["light"]}
 -- {"id":1} u {"id":1,"weight":2,"shades":["light"]}
--- {"id":1} peer c
--- {"id":2} peer none
+-- {"id":1} peer any
+-- {"id":2} peer any
 -- {"id":2} c {"id":2,"weight":9,"shades":["dark","light"]}
 
 -- expect public.parts
