@@ -17,6 +17,7 @@ public sealed class CaseTests(Servers servers)
     public async Task Outcome_is_right(string name)
     {
         var input = Case.Read(name);
+        await Case.Needs(servers.Postgres, name[..2]);
         await using var run = await CaseRun.Create(servers, $"case_{name}");
         foreach (var block in input.Prepare)
             await run.Execute(block);

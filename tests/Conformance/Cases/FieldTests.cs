@@ -17,6 +17,7 @@ public sealed class FieldTests(Servers servers)
     public async Task Outcome_is_right(string number)
     {
         var (setup, script) = (FieldCase.File(number, ".setup"), FieldCase.File(number));
+        await Case.Needs(servers.Postgres, number);
         await using var run = await CaseRun.Create(servers, $"field_{number}");
         await run.Psql(setup);
         await run.Prepare();

@@ -40,7 +40,11 @@ UPDATE public.slice SET n = 2
 
 UPDATE public.slice SET id = 40 WHERE id = 3
 
+-- settle
+
 BEGIN; ALTER PUBLICATION cdc_shop DROP TABLE public.slice; ALTER PUBLICATION cdc_shop ADD TABLE public.slice; COMMIT
+
+-- noticed public.slice
 
 UPDATE public.slice SET n = 3
 
