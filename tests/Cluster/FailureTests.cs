@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using CdcOrleans.Testing;
 using Xunit;
 
@@ -148,12 +149,11 @@ public sealed class FailureTests(PostgresFixture postgres)
             silo.Output.Contains("streaming, epoch", StringComparison.Ordinal) && (await silo.Source("shop")).GetProperty("state").GetString() == "streaming";
     }
 
-    [Theory]
-    [InlineData(2)]
-    [InlineData(3)]
-    public async Task However_often_a_silo_freezes_the_others_go_on_within_ten_seconds(int count)
+    [Fact]
+    public async Task However_often_a_silo_freezes_the_others_go_on_within_ten_seconds()
     {
         const int Freezes = 10;
+        var count = int.Parse(Environment.GetEnvironmentVariable("CDC_TEST_SILOS") ?? "2", CultureInfo.InvariantCulture);
         await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
         var paths = new string[count];
         var gateways = new Uri[count];
@@ -183,7 +183,7 @@ public sealed class FailureTests(PostgresFixture postgres)
                 await PostgresServer.Execute(pipeline.Database, "CALL work(100)");
                 await pipeline.Drained(lives);
                 times.Add($"{(frozen == reads ? "reader" : "other")} {watch.Elapsed.TotalSeconds:0.0}");
-                Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), $"Seconds: {string.Join(", ", times)}.\n{lives.Output}");
+                Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), $"Seconds: {string.Join(", ", times)}.\n{string.Join("\n=== another silo\n", silos.Where(s => s != silos[frozen]).Select(s => s.Output))}");
 
                 // It finds that it was declared dead, and ends. Another one takes its place.
                 await silos[frozen].Signal("CONT");
