@@ -46,3 +46,7 @@ UPDATE public.visit SET n = 1
 -- {"day":4,"id":1} gone
 -- {"day":5,"id":1} c {"day":5,"id":1,"n":0,"body":"e*2401"}
 -- {"day":5,"id":1} gone
+-- {"day":1,"id":1} doubted
+-- {"day":1,"id":3} doubted
+-- {"day":3,"id":1} doubted
+-- {"day":3,"id":60} doubted

@@ -36,9 +36,15 @@ DELETE FROM public.stock WHERE id = 5
 -- {"id":4} u {"id":4,"n":1,"body":"s*2200?"}
 -- {"id":5} u {"id":5,"n":1,"body":"t*2200?"} before {"id":5,"n":0,"body":"t*2200"}
 -- {"id":5} d before {"id":5,"n":1,"body":"t*2200"}
+-- {"id":1} doubted
+-- {"id":33} doubted
+-- {"id":4} doubted
+-- {"id":5} doubted
 
 -- expect public.box
 -- {"id":1} c {"id":1,"n":0,"body":"p*2200"}
 -- {"id":1} u {"id":1,"n":8,"body":"o*2200?"} before {"id":1,"n":7,"body":"o*2200"}
 -- {"id":2} c {"id":2,"n":0,"body":"q*2200"}
 -- {"id":2} u {"id":2,"n":1,"body":"Q*2200?"} before {"id":2,"n":0,"body":"Q*2200"}
+-- {"id":1} doubted
+-- {"id":2} doubted

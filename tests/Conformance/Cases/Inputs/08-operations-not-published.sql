@@ -31,6 +31,9 @@ UPDATE public.crate SET n = 6
 -- {"id":3} c {"id":3,"n":0,"body":"f*2300"}
 -- {"id":3} gone
 -- {"id":30} u {"id":30,"n":1,"body":"f*2300?"} before {"id":30,"n":0,"body":"f*2300"}
+-- {"id":1} doubted
+-- {"id":2} doubted
+-- {"id":30} doubted
 
 -- expect public.crate
 -- {"id":1} c {"id":1,"n":0,"body":"d*2300"}
@@ -39,3 +42,5 @@ UPDATE public.crate SET n = 6
 -- {"id":2} c {"id":2,"n":0,"body":"e*2300"}
 -- {"id":2} gone
 -- {"id":3} u {"id":3,"n":6,"body":"g*2300?"} before {"id":3,"n":0,"body":"g*2300"}
+-- {"id":1} doubted
+-- {"id":3} doubted

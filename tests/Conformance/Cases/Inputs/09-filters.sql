@@ -55,6 +55,8 @@ UPDATE public.slice SET n = 3
 -- {"id":1} u {"id":1,"opened":true,"n":4,"body":"K*2100"} whole {"id":1,"opened":true,"n":3,"body":"K*2100"}
 -- {"id":2} c {"id":2,"opened":true,"n":0,"body":"l*2100"}
 -- {"id":2} d whole {"id":2,"opened":true,"n":0,"body":"l*2100"}
+-- {"id":1} doubted
+-- {"id":2} doubted
 
 -- expect public.slice
 -- {"id":3} c {"id":3,"n":0,"body":"i*2100"}
@@ -65,3 +67,5 @@ UPDATE public.slice SET n = 3
 -- {"id":30} u {"id":30,"n":3,"body":"J*2100?"} before {"id":30,"n":2,"body":"J*2100"}
 -- {"id":40} c {"id":40,"n":2,"body":"I*2100?"}
 -- {"id":40} u {"id":40,"n":3,"body":"I*2100?"}
+-- {"id":30} doubted
+-- {"id":40} doubted

@@ -47,6 +47,9 @@ UPDATE public.seatmap SET n = 4
 -- null c {"label":"seven","n":7}
 -- {"id":7} u {"id":7,"label":"seven","n":9,"body":"not shown"} before {"id":7,"label":"seven","n":7,"body":"not shown"}
 -- {"id":7} d before {"id":7,"label":"seven","n":9,"body":"not shown"}
+-- {"id":5} doubted
+-- {"id":6} doubted
+-- {"id":7} doubted
 
 -- expect public.seatmap
 -- {"a":1,"b":2} c {"a":1,"b":2,"n":0,"body":"w*2050"}
@@ -54,3 +57,5 @@ UPDATE public.seatmap SET n = 4
 -- null c {"a":1,"n":3}
 -- null peer none
 -- {"a":1,"b":3} u {"a":1,"b":3,"n":4,"body":"not shown"} before {"a":1,"b":3,"n":3,"body":"not shown"}
+-- {"a":1,"b":2} doubted
+-- {"a":1,"b":3} doubted

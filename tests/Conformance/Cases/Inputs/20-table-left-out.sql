@@ -40,8 +40,13 @@ INSERT INTO public.shelf VALUES (3, 'third')
 -- {"id":3} peer cd-
 -- {"id":4} u {"id":4,"n":1,"body":"z*2500?"} before {"id":4,"n":0,"body":"z*2500"}
 -- {"id":4} peer cu
+-- {"id":1} doubted
+-- {"id":4} doubted
 
 -- expect public.shelf
 -- {"id":1} c {"id":1,"v":"first"}
 -- {"id":2} c {"id":2,"v":"second"}
 -- {"id":3} c {"id":3,"v":"third"}
+-- {"id":1} doubted
+-- {"id":2} doubted
+-- {"id":3} doubted
