@@ -264,10 +264,10 @@ internal sealed partial class PostgresWalStream : IWalStream
         _decoder.DoubtedUntil = _settings.Announcer.DoubtedUntil;
         return captured;
 
-        RelationMessage Relation(byte[] announcement)
+        static RelationMessage Relation(byte[] announcement)
         {
             var reader = new WireReader(announcement.AsSpan(1));
-            return RelationMessage.Read(ref reader) with { TypeNames = _decoder.TypeNames };
+            return RelationMessage.Read(ref reader);
         }
     }
 

@@ -72,6 +72,8 @@ internal sealed class RelationTypes
                 names.Add(index, name.Name);
         }
 
+        if (names.Count == 0)
+            return;
         var oids = new Dictionary<string, uint>();
         await using (var command = new NpgsqlCommand(BuiltIn, connection) { Parameters = { new() { Value = names.Values.Distinct().ToArray() } } })
         {
