@@ -16,10 +16,13 @@ namespace CdcOrleans.Grains.Deliveries;
 /// <param name="room">Bytes reserved for the batch in the <see cref="Budgets.MemoryBudget"/>; 0 when it needs few.</param>
 internal abstract class EventBatch(long room = 0)
 {
+    private static readonly List<DeadLetter> None = [];
+
     [ThreadStatic] private static List<SinkEvent>? _scratch;
 
     private SinkShare? _first;
     private List<DeadLetter>? _unformatted;
+    private List<DeadLetter>? _refused;
     private int _open;
     private long _room = room;
 
@@ -126,9 +129,15 @@ internal abstract class EventBatch(long room = 0)
     public long ReleaseRoom() => Interlocked.Exchange(ref _room, 0);
 
     /// <summary>
-    /// Returns, as dead letters, the events that a sink refused for good or that a format could not write; null when there are none.
+    /// The events that a sink refused for good or that a format could not write, as dead letters. To be asked only when every sink has
+    /// answered, and by one thread at a time.
     /// </summary>
-    public IReadOnlyList<DeadLetter>? Refused()
+    public IReadOnlyList<DeadLetter> Refused => _refused ??= FindRefused();
+
+    /// <summary>Called when every sink has answered. Any thread; must return quickly.</summary>
+    protected abstract void Finished();
+
+    private List<DeadLetter> FindRefused()
     {
         var letters = _unformatted;
         for (var share = _first; share is not null; share = share.Next)
@@ -137,11 +146,8 @@ internal abstract class EventBatch(long room = 0)
                 letters = [.. letters ?? [], .. share.Refused()];
         }
 
-        return letters;
+        return letters ?? None;
     }
-
-    /// <summary>Called when every sink has answered. Any thread; must return quickly.</summary>
-    protected abstract void Finished();
 
     private void OnAnswered()
     {

@@ -326,7 +326,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
             if (apply.IsChanged)
             {
                 Know(apply.Outcome);
-                _host!.Buffer.Add(Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused());
+                _host!.Buffer.Add(Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused);
             }
         }
         finally

@@ -136,7 +136,7 @@ internal sealed class EntityRoster
         InProgress--;
         _passed++;
         if (apply.IsChanged)
-            _host.Buffer.Add(presence.Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused());
+            _host.Buffer.Add(presence.Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused);
         _source.Memory.Give(apply.ReleaseRoom());
         Settle(presence);
     }

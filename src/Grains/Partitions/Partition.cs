@@ -234,7 +234,7 @@ internal sealed class Partition : IEntityHost, ICheckpointed
 
     private void Finish(EventBatch events, int changes, int duplicates, long commitMicros)
     {
-        if (events.Refused() is { } letters)
+        if (events.Refused is { Count: > 0 } letters)
         {
             // The dead letters of an apply were added to the buffer together with the state.
             if (events is LaneBatch)
