@@ -77,8 +77,8 @@ internal static class CheckpointParts
         Checkpoint checkpoint, CheckpointLimits limits, ICollection<EntityKey> leftOut)
     {
         foreach (var slice in DeadLetterSlices.Of(checkpoint))
-            yield return (slice.Count, slice.Sum(d => DeadLetterSlices.SizeOf(d.Letter)), () => CheckpointStatements.Insert(checkpoint.Source, slice));
+            yield return (slice.Rows.Count, slice.Bytes, () => CheckpointStatements.Insert(checkpoint.Source, slice.Rows));
         foreach (var slice in StateSlices.Of(checkpoint, limits.MostOfOneRow, leftOut))
-            yield return (slice.Count, slice.Sum(StateSlices.SizeOf), () => CheckpointStatements.Upsert(slice));
+            yield return (slice.Rows.Count, slice.Bytes, () => CheckpointStatements.Upsert(slice.Rows));
     }
 }

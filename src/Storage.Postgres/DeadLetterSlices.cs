@@ -15,26 +15,10 @@ internal static class DeadLetterSlices
     /// </summary>
     public const int MostOfOne = 256 << 20;
 
-    public static IEnumerable<ArraySegment<DeadLetterRow>> Of(Checkpoint checkpoint)
+    public static IEnumerable<Slice<DeadLetterRow>> Of(Checkpoint checkpoint)
     {
         ArraySegment<DeadLetterRow> rows = DeadLetterRow.From(checkpoint).OrderBy(r => r.Letter.Version).ThenBy(r => r.Letter.Sink, StringComparer.Ordinal).Select(Fitting).ToArray();
-        var start = 0;
-        var bytes = 0L;
-        for (var i = 0; i < rows.Count; i++)
-        {
-            var size = SizeOf(rows[i].Letter);
-            if (i > start && (i - start == StateSlices.MostRows || bytes + size > StateSlices.MostBytes))
-            {
-                yield return rows[start..i];
-                start = i;
-                bytes = 0;
-            }
-
-            bytes += size;
-        }
-
-        if (start < rows.Count)
-            yield return rows[start..];
+        return Slices.Of(rows, row => SizeOf(row.Letter));
     }
 
     // A dead letter that does not fit into a statement would make every later checkpoint of its source fail.
@@ -43,7 +27,7 @@ internal static class DeadLetterSlices
         var letter = row.Letter;
         if (Bytes(letter.Key) + Bytes(letter.Value) <= MostOfOne)
             return row;
-        var keepsKey = Bytes(letter.Key) <= StateSlices.MostBytes;
+        var keepsKey = Bytes(letter.Key) <= Slices.MostBytes;
         return row with
         {
             Letter = letter with
@@ -57,7 +41,7 @@ internal static class DeadLetterSlices
         };
     }
 
-    public static long SizeOf(DeadLetter letter) =>
+    private static long SizeOf(DeadLetter letter) =>
         128 + Bytes(letter.Key) + Bytes(letter.Value) + letter.Entity.Key.Length + letter.Error.Length;
 
     private static long Bytes(byte[]? data) => data?.LongLength ?? 0;

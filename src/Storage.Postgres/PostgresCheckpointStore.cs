@@ -83,7 +83,7 @@ internal sealed class PostgresCheckpointStore(
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = owner });
         await using var reader = await _stalled.Watch(connection, command.ExecuteReaderAsync(cancellation));
         await reader.ReadAsync(cancellation);
-        return new PartitionClaim(reader.GetInt64(0), Version(reader, 1), Version(reader, 3));
+        return new PartitionClaim(reader.GetInt64(0), reader.GetVersion(1), reader.GetVersion(3));
     }
 
     public async Task<IReadOnlyList<EntityKey>> Commit(Checkpoint checkpoint, CancellationToken cancellation)
@@ -150,7 +150,7 @@ internal sealed class PostgresCheckpointStore(
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         var rows = new List<PartitionProgressRow>();
         while (await reader.ReadAsync(cancellation))
-            rows.Add(new PartitionProgressRow(reader.GetInt32(0), reader.GetInt64(1), Version(reader, 2), Version(reader, 4)));
+            rows.Add(new PartitionProgressRow(reader.GetInt32(0), reader.GetInt64(1), reader.GetVersion(2), reader.GetVersion(4)));
         return rows;
     }
 
@@ -191,7 +191,4 @@ internal sealed class PostgresCheckpointStore(
         var current = (await ReadProgress(checkpoint.Source, cancellation)).ToDictionary(p => p.Partition, p => p.Generation);
         return StaleOwners.Find(checkpoint, epoch, current);
     }
-
-    private static ChangeVersion Version(NpgsqlDataReader reader, int column) =>
-        new(new Lsn((ulong)reader.GetInt64(column)), reader.GetInt64(column + 1));
 }

@@ -25,7 +25,7 @@ internal sealed partial class PostgresSchemaStore
             while (await rows.ReadAsync(cancellation))
             {
                 found.Add((
-                    new ChangeVersion(new Lsn((ulong)rows.GetInt64(0)), rows.GetInt64(1)), rows.GetInt32(2), rows.GetInt32(3),
+                    rows.GetVersion(0), rows.GetInt32(2), rows.GetInt32(3),
                     Enum.Parse<EntityMode>(rows.GetString(4), ignoreCase: true), rows.GetFieldValue<int[]>(5),
                     rows.IsDBNull(6) ? null : new RowsOrigin(rows.GetString(6), rows.GetString(7)), new Lsn((ulong)rows.GetInt64(8))));
             }

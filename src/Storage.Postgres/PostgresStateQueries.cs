@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
 using CdcOrleans.Model.Storage;
@@ -10,13 +9,15 @@ namespace CdcOrleans.Storage.Postgres;
 internal sealed class PostgresStateQueries(NpgsqlDataSource queries, ISchemaStore schemas) : IStateQueries
 {
     private readonly StoredStates _states = new(queries, schemas);
-    private readonly ConcurrentDictionary<(string Source, string Table), int> _tables = new();
+
+    // Finds tables over the same connections; the schemas of rows come from the store that the pipeline uses.
+    private readonly PostgresSchemaStore _tables = new(queries);
 
     public async Task<EntityState?> Find(string source, EntityKey key, CancellationToken cancellation)
     {
         try
         {
-            return await FindTable(source, key.Table, cancellation) is { } table
+            return await _tables.FindTable(source, key.Table, cancellation) is { } table
                 ? (await _states.Read([new StateKey(table, key.Key)], cancellation))[0]
                 : null;
         }
@@ -32,15 +33,5 @@ internal sealed class PostgresStateQueries(NpgsqlDataSource queries, ISchemaStor
             throw new StateUnavailableException(
                 "The control database does not answer. Remedy: check that its server runs and can be reached, and ask again.", trouble);
         }
-    }
-
-    private async Task<int?> FindTable(string source, string table, CancellationToken cancellation)
-    {
-        if (_tables.TryGetValue((source, table), out var known))
-            return known;
-        await using var command = queries.CreateCommand("SELECT table_id FROM cdc.tables WHERE source = $1 AND name = $2");
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = table });
-        return await command.ExecuteScalarAsync(cancellation) is int found ? _tables[(source, table)] = found : null;
     }
 }

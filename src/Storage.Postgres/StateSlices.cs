@@ -12,40 +12,14 @@ internal readonly record struct StateRow(string Key, EntityState State);
 /// </summary>
 internal static class StateSlices
 {
-    /// <summary>Maximum number of rows in one statement.</summary>
-    public const int MostRows = 2000;
-
-    /// <summary>Approximate maximum of bytes in one statement, far below the 1 GB limit of a message.</summary>
-    public const int MostBytes = 16 << 20;
-
     /// <summary>Makes the slices.</summary>
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="mostOfOne">Largest row that is stored, in bytes. The state of a larger one has no row.</param>
     /// <param name="leftOut">Gets the entities whose row is larger.</param>
-    public static IEnumerable<ArraySegment<StateRow>> Of(Checkpoint checkpoint, int mostOfOne, ICollection<EntityKey> leftOut)
-    {
-        var rows = Sorted(checkpoint, mostOfOne, leftOut);
-        var start = 0;
-        var bytes = 0L;
-        for (var i = 0; i < rows.Count; i++)
-        {
-            var size = SizeOf(rows[i]);
-            if (i > start && (i - start == MostRows || bytes + size > MostBytes))
-            {
-                yield return rows[start..i];
-                start = i;
-                bytes = 0;
-            }
+    public static IEnumerable<Slice<StateRow>> Of(Checkpoint checkpoint, int mostOfOne, ICollection<EntityKey> leftOut) =>
+        Slices.Of(Sorted(checkpoint, mostOfOne, leftOut), SizeOf);
 
-            bytes += size;
-        }
-
-        if (start < rows.Count)
-            yield return rows[start..];
-    }
-
-    /// <summary>Approximate bytes of a row in a statement.</summary>
-    public static long SizeOf(StateRow row) => row.State.Size + row.Key.Length;
+    private static long SizeOf(StateRow row) => row.State.Size + row.Key.Length;
 
     private static ArraySegment<StateRow> Sorted(Checkpoint checkpoint, int mostOfOne, ICollection<EntityKey> leftOut)
     {

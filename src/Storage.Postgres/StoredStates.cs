@@ -123,7 +123,7 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
         await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, cancellation);
         while (await reader.ReadAsync(cancellation))
         {
-            found.Add(new Stored(start + reader.GetInt32(0) - 1, Version(reader, 1), reader.GetInt32(3), reader.GetBoolean(4), null)
+            found.Add(new Stored(start + reader.GetInt32(0) - 1, reader.GetVersion(1), reader.GetInt32(3), reader.GetBoolean(4), null)
             {
                 Bytes = reader.GetInt32(5),
                 Row = await reader.IsDBNullAsync(6, cancellation) ? null : await reader.GetFieldValueAsync<byte[]>(6, cancellation),
@@ -139,7 +139,7 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = StoredText.Key(key.Key) });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         if (await reader.ReadAsync(cancellation))
-            found.Add(new Stored(place, Version(reader, 0), reader.GetInt32(2), reader.GetBoolean(3), null) { IsUnreadable = true });
+            found.Add(new Stored(place, reader.GetVersion(0), reader.GetInt32(2), reader.GetBoolean(3), null) { IsUnreadable = true });
     }
 
     private async Task<TableSchema?> LatestSchema(int tableId, CancellationToken cancellation)
@@ -176,9 +176,6 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
             return false;
         }
     }
-
-    private static ChangeVersion Version(NpgsqlDataReader reader, int column) =>
-        new(new Lsn((ulong)reader.GetInt64(column)), reader.GetInt64(column + 1));
 
     private readonly record struct Stored(int Place, ChangeVersion Version, int SchemaVersion, bool Deleted, byte[]? Row)
     {

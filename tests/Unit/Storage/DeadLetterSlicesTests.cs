@@ -37,7 +37,7 @@ public class DeadLetterSlicesTests
     private static IEnumerable<int> Sizes(IEnumerable<DeadLetter> letters) => Slices(letters).Select(s => s.Count);
 
     private static IEnumerable<ArraySegment<DeadLetterRow>> Slices(IEnumerable<DeadLetter> letters) =>
-        DeadLetterSlices.Of(new Checkpoint("s", 1, [Partition(0, letters: [.. letters])]));
+        DeadLetterSlices.Of(new Checkpoint("s", 1, [Partition(0, letters: [.. letters])])).Select(s => s.Rows);
 
     private static DeadLetter Letter(string key, int bytes) => new()
     {

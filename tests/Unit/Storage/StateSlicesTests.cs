@@ -53,11 +53,11 @@ public class StateSlicesTests
         EntityState Sized(int bytes) => new(At(1), Table(), new RowImage(new byte[bytes]), false);
         var leftOut = new List<EntityKey>();
         var checkpoint = new Checkpoint("s", 1, [Partition(0, states: [("a", Sized(11)), ("b", Sized(10))])]);
-        var rows = StateSlices.Of(checkpoint, mostOfOne: 10, leftOut).SelectMany(s => s).ToArray();
+        var rows = StateSlices.Of(checkpoint, mostOfOne: 10, leftOut).SelectMany(s => s.Rows).ToArray();
         Assert.Equal([("a", RowAbsence.TooLarge, 0), ("b", RowAbsence.None, 10)], rows.Select(r => (r.Key, r.State.Absence, r.State.Row.Size)));
         Assert.All(rows, r => Assert.Equal(At(1), r.State.Version));
         Assert.Equal([new EntityKey("public.orders", "a")], leftOut);
     }
 
-    private static IEnumerable<ArraySegment<StateRow>> Slices(Checkpoint checkpoint) => StateSlices.Of(checkpoint, int.MaxValue, []);
+    private static IEnumerable<ArraySegment<StateRow>> Slices(Checkpoint checkpoint) => StateSlices.Of(checkpoint, int.MaxValue, []).Select(s => s.Rows);
 }
