@@ -22,9 +22,7 @@ public sealed class CheckpointCrashTests(ControlServer control) : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _stores = await control.Migrated();
-        _table = await _stores.Schemas.Register("shop", Orders("id"), default);
-        await Store.RaiseEpoch("shop", "silo-1", null, default);
-        await Store.Claim("shop", 0, "silo-1", default);
+        _table = await _stores.BeginShop();
         await Store.Commit(Offered(At(1), "before"), default);
         _obstacle = new NpgsqlConnection(_stores.Connection);
         await _obstacle.OpenAsync();

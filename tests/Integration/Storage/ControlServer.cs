@@ -57,6 +57,15 @@ public sealed class ControlStores : IAsyncDisposable
         _services = new ServiceCollection().AddPostgresStorage(connection).BuildServiceProvider();
     }
 
+    /// <summary>Begins source "shop" as silo-1 does: its table of orders, epoch 1, and partition 0 with generation 1.</summary>
+    public async Task<TableSchema> BeginShop()
+    {
+        var table = await Schemas.Register("shop", SampleStates.Orders("id"), default);
+        await Checkpoints.RaiseEpoch("shop", "silo-1", null, default);
+        await Checkpoints.Claim("shop", 0, "silo-1", default);
+        return table;
+    }
+
     public string Connection { get; }
 
     public ICheckpointStore Checkpoints => _services.GetRequiredService<ICheckpointStore>();

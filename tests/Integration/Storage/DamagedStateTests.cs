@@ -17,9 +17,7 @@ public sealed class DamagedStateTests(ControlServer control) : IAsyncLifetime
     {
         _stores = await control.Migrated();
         await _stores.Scalar("ALTER TABLE cdc.entity_states ALTER \"row\" SET STORAGE EXTERNAL");
-        _table = await _stores.Schemas.Register("shop", Orders("id"), default);
-        await _stores.Checkpoints.RaiseEpoch("shop", "silo-1", null, default);
-        await _stores.Checkpoints.Claim("shop", 0, "silo-1", default);
+        _table = await _stores.BeginShop();
         await Commit(5, new string('x', 10_000));
     }
 

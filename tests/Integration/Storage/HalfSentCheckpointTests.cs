@@ -19,9 +19,7 @@ public sealed class HalfSentCheckpointTests(ControlServer control) : IAsyncLifet
     public async ValueTask InitializeAsync()
     {
         _stores = await control.Migrated();
-        _table = await _stores.Schemas.Register("shop", Orders("id"), default);
-        await _stores.Checkpoints.RaiseEpoch("shop", "silo-1", null, default);
-        await _stores.Checkpoints.Claim("shop", 0, "silo-1", default);
+        _table = await _stores.BeginShop();
     }
 
     public ValueTask DisposeAsync() => _stores.DisposeAsync();

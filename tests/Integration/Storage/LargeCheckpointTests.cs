@@ -21,9 +21,7 @@ public sealed class LargeCheckpointTests(ControlServer control) : IAsyncLifetime
     {
         _stores = await control.Migrated();
         _source = NpgsqlDataSource.Create(_stores.Connection);
-        _table = await _stores.Schemas.Register("shop", Orders("id"), default);
-        await _stores.Checkpoints.RaiseEpoch("shop", "silo-1", null, default);
-        await _stores.Checkpoints.Claim("shop", 0, "silo-1", default);
+        _table = await _stores.BeginShop();
     }
 
     public async ValueTask DisposeAsync()

@@ -20,9 +20,7 @@ public sealed class RetentionTests(ControlServer control) : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _stores = await control.Migrated();
-        _table = await _stores.Schemas.Register("shop", Orders("id"), default);
-        await _stores.Checkpoints.RaiseEpoch("shop", "silo-1", null, default);
-        await _stores.Checkpoints.Claim("shop", 0, "silo-1", default);
+        _table = await _stores.BeginShop();
         await _stores.Positions.Set("shop", 1, new ServerLog("server", 1, null), new Lsn(100), default);
     }
 

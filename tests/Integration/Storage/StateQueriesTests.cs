@@ -13,9 +13,7 @@ public sealed class StateQueriesTests(ControlServer control)
     public async Task Questions_that_all_wait_leave_checkpoints_their_connections_and_say_so()
     {
         await using var stores = await control.Migrated();
-        await stores.Checkpoints.RaiseEpoch("shop", "silo-1", null, default);
-        await stores.Checkpoints.Claim("shop", 0, "silo-1", default);
-        var table = await stores.Schemas.Register("shop", Orders("id"), default);
+        var table = await stores.BeginShop();
         await stores.Checkpoints.Commit(new Checkpoint("shop", 1, [Partition(0, 1, At(1), [State(table, "a", At(1), "x")])]), default);
         Assert.Equal("x", Text(await stores.Queries.Find("shop", new EntityKey("public.orders", "a"), default)));
         Assert.Null(await stores.Queries.Find("shop", new EntityKey("public.orders", "b"), default));
