@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Calls;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
@@ -20,7 +21,7 @@ public interface IEntityGrain : IGrainWithStringKey
     /// <param name="epoch">Epoch of the reader that asks.</param>
     /// <param name="lastSent">The last version that was sent to the entity's partition or is durable there, as far as the reader knows.</param>
     /// <exception cref="Partitions.StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
-    [Alias("ReadRow")]
+    [Alias("ReadRow"), ResponseTimeout(CallPatience.WithRead)]
     ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion lastSent);
 
     /// <summary>The entity's partition needs its activation.</summary>

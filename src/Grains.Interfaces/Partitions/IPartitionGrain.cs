@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Calls;
 using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Grains.Interfaces.Partitions;
@@ -7,12 +8,12 @@ namespace CdcOrleans.Grains.Interfaces.Partitions;
 public interface IPartitionGrain : IGrainWithStringKey
 {
     /// <summary>Does nothing: a call makes sure that the partition runs.</summary>
-    [Alias("Start")]
+    [Alias("Start"), ResponseTimeout(CallPatience.Brief)]
     ValueTask Start();
 
     /// <summary>A reader begins to send, or begins again. The sequence numbers of its batches start again at 1.</summary>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
-    [Alias("Open")]
+    [Alias("Open"), ResponseTimeout(CallPatience.Brief)]
     ValueTask<PartitionOpened> Open(long epoch);
 
     /// <summary>Accepts a batch into the queues of the partition. Returns when it is accepted, not when it is finished.</summary>
@@ -31,7 +32,7 @@ public interface IPartitionGrain : IGrainWithStringKey
     /// <param name="epoch">The reader's epoch.</param>
     /// <param name="tables">Numbers of the tables in the schema store.</param>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
-    [Alias("Forget")]
+    [Alias("Forget"), ResponseTimeout(CallPatience.Brief)]
     ValueTask Forget(long epoch, int[] tables);
 
     /// <summary>
@@ -39,7 +40,7 @@ public interface IPartitionGrain : IGrainWithStringKey
     /// </summary>
     /// <param name="epoch">The reader's epoch.</param>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
-    [Alias("Reset")]
+    [Alias("Reset"), ResponseTimeout(CallPatience.Brief)]
     ValueTask Reset(long epoch);
 }
 

@@ -1,3 +1,5 @@
+using CdcOrleans.Grains.Interfaces.Calls;
+
 namespace CdcOrleans.Grains.Interfaces.Sources;
 
 /// <summary>
@@ -7,11 +9,11 @@ namespace CdcOrleans.Grains.Interfaces.Sources;
 public interface IWalReaderGrain : IGrainWithStringKey
 {
     /// <summary>Starts the reader if it does not run.</summary>
-    [Alias("EnsureRunning")]
+    [Alias("EnsureRunning"), ResponseTimeout(CallPatience.Brief)]
     ValueTask EnsureRunning();
 
     /// <summary>Takes the durable progress of the partitions on one silo.</summary>
-    [Alias("ReportProgress")]
+    [Alias("ReportProgress"), ResponseTimeout(CallPatience.Brief)]
     ValueTask ReportProgress(ProgressReport report);
 
     /// <summary>Returns the status of the source.</summary>

@@ -39,6 +39,9 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     /// <summary>Longest time between two reports, so that the counters stay current.</summary>
     private static readonly TimeSpan IdleReport = TimeSpan.FromSeconds(1);
 
+    /// <summary>Longest wait for the reader's answer by a partition that leaves.</summary>
+    private static readonly TimeSpan ReportPatience = TimeSpan.FromSeconds(1);
+
     private readonly string _source;
     private readonly string _silo;
     private readonly ControlConfiguration _control;
@@ -105,20 +108,18 @@ internal sealed partial class Checkpointer : IAsyncDisposable
             _wake.Release();
     }
 
-    /// <summary>Writes a checkpoint of everything that is finished now, and reports it to the reader.</summary>
+    /// <summary>
+    /// Writes a checkpoint of everything that is finished now, and reports it to the reader. A reader that does not answer soon may be gone.
+    /// It is then not waited for: its next activation reads from the store what is durable.
+    /// </summary>
     /// <exception cref="StaleOwnerException">A newer reader owns the source, or a newer activation owns a partition.</exception>
     public async Task CommitNow(CancellationToken cancellation)
     {
-        await _one.WaitAsync(cancellation);
-        try
-        {
-            await CommitAll(cancellation);
-            await Report(force: true);
-        }
-        finally
-        {
-            _one.Release();
-        }
+        // The wait is outside of the turn: several partitions that leave at the same time wait together, and checkpoints go on.
+        await Answered(await InTurn(() => CommitAll(cancellation), cancellation));
+        await Answered(await InTurn(() => Task.CompletedTask, cancellation));
+
+        async Task Answered(Task report) => await report.WaitAsync(ReportPatience, _time, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     public async ValueTask DisposeAsync()
@@ -144,17 +145,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
                     await Pause(wait);
                 else
                     await Task.Delay(wait, _time, _stop.Token);
-                await _one.WaitAsync(_stop.Token);
-                try
-                {
-                    await CommitAll(_stop.Token);
-                    await Report(force: false);
-                }
-                finally
-                {
-                    _one.Release();
-                }
-
+                await InTurn(() => CommitAll(_stop.Token), _stop.Token);
                 failures = 0;
                 wait = _control.CheckpointInterval;
             }
@@ -176,6 +167,21 @@ internal sealed partial class Checkpointer : IAsyncDisposable
                 wait = WaitAfter(++failures);
                 LogFailed(_logger, _source, exception.Message, wait);
             }
+        }
+    }
+
+    // Runs a checkpoint while no other one runs. Returns the newest report to the reader, which may still be on its way.
+    private async Task<Task> InTurn(Func<Task> checkpoint, CancellationToken cancellation)
+    {
+        await _one.WaitAsync(cancellation);
+        try
+        {
+            await checkpoint();
+            return Report();
+        }
+        finally
+        {
+            _one.Release();
         }
     }
 
@@ -265,14 +271,10 @@ internal sealed partial class Checkpointer : IAsyncDisposable
 
     // Progress stays in _unreported until a report with it was answered, so a lost report is repeated by the next one. A slow reader does
     // not delay checkpoints.
-    private async Task Report(bool force)
+    private Task Report()
     {
-        if (!force && !_report.IsCompleted)
-            return;
-        if (force)
-            await _report;
-        if (_unreported.IsEmpty && _time.GetElapsedTime(_reportedAt) < IdleReport)
-            return;
+        if (!_report.IsCompleted || (_unreported.IsEmpty && _time.GetElapsedTime(_reportedAt) < IdleReport))
+            return _report;
         _reportedAt = _time.GetTimestamp();
         _report = Send(new ProgressReport
         {
@@ -281,8 +283,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
             Partitions = [.. _unreported.Values],
             Figures = _figures.Take(),
         });
-        if (force)
-            await _report;
+        return _report;
     }
 
     private async Task Send(ProgressReport report)

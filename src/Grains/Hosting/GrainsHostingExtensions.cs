@@ -1,5 +1,7 @@
+using System.Globalization;
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Interfaces;
+using CdcOrleans.Grains.Interfaces.Calls;
 using CdcOrleans.Grains.Placement;
 using CdcOrleans.Grains.Runtime;
 using CdcOrleans.Grains.Sources;
@@ -42,6 +44,11 @@ public static class GrainsHostingExtensions
         {
             options.GrainWorkloadAnalysisPeriod = TimeSpan.Zero;
             options.MaxMessageBodySize = MessageLimits.MostBytes;
+
+            // A call that was sent just when its silo was declared dead gets no answer (see CallPatience). The same is true for calls of
+            // Orleans itself, with which it finds and places grains.
+            options.SystemResponseTimeout = TimeSpan.Parse(CallPatience.Brief, CultureInfo.InvariantCulture);
+            options.PlacementTimeout = 2 * options.SystemResponseTimeout;
         });
         services.AddHostedService<EntitySweeper>();
         services.AddHostedService<RetentionSweeper>();

@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Collections;
+using CdcOrleans.Grains.Interfaces.Calls;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Model.Changes;
@@ -18,6 +19,13 @@ internal sealed partial class PartitionLink
 {
     private const int MostChanges = 2000;
     private const int MostBytes = 4 << 20;
+
+    /// <summary>Longest wait for a partition to accept a batch of ordinary size. See <see cref="CallPatience"/>.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
+    /// <summary>More time for a batch with a large change, in bytes per second: less than what a slow network carries.</summary>
+    private const double SlowestNetwork = 4 << 20;
+
     private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(2));
 
     /// <summary>Waits between two questions for a stored row, while changes of the entity are still being applied.</summary>
@@ -216,9 +224,11 @@ internal sealed partial class PartitionLink
         {
             if (!_isOpen)
                 await Open();
-            if (!TryTake(out var batch))
+            if (!TryTake(out var batch, out var bytes))
                 return false;
-            await _grain.Receive(batch);
+
+            // An answer that comes later than this changes nothing: the partition is opened again and says what it has accepted.
+            await _grain.Receive(batch).AsTask().WaitAsync(Patience + TimeSpan.FromSeconds(bytes / SlowestNetwork), _time, cancellation);
             lock (_gate)
                 _sent = Math.Min(_retained.Count, _sent + batch.Changes.Length - Released(batch));
             return true;
@@ -247,12 +257,12 @@ internal sealed partial class PartitionLink
         }
     }
 
-    private bool TryTake(out ChangeBatch batch)
+    private bool TryTake(out ChangeBatch batch, out long bytes)
     {
         lock (_gate)
         {
             var count = 0;
-            var bytes = 0L;
+            bytes = 0;
             while (_sent + count < _retained.Count && count < MostChanges)
             {
                 bytes += _retained[_sent + count].Size;

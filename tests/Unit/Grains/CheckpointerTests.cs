@@ -136,6 +136,22 @@ public sealed class CheckpointerTests
     }
 
     [Fact]
+    public async Task Partitions_that_leave_do_not_wait_for_a_reader_that_is_gone_and_hold_up_no_checkpoint()
+    {
+        await using var rig = new Rig();
+        rig.Reader.Answer = new TaskCompletionSource();
+        var leaving = Enumerable.Range(0, 5).Select(_ => rig.Checkpointer.CommitNow(TestContext.Current.CancellationToken)).ToArray();
+        await rig.Until(() => rig.Reader.Reports.Count == 1, TimeSpan.Zero);
+        rig.Finish(1);
+        await rig.Until(() => rig.Store.Commits == 1, Interval);
+        Assert.DoesNotContain(leaving, l => l.IsCompleted);
+        await rig.Advance(TimeSpan.FromSeconds(1));
+        await rig.Advance(TimeSpan.FromSeconds(1));
+        await rig.Until(() => leaving.All(l => l.IsCompletedSuccessfully), TimeSpan.Zero);
+        Assert.Single(rig.Reader.Reports);
+    }
+
+    [Fact]
     public async Task A_row_that_the_store_leaves_out_is_counted_and_named_and_stops_nothing()
     {
         await using var rig = new Rig();

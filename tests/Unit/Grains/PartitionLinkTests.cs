@@ -48,6 +48,21 @@ public sealed class PartitionLinkTests
     }
 
     [Fact]
+    public async Task A_partition_whose_silo_died_without_an_answer_is_opened_again_after_two_seconds()
+    {
+        await using var rig = new Rig();
+        rig.Partition.Silence = new TaskCompletionSource();
+        rig.Send(1);
+        await WalSessionTests.Until(() => rig.Partition.Silenced == 1);
+        rig.Advance(TimeSpan.FromSeconds(1.9));
+        Assert.Equal(1, rig.Partition.Opened);
+        rig.Partition.Silence = null;
+        rig.Advance(TimeSpan.FromSeconds(0.2));
+        await rig.Until(() => rig.Partition.Changes.Any());
+        Assert.Equal(2, rig.Partition.Opened);
+    }
+
+    [Fact]
     public async Task A_batch_that_a_newer_reader_made_stale_ends_the_session()
     {
         await using var rig = new Rig();
@@ -79,6 +94,8 @@ public sealed class PartitionLinkTests
 
         public void Send(long commit) =>
             _log.Write(Sample.Change(ChangeOperation.Create, "a", Sample.Version(commit), Sample.Row("a", "x", null)));
+
+        public void Advance(TimeSpan time) => _time.Advance(time);
 
         /// <summary>Waits for something that follows a wait of the link.</summary>
         public Task Until(Func<bool> done) => WalSessionTests.Until(() =>

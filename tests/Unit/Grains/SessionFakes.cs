@@ -76,8 +76,19 @@ internal sealed class FakePartition : IPartitionGrain
 
     public int Refused { get; private set; }
 
+    /// <summary>It takes no batch, and answers when this completes; null: it answers.</summary>
+    public TaskCompletionSource? Silence { get; set; }
+
+    public int Silenced { get; private set; }
+
     public ValueTask Receive(ChangeBatch batch)
     {
+        if (Silence is { } silence)
+        {
+            Silenced++;
+            return new ValueTask(silence.Task);
+        }
+
         if (Refuse is { } refusal)
         {
             Refused++;
