@@ -73,9 +73,15 @@ internal static partial class CaptureLog
         Level = LogLevel.Warning,
         Message = "Source {Source}: transaction {Xid} altered table {Table}; it is in the log but not visible yet, so its changes wait. "
             + "The server probably waits for a standby in synchronous_standby_names, and the new key or a new type is not certain before. If that "
-            + "setting names this reader, the transaction waits for ever: find the process that holds this transactionid in pg_locks, and end its wait "
-            + "with pg_cancel_backend. It stays committed.")]
+            + "setting names this reader, the transaction waits for ever. Grant this source's role pg_read_all_stats and pg_signal_backend, and it ends "
+            + "such waits; or find the process that holds this transactionid in pg_locks, and end its wait with pg_cancel_backend. It stays committed.")]
     public static partial void AwaitingCommit(this ILogger logger, string source, string table, uint xid);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Source {Source}: transaction {Xid} altered table {Table} and waited for this reader as a standby in synchronous_standby_names, while the "
+            + "new key or a new type is not certain before it is visible. Its wait was ended. It is committed; its client got a warning.")]
+    public static partial void EndedWait(this ILogger logger, string source, string table, uint xid);
 
     [LoggerMessage(
         Level = LogLevel.Warning,

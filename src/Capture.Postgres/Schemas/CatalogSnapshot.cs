@@ -44,6 +44,22 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
         SELECT coalesce((SELECT r.sync_state FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid WHERE s.slot_name = $1), '') <> 'async'
         """;
 
+    private const string LogEnd = "SELECT pg_current_wal_insert_lsn()::text";
+
+    // The transaction waits for no other standby than this reader: the others have what was in the log when it was found to wait. Ending
+    // the wait leaves it committed; its client gets a warning.
+    private const string EndWait = """
+        SELECT EXISTS (
+            SELECT FROM pg_stat_activity a JOIN pg_locks x ON x.pid = a.pid CROSS JOIN LATERAL pg_cancel_backend(a.pid) AS ended
+            WHERE x.locktype = 'transactionid' AND x.transactionid = $1::text::xid AND x.granted AND a.wait_event = 'SyncRep' AND ended
+              AND EXISTS (
+                SELECT FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid
+                WHERE s.slot_name = $2 AND r.sync_state IN ('sync', 'quorum'))
+              AND NOT EXISTS (
+                SELECT FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
+                WHERE s.slot_name IS DISTINCT FROM $2 AND r.sync_state IN ('sync', 'quorum') AND (r.flush_lsn >= $3::text::pg_lsn) IS NOT TRUE))
+        """;
+
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
     /// <summary>How long a transaction may be invisible until it is assumed that it waits for this reader, if that is possible.</summary>
@@ -54,7 +70,8 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
     /// <summary>
     /// Runs queries in one snapshot that sees the transaction, or whose transaction did not alter the relation. Waits until there is such a
     /// snapshot. If that lasts, and the transaction may wait for this reader, the other queries are asked as well, in a snapshot from before
-    /// the alteration; they end the wait with an answer that is not null.
+    /// the alteration; they end the wait with an answer that is not null. If they have none, the transaction's own wait is ended, if the
+    /// role may do that.
     /// </summary>
     /// <param name="relation">The relation.</param>
     /// <param name="xid">The transaction.</param>
@@ -69,7 +86,7 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
         await using var connection = await database.OpenConnectionAsync(cancellation);
         var started = time.GetTimestamp();
         var isLogged = false;
-        var isAsked = false;
+        string? askedAt = null;
         for (var isUnaltered = false; ;)
         {
             // All queries use the same snapshot. Otherwise the table may be dropped or altered between two of them, and the facts would not
@@ -78,10 +95,10 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
             {
                 if (isUnaltered || await Is(connection, Sees, cancellation, new NpgsqlParameter { Value = (long)xid }))
                     return await question(connection);
-                if (!isAsked && time.GetElapsedTime(started) >= UnseenPatience && await Is(connection, MayWaitForUs, cancellation, new NpgsqlParameter { Value = source.Slot }))
+                if (askedAt is null && time.GetElapsedTime(started) >= UnseenPatience && await Is(connection, MayWaitForUs, cancellation, new NpgsqlParameter { Value = source.Slot }))
                 {
                     // The locks are read in the same snapshot, which does not see the transaction. So it is still there, with all its locks.
-                    isAsked = true;
+                    askedAt = await Ask<string>(connection, LogEnd, cancellation);
                     if (await unseen(connection, await HasLocks(KeepsPrimaryKey)) is { } answer && await HasLocks(Alters))
                         return answer;
                 }
@@ -90,7 +107,7 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
             // The locks are read between two snapshots. If the transaction releases its lock in between, the next snapshot sees that
             // transaction.
             isUnaltered = !await HasLocks(Alters);
-            if (isUnaltered)
+            if (isUnaltered || (askedAt is not null && await EndsWait(connection, askedAt)))
                 continue;
             if (!isLogged && time.GetElapsedTime(started) >= Patience)
             {
@@ -101,14 +118,34 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
             await Task.Delay(Pause, time, cancellation);
         }
 
+        async Task<bool> EndsWait(NpgsqlConnection connection, string end)
+        {
+            try
+            {
+                var hasEnded = await Is(
+                    connection, EndWait, cancellation, new NpgsqlParameter { Value = (long)xid }, new NpgsqlParameter { Value = source.Slot }, new NpgsqlParameter { Value = end });
+                if (hasEnded)
+                    logger.EndedWait(source.Name, $"{relation.Schema}.{relation.Name}", xid);
+                return hasEnded;
+            }
+            catch (PostgresException denied) when (denied.SqlState == PostgresErrorCodes.InsufficientPrivilege)
+            {
+                return false;
+            }
+        }
+
         Task<bool> HasLocks(string locks) => Is(
             connection, locks, cancellation, new NpgsqlParameter { Value = (long)xid }, new NpgsqlParameter { Value = relation.Oid, NpgsqlDbType = NpgsqlDbType.Oid });
     }
 
-    private static async Task<bool> Is(NpgsqlConnection connection, string question, CancellationToken cancellation, params NpgsqlParameter[] parameters)
+    private static async Task<bool> Is(NpgsqlConnection connection, string question, CancellationToken cancellation, params NpgsqlParameter[] parameters) =>
+        await Ask<object>(connection, question, cancellation, parameters) is true;
+
+    private static async Task<T?> Ask<T>(NpgsqlConnection connection, string question, CancellationToken cancellation, params NpgsqlParameter[] parameters)
+        where T : class
     {
         await using var command = new NpgsqlCommand(question, connection);
         command.Parameters.AddRange(parameters);
-        return await command.ExecuteScalarAsync(cancellation) is true;
+        return (T?)await command.ExecuteScalarAsync(cancellation);
     }
 }

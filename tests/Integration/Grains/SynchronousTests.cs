@@ -68,6 +68,16 @@ public sealed class SynchronousTests(ControlServer control)
         await Commit(16, "ALTER TABLE late ADD m int; INSERT INTO late VALUES (1, 2, 3)");
         Assert.Equal("""c null {"id":1,"n":2,"m":3}""", Event("late/1"));
 
+        // What nothing in the log says: the wait of the transaction is ended.
+        await Commit(17, "CREATE TYPE colour AS ENUM ('red', 'blue'); ALTER TABLE doc ADD colours colour[]; UPDATE doc SET colours = '{red,blue}' WHERE id = 2");
+        Assert.Equal("""u {"id":2,"n":7,"body":"y","m":"m6","feels":"high","colours":null} {"id":2,"n":7,"body":"y","m":"m6","feels":"high","colours":["red","blue"]}""", Event("doc/2"));
+        await Commit(18, "CREATE DOMAIN few AS int; ALTER TABLE doc ADD number few; UPDATE doc SET number = 3 WHERE id = 2");
+        Assert.Equal("""u {"id":2,"n":7,"body":"y","m":"m6","feels":"high","colours":["red","blue"],"number":null} {"id":2,"n":7,"body":"y","m":"m6","feels":"high","colours":["red","blue"],"number":3}""", Event("doc/2"));
+        await Commit(19, "ALTER TABLE pair DROP CONSTRAINT pair_pkey, ADD PRIMARY KEY (n, b); UPDATE pair SET first = 9");
+        Assert.Equal("""u null {"first":9,"b":2,"n":5}""", Event("pair/5,2"));
+        await Commit(20, "ALTER TABLE whole RENAME id TO number; UPDATE whole SET n = 2");
+        Assert.Equal("""u {"number":1,"n":1,"m":7} {"number":1,"n":2,"m":7}""", Event("whole/1"));
+
         async Task Commit(int events, string statements)
         {
             await PostgresServer.Execute(cluster.Source, $"BEGIN; {statements}; COMMIT").WaitAsync(Seconds);
