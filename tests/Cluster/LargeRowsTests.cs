@@ -28,7 +28,9 @@ public sealed class LargeRowsTests(PostgresFixture postgres)
     [Fact]
     public async Task Rows_of_five_megabytes_pass_through_a_small_process()
     {
-        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        // The log of the source is kept until its changes are delivered. It must not contain what the control database writes meanwhile.
+        await using var control = await PostgresServer.Start();
+        await using var pipeline = await Pipeline.Create(postgres.Server, Schema, control: control);
         await PostgresServer.Execute(
             pipeline.Database, $"INSERT INTO seed SELECT string_agg(md5(random()::text), '') FROM generate_series(1, {Note / 32})");
         var collected = new Collected(pipeline.Out);
@@ -51,7 +53,7 @@ public sealed class LargeRowsTests(PostgresFixture postgres)
         await using var silo = await pipeline.Run(limit);
         await PostgresServer.Execute(pipeline.Database, "UPDATE docs SET n = n + 1");
         await Drained(pipeline, silo, collected);
-        var some = Math.Max(20, Rows / 4);
+        var some = Math.Clamp(Rows / 4, 20, 200);
         for (var id = 1; id <= some; id++)
             await PostgresServer.Execute(pipeline.Database, $"UPDATE docs SET n = n + 1 WHERE id = {id}");
         await Drained(pipeline, silo, collected);

@@ -11,7 +11,9 @@ internal sealed class Pipeline : IAsyncDisposable
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"cdc-test-{Guid.NewGuid():N}");
     private readonly string _name = $"shop_{Guid.NewGuid():N}"[..20];
 
-    private Pipeline(PostgresServer server) => Server = server;
+    private readonly PostgresServer _control;
+
+    private Pipeline(PostgresServer server, PostgresServer control) => (Server, _control) = (server, control);
 
     public PostgresServer Server { get; }
 
@@ -19,7 +21,7 @@ internal sealed class Pipeline : IAsyncDisposable
     public string Database => Server.Connection(_name);
 
     /// <summary>Connection string of the control database.</summary>
-    public string Control => Server.Connection(_name + "_control");
+    public string Control => _control.Connection(_name + "_control");
 
     public string Slot => $"cdc_{_name}";
 
@@ -29,9 +31,15 @@ internal sealed class Pipeline : IAsyncDisposable
 
     public string Config => Path.Combine(_folder, "cdc.yaml");
 
-    public static async Task<Pipeline> Create(PostgresServer server, string schema, string? sinks = null, string? source = null)
+    /// <param name="server">The server of the captured database.</param>
+    /// <param name="schema">Statements that create its tables.</param>
+    /// <param name="sinks">The sinks; null for one of files.</param>
+    /// <param name="source">More settings of the source.</param>
+    /// <param name="control">The server of the control database; null for the same one.</param>
+    public static async Task<Pipeline> Create(
+        PostgresServer server, string schema, string? sinks = null, string? source = null, PostgresServer? control = null)
     {
-        var pipeline = new Pipeline(server);
+        var pipeline = new Pipeline(server, control ?? server);
         Directory.CreateDirectory(pipeline._folder);
         await server.CreateDatabase(pipeline._name);
         await PostgresServer.Execute(pipeline.Database, schema);
@@ -49,7 +57,7 @@ internal sealed class Pipeline : IAsyncDisposable
               silo_port: 0
               client_port: 0
             control:
-              connection: {{Server.Connection(_name + "_control")}}
+              connection: {{Control}}
             sources:
               shop:
                 postgres:
@@ -161,7 +169,7 @@ internal sealed class Pipeline : IAsyncDisposable
         }
 
         await PostgresServer.Execute(Server.Connection(), $"DROP DATABASE IF EXISTS \"{_name}\" WITH (FORCE)");
-        await PostgresServer.Execute(Server.Connection(), $"DROP DATABASE IF EXISTS \"{_name}_control\" WITH (FORCE)");
+        await PostgresServer.Execute(_control.Connection(), $"DROP DATABASE IF EXISTS \"{_name}_control\" WITH (FORCE)");
     }
 
     private static string Indent(string? text, int spaces) =>
