@@ -21,6 +21,7 @@ Without a name: all of them. E.g.  ./test.sh unit -- -class '*KeyText*'
 PostgreSQL's server programs are found (CDC_POSTGRES_BIN, /usr/lib/postgresql, PATH) or, as root, installed with apt-get;
 CDC_NO_INSTALL=1 forbids that. Kafka: the broker at CDC_TEST_KAFKA (host:port); else one that is started with bin/broker of
 the folder CDC_TEST_SERVERS or ../shared/servers, where there is one; else the mock broker in librdkafka.
+Further inputs of the conformance suite: those in the folder CDC_TEST_CASES or ../shared/cases, where there is one (CONTRIBUTING.md).
 HELP
 }
 
@@ -63,6 +64,11 @@ else
   else
     say "Kafka: librdkafka's mock broker (no real one here)"
   fi
+fi
+
+if [ -z "${CDC_TEST_CASES:-}" ] && [ -d "$ROOT/../shared/cases/sql" ]; then
+  CDC_TEST_CASES=$(cd "$ROOT/../shared/cases" && pwd)
+  export CDC_TEST_CASES
 fi
 
 if [ -z "$skip_build" ]; then
