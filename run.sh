@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows CdcOrleans at work: a shop's database, somebody who writes to it, the pipeline, and the proof that what it
-# delivered matches the database. Or, with --config, runs a pipeline of your own. See --help.
+# Shows CdcOrleans at work: a shop's database, the pipeline that reads its rows, somebody who writes to it meanwhile, and the
+# proof that what was delivered matches the database. Or, with --config, runs a pipeline of your own. See --help.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$ROOT/scripts/common.sh"
@@ -8,7 +8,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
   cat <<'HELP'
-./run.sh [options]                 the World Shop: database, load, pipeline, live figures, proof
+./run.sh [options]                 the World Shop: database, pipeline, backfill, load, live figures, proof
 ./run.sh --config cdc.yaml         a pipeline of your own, in the foreground
 
   --duration 30s      end by itself after this time of load, then verify (default: until Ctrl-C, without verifying)
@@ -105,7 +105,7 @@ fi
 say "Building ..."
 build "$LOCAL/build.log" "$ROOT/src/Silo/Silo.csproj" "$ROOT/samples/TheWorldShop/Workload/Workload.csproj"
 
-complete=''
+private=''
 if [ -z "$admin" ]; then
   need_postgres
   folder=$(postgres_folder "$LOCAL/postgres")
@@ -113,7 +113,7 @@ if [ -z "$admin" ]; then
   say "Starting a private PostgreSQL ($("$POSTGRES_BIN/postgres" --version | cut -d' ' -f3)) on port $pgport ..."
   start_postgres "$folder" "$pgport"
   base="Host=127.0.0.1;Port=$pgport" admin="Host=127.0.0.1;Port=$pgport;Username=postgres;Database=postgres" login=';Username=cdc'
-  complete=--complete # The shop is seeded after the slot was made: every row must arrive.
+  private=1
 else
   # Everything of the given connection but who and which database.
   base=$(printf '%s' "$admin" | tr ';' '\n' | grep -viE '^ *(user ?name|user ?id|uid|user|password|pwd|passwd|database|db) *=' | grep . | paste -sd';')
@@ -124,9 +124,11 @@ fi
 shop="$base;Database=theworldshop$login"
 yaml_login=${login/"${CDC_SHOP_PASSWORD:-none}"/'${CDC_SHOP_PASSWORD}'}
 foreground dotnet "$SHOP" setup --admin "$admin"
+# The rows are there before the pipeline; those of a backfill are the only events of most of them.
+foreground dotnet "$SHOP" seed --connection "$shop"
 
 # The pipeline's configuration, as a user would write it.
-[ -z "$complete" ] || rm -rf "$LOCAL/out"
+[ -z "$private" ] || rm -rf "$LOCAL/out"
 quote() { printf "'%s'" "${1//\'/\'\'}"; }
 {
   cat <<YAML
@@ -140,6 +142,7 @@ sources:
       slot: cdc_theworldshop
       publication: cdc_theworldshop
     tables: ["public.*"]
+    backfill: initial
     heartbeat: 1s
 sinks:
   files: { type: file, directory: $(quote "$LOCAL/out") }
@@ -173,8 +176,6 @@ until [ "$(http_status "$port" /health/ready)" = 200 ]; do
   sleep 0.2
 done
 
-foreground dotnet "$SHOP" seed --connection "$shop" --after-slot cdc_theworldshop
-
 until='until Ctrl-C'
 [ -z "$duration" ] || until="for $duration"
 cat <<ADDRESSES
@@ -191,6 +192,9 @@ ADDRESSES
 
 setsid dotnet "$SHOP" run --connection "$shop" --rate "$rate" ${duration:+--duration "$duration"} >"$LOCAL/load.log" 2>&1 </dev/null &
 pid_load=$!
+say "" "The backfill of the rows that were there before, while these changes go on:"
+foreground dotnet "$SHOP" backfill --gateway "http://127.0.0.1:$port" --source theworldshop || die "the backfill failed; the silo's log: .local/silo.log"
+say ""
 setsid dotnet "$SHOP" watch --gateway "http://127.0.0.1:$port" --source theworldshop </dev/null &
 pid_watch=$!
 while running "$pid_load"; do
@@ -206,10 +210,10 @@ say "" "Written: $(tail -1 "$LOCAL/load.log")"
 verified=0
 verify() { # verify WHERE...
   alive
-  foreground dotnet "$SHOP" verify --connection "$shop" --source theworldshop --wait 60s $complete "$@" || verified=1
+  foreground dotnet "$SHOP" verify --connection "$shop" --source theworldshop --wait 60s "$@" || verified=1
 }
 verify --files "$LOCAL/out"
-[ -z "$kafka" ] || verify --kafka "$kafka" ${complete:+--since "$since"}
+[ -z "$kafka" ] || verify --kafka "$kafka" ${private:+--since "$since"}
 if [ "$verified" != 0 ]; then die "delivered events do not match the database; events: .local/out, the silo's log: .local/silo.log"; fi
 failed=0
 say "Delivered events match the database."

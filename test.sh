@@ -13,7 +13,7 @@ Suites: unit         no servers, no files
         integration  each part against real servers
         cluster      real processes that are stopped and killed
         always       the property tests and those of whole clusters in one process, with entities that wake for every change
-        always-cluster  the cluster suite with such entities
+        always-cluster  failures and streaming of the cluster suite, with such entities
         conformance  the same workload compared with a real Debezium, or with what one recorded earlier
         shop         ./run.sh for ten seconds, as a user would start it
 Without a name: all of them. E.g.  ./test.sh unit -- -class '*KeyText*'
@@ -137,7 +137,8 @@ for suite in "${suites[@]}"; do
     cluster) run_suite cluster Cluster ;;
     always)
       CDC_TEST_ACTIVATION=always run_suite always Integration -class '*PropertyTests' -class '*.Grains.*' ;;
-    always-cluster) CDC_TEST_ACTIVATION=always run_suite always-cluster Cluster ;;
+    always-cluster)
+      CDC_TEST_ACTIVATION=always run_suite always-cluster Cluster -class '*FailureTests' -class '*StreamingTests' ;;
     conformance) run_suite conformance Conformance ;;
     shop) run_shop ;;
   esac

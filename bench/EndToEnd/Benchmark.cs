@@ -16,7 +16,7 @@ internal sealed record DrainResult(string Workload, string Consumer, int Round, 
 /// <summary>All that a run measured.</summary>
 internal sealed record BenchmarkResults(
     IReadOnlyList<string> Versions, IReadOnlyList<string> Consumers, IReadOnlyList<DrainResult> Drains, IReadOnlyList<LatencyResult> Latencies,
-    IReadOnlyList<EnduranceResult> Endurances);
+    IReadOnlyList<EnduranceResult> Endurances, IReadOnlyList<BackfillResult> Backfills);
 
 /// <summary>
 /// Runs everything: each round's changes are written once while nobody reads, then every consumer drains the same log in its turn, alone.
@@ -25,6 +25,7 @@ internal sealed class Benchmark(BenchmarkOptions options, string productCommit) 
 {
     public const string LatencyWorkload = "latency";
     public const string EnduranceWorkload = "endurance";
+    public const string BackfillWorkload = "backfill";
 
     private readonly Stack<IAsyncDisposable> _started = new();
     private readonly List<IConsumer> _consumers = [];
@@ -37,7 +38,16 @@ internal sealed class Benchmark(BenchmarkOptions options, string productCommit) 
 
     public async Task<BenchmarkResults> Run(CancellationToken cancel)
     {
-        await Start(cancel);
+        var kafka = new KafkaHome(options.KafkaHome, options.ConnectPlugins);
+        await StartServers(kafka, cancel);
+
+        // It has processes of its own, which no other may disturb.
+        var backfills = options.Workloads.Contains(BackfillWorkload)
+            ? await new Backfill(_server, _broker, kafka, _topics, _writer, options, productCommit).Measure(Say, cancel)
+            : [];
+        if (options.Workloads.All(w => w == BackfillWorkload))
+            return new BenchmarkResults([.. backfills.Select(b => b.Version).Distinct()], [.. backfills.Select(b => b.Consumer).Distinct()], [], [], [], backfills);
+        await Start(kafka, cancel);
         var size = new Size(Math.Min(options.Changes ?? long.MaxValue, Workload.Warm.DefaultChanges), options.Keys);
         for (var i = 0; i < 2; i++)
             await WarmUp(size, cancel);
@@ -45,7 +55,7 @@ internal sealed class Benchmark(BenchmarkOptions options, string productCommit) 
             await Run(workload, size, cancel);
         var latencies = options.Workloads.Contains(LatencyWorkload) ? await MeasureLatency(cancel) : [];
         var endurances = options.Workloads.Contains(EnduranceWorkload) ? await MeasureEndurance(cancel) : [];
-        return new BenchmarkResults([.. _consumers.Select(c => c.Version)], [.. _consumers.Select(c => c.Name)], _drains, latencies, endurances);
+        return new BenchmarkResults([.. _consumers.Select(c => c.Version)], [.. _consumers.Select(c => c.Name)], _drains, latencies, endurances, backfills);
     }
 
     public async ValueTask DisposeAsync()
@@ -54,16 +64,19 @@ internal sealed class Benchmark(BenchmarkOptions options, string productCommit) 
             await last.DisposeAsync();
     }
 
-    private async Task Start(CancellationToken cancel)
+    private async Task StartServers(KafkaHome kafka, CancellationToken cancel)
     {
         Say("starting servers");
-        var kafka = new KafkaHome(options.KafkaHome, options.ConnectPlugins);
         Directory.CreateDirectory(options.DataFolder);
         _started.Push(_server = await DatabaseServer.Start(Folder("postgres"), cancel));
         _writer = new Writer(_server);
         await _writer.CreateTables(cancel);
         _started.Push(_broker = await Broker.Start(kafka, Folder("broker"), cancel));
         _started.Push(_topics = new Topics(_broker.Bootstrap));
+    }
+
+    private async Task Start(KafkaHome kafka, CancellationToken cancel)
+    {
         if (options.Consumers.Contains("recvlogical"))
             _consumers.Add(new RecvLogical(_server, options.DataFolder));
         if (options.Consumers.Contains("product"))

@@ -58,7 +58,7 @@ internal static partial class CaptureLog
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Source {Source}: table {Table} joined publication {Publication} while streaming; rows written before are not captured.")]
+        Message = "Source {Source}: table {Table} joined publication {Publication} while streaming; rows written before are captured only by a backfill.")]
     public static partial void TableJoined(this ILogger logger, string source, string table, string publication);
 
     [LoggerMessage(

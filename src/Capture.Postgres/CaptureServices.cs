@@ -8,12 +8,15 @@ namespace CdcOrleans.Capture.Postgres;
 public static class CaptureServices
 {
     /// <summary>
-    /// Adds <see cref="ISourceCaptureFactory"/>. It needs an <see cref="Model.Schemas.ISchemaStore"/> and logging.
+    /// Adds <see cref="ISourceCaptureFactory"/>, <see cref="IChunkReaderFactory"/> and <see cref="ICapturedTables"/>. They need an
+    /// <see cref="Model.Schemas.ISchemaStore"/> and logging.
     /// </summary>
     public static IServiceCollection AddPostgresCapture(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<ISourceCaptureFactory, PostgresSourceCaptureFactory>();
+        services.TryAddSingleton<IChunkReaderFactory, Backfills.ChunkReaderFactory>();
+        services.TryAddSingleton<ICapturedTables, Checks.CapturedTables>();
         return services;
     }
 }

@@ -61,6 +61,12 @@ public static class CdcGateway
         ArgumentNullException.ThrowIfNull(endpoints);
         StatusEndpoints.Map(endpoints);
         EntityEndpoints.Map(endpoints);
+        JournalEndpoints.Map(endpoints);
+        SinkEndpoints.Map(endpoints);
+        LetterEndpoints.Map(endpoints);
+        OperationEndpoints.Map(endpoints);
+        ReplayEndpoints.Map(endpoints);
+        BackfillEndpoints.Map(endpoints);
         HealthEndpoints.Map(endpoints);
         MetricsEndpoint.Map(endpoints);
         endpoints.MapOpenApi(DocumentPath);
@@ -73,7 +79,7 @@ public static class CdcGateway
         {
             document.Info.Title = "CdcOrleans";
             document.Info.Version = "v1";
-            document.Info.Description = "The status of the pipeline, and its entities. Errors are problem documents (RFC 9457).";
+            document.Info.Description = "The status of the pipeline, its entities, and what could not be delivered. Errors are problem documents (RFC 9457).";
             MetricsEndpoint.Describe(document);
             return Task.CompletedTask;
         });
@@ -86,7 +92,7 @@ public static class CdcGateway
         });
     }
 
-    // No endpoint has a request body, so a small limit is enough.
+    // The largest body has 1000 ids, so a small limit is enough.
     private static void Limit(KestrelServerOptions kestrel, GatewaySettings settings)
     {
         kestrel.AddServerHeader = false;

@@ -15,6 +15,12 @@ internal sealed class GatewaySettings(PipelineConfiguration configuration)
     public IReadOnlyList<SourceConfiguration> Sources { get; } =
         [.. configuration.Sources.Values.OrderBy(s => s.Name, StringComparer.Ordinal)];
 
+    /// <summary>Names of the sinks.</summary>
+    public IReadOnlyCollection<string> Sinks { get; } = [.. configuration.Sinks.Keys.Order(StringComparer.Ordinal)];
+
+    /// <summary>Time limit for a decision of the cluster, which may concern many partitions. Default 40 s.</summary>
+    public TimeSpan DecisionTimeout { get; set; } = TimeSpan.FromSeconds(40);
+
     /// <summary>Time limit for an answer of the cluster. Default 5 s.</summary>
     public TimeSpan CallTimeout { get; set; } = TimeSpan.FromSeconds(5);
 

@@ -40,7 +40,8 @@ internal static class Program
         PipelineConfiguration configuration;
         try
         {
-            configuration = ConfigurationFile.Load(path);
+            // It delivers nothing, so it needs no settings of sinks and none of their secrets.
+            configuration = ConfigurationFile.Load(path, sinkTypes: null);
         }
         catch (ConfigurationException e)
         {

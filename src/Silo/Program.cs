@@ -6,4 +6,12 @@ var root = new RootCommand("CdcOrleans: change data capture from PostgreSQL, one
     RunCommand.Create(),
     CheckCommand.Create(),
 };
-return await root.Parse(args).InvokeAsync();
+foreach (var command in OperationCommands.Create())
+    root.Subcommands.Add(command);
+root.Subcommands.Add(ReplayCommands.Create());
+foreach (var command in BackfillCommands.Create())
+    root.Subcommands.Add(command);
+
+// After SIGTERM, a silo reads no more, waits until what it has is durable, and leaves the cluster. By default the command line would end
+// the process after two seconds.
+return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromMinutes(1) });

@@ -14,12 +14,12 @@ internal static class EventHeaders
     public const string Origin = "cdc.origin";
     public const string Schema = "cdc.schema";
 
-    /// <summary>The event's id, <c>source:commit LSN:ordinal</c>.</summary>
+    /// <summary>The event's id (<see cref="SinkEvent.Id"/>).</summary>
     public static byte[] IdOf(SinkEvent single)
     {
         var source = single.Source;
         Span<byte> text = stackalloc byte[(3 * Math.Min(source.Length, 200)) + 40];
-        if (source.Length > 200)
+        if (source.Length > 200 || single.Headers is not null)
             return Encoding.UTF8.GetBytes(single.Id);
         var length = Encoding.UTF8.GetBytes(source, text);
         text[length++] = (byte)':';

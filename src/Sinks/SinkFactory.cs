@@ -1,19 +1,18 @@
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Sinks;
-using CdcOrleans.Sinks.File;
-using CdcOrleans.Sinks.Kafka;
 using Microsoft.Extensions.Logging;
 
 namespace CdcOrleans.Sinks;
 
-/// <summary>Creates the sinks of this assembly.</summary>
+/// <summary>Creates sinks of the types in <see cref="SinkTypes"/>.</summary>
 internal sealed class SinkFactory(TimeProvider time, ILoggerFactory logs) : ISinkFactory
 {
     /// <inheritdoc />
-    public ISink Create(SinkConfiguration configuration) => configuration switch
+    public ISink Create(SinkConfiguration configuration)
     {
-        KafkaSinkConfiguration kafka => new KafkaSink(kafka, time, logs.CreateLogger<KafkaSink>()),
-        FileSinkConfiguration file => new FileSink(file, time, logs.CreateLogger<FileSink>()),
-        _ => throw new ArgumentException($"Sink '{configuration.Name}': type '{configuration.Type}' is not known. Use kafka or file.", nameof(configuration)),
-    };
+        if (SinkTypes.All.FirstOrDefault(t => t.Name == configuration.Type) is ICreatingSinkType type)
+            return type.Create(configuration, time, logs);
+        var names = string.Join(", ", SinkTypes.All.Select(t => t.Name));
+        throw new ArgumentException($"Sink '{configuration.Name}': type '{configuration.Type}' is not known. The types are {names}.", nameof(configuration));
+    }
 }

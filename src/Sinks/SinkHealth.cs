@@ -9,6 +9,7 @@ internal sealed class SinkHealth(string name, string type)
     private volatile string? _lastError;
     private long _delivered;
     private long _refused;
+    private long _failed;
     private long _waiting;
 
     public string Name => name;
@@ -21,18 +22,50 @@ internal sealed class SinkHealth(string name, string type)
         LastError = _lastError,
         Delivered = Interlocked.Read(ref _delivered),
         Refused = Interlocked.Read(ref _refused),
+        Failed = Interlocked.Read(ref _failed),
         Waiting = Interlocked.Read(ref _waiting),
     };
 
     public void Taken(int events) => Interlocked.Add(ref _waiting, events);
 
-    /// <summary>Counts a delivery that is about to be completed.</summary>
-    public void Completed(int events, int refused)
+    /// <summary>
+    /// Counts the outcomes of a delivery, and then completes it. After an event that failed for now, the later ones of its entity fail too.
+    /// </summary>
+    public void Complete(Delivery delivery)
     {
-        Interlocked.Add(ref _waiting, -events);
-        Interlocked.Add(ref _delivered, events - refused);
+        var events = delivery.Events;
+        int refused = 0, failed = 0;
+        for (var i = 0; i < events.Count; i++)
+        {
+            if (failed > 0)
+                events[i].Failure ??= FailureBefore(events, i);
+            if (events[i].Failure is { } failure)
+            {
+                if (failure.IsFinal)
+                    refused++;
+                else
+                    failed++;
+            }
+        }
+
+        Interlocked.Add(ref _waiting, -events.Count);
+        Interlocked.Add(ref _delivered, events.Count - refused - failed);
         if (refused > 0)
             Interlocked.Add(ref _refused, refused);
+        if (failed > 0)
+            Interlocked.Add(ref _failed, failed);
+        delivery.Complete();
+    }
+
+    private static DeliveryFailure? FailureBefore(IReadOnlyList<SinkEvent> events, int index)
+    {
+        for (var i = 0; i < index; i++)
+        {
+            if (events[i].Failure is { IsFinal: false } failure && events[i].Entity == events[index].Entity)
+                return failure;
+        }
+
+        return null;
     }
 
     /// <summary>Records a failure that does not mean that the destination cannot be reached.</summary>

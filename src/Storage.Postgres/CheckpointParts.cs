@@ -38,8 +38,8 @@ internal sealed record CheckpointPart(IReadOnlyList<NpgsqlBatchCommand> Commands
 
 /// <summary>
 /// Splits a checkpoint into transactions of bounded size, so that each fits its time limit however large the checkpoint is. Only the last
-/// one moves the progress. Dead letters are written before states: if the process dies between two transactions, a dead letter may exist
-/// of a change that is applied again, but no state without the dead letters of its changes.
+/// one moves the progress. Dead letters, parked events and journal rows are written before states: if the process dies between two
+/// transactions, they may exist of a change that is applied again, but no state exists without those of its changes.
 /// </summary>
 internal static class CheckpointParts
 {
@@ -52,7 +52,7 @@ internal static class CheckpointParts
         var commands = new List<NpgsqlBatchCommand>();
         var rows = 0;
         var bytes = 0L;
-        foreach (var (count, size, statement) in Slices(checkpoint, limits, leftOut))
+        foreach (var (count, size, statements) in Slices(checkpoint, limits, leftOut))
         {
             if (rows > 0 && (rows + count > limits.MostRows || bytes + size > limits.MostBytes))
             {
@@ -63,7 +63,7 @@ internal static class CheckpointParts
                 bytes = 0;
             }
 
-            commands.Add(statement());
+            commands.AddRange(statements());
             rows += count;
             bytes += size;
         }
@@ -72,13 +72,17 @@ internal static class CheckpointParts
         yield return new CheckpointPart(commands, rows, bytes);
     }
 
-    // The arrays of a statement are made when it is needed.
-    private static IEnumerable<(int Rows, long Bytes, Func<NpgsqlBatchCommand> Statement)> Slices(
+    // The statements of a slice are in one transaction. Their arrays are made when they are needed.
+    private static IEnumerable<(int Rows, long Bytes, Func<IEnumerable<NpgsqlBatchCommand>> Statements)> Slices(
         Checkpoint checkpoint, CheckpointLimits limits, ICollection<EntityKey> leftOut)
     {
         foreach (var slice in DeadLetterSlices.Of(checkpoint))
-            yield return (slice.Rows.Count, slice.Bytes, () => CheckpointStatements.Insert(checkpoint.Source, slice.Rows));
+            yield return (slice.Rows.Count, slice.Bytes, () => [CheckpointStatements.Insert(checkpoint.Source, slice.Rows)]);
+        foreach (var slice in ParkedSlices.Of(checkpoint))
+            yield return (slice.Rows, slice.Bytes, () => ParkedStatements.Of(checkpoint.Source, slice));
+        foreach (var slice in JournalSlices.Of(checkpoint, limits.MostOfOneRow))
+            yield return (slice.Rows.Count, slice.Bytes, () => [JournalSlices.Statement(slice.Rows)]);
         foreach (var slice in StateSlices.Of(checkpoint, limits.MostOfOneRow, leftOut))
-            yield return (slice.Rows.Count, slice.Bytes, () => CheckpointStatements.Upsert(slice.Rows));
+            yield return (slice.Rows.Count, slice.Bytes, () => [CheckpointStatements.Upsert(slice.Rows)]);
     }
 }

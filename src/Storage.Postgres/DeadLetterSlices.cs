@@ -34,6 +34,9 @@ internal static class DeadLetterSlices
             {
                 Key = keepsKey ? letter.Key : null,
                 Value = null,
+
+                // Without its value it would be sent again as a tombstone.
+                HasEvent = false,
                 Error = keepsKey
                     ? string.Create(CultureInfo.InvariantCulture, $"Kept without its value of {Bytes(letter.Value)} bytes, too large to store. {letter.Error}")
                     : string.Create(CultureInfo.InvariantCulture, $"Kept without its key of {Bytes(letter.Key)} and its value of {Bytes(letter.Value)} bytes, too large to store. {letter.Error}"),
@@ -42,7 +45,8 @@ internal static class DeadLetterSlices
     }
 
     private static long SizeOf(DeadLetter letter) =>
-        128 + Bytes(letter.Key) + Bytes(letter.Value) + letter.Entity.Key.Length + letter.Error.Length;
+        128 + Bytes(letter.Key) + Bytes(letter.Value) + letter.Entity.Key.Length + letter.Error.Length
+        + (letter.Headers?.Sum(h => h.Key.Length + (h.Value.Length * 4L / 3)) ?? 0);
 
     private static long Bytes(byte[]? data) => data?.LongLength ?? 0;
 }

@@ -109,7 +109,13 @@ internal sealed class PostgresCheckpointStore(
         return leftOut;
     }
 
-    public async Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation)
+    public Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation) =>
+        InSlices(source, epoch, from => ForgetSlice(source, epoch, tableId, version, from), cancellation);
+
+    public Task Doubt(string source, long epoch, int tableId, CancellationToken cancellation) =>
+        InSlices(source, epoch, from => DoubtSlice(source, epoch, tableId, from), cancellation);
+
+    private async Task InSlices(string source, long epoch, Func<string, NpgsqlBatchCommand> slice, CancellationToken cancellation)
     {
         // The states are deleted in slices, so that no statement holds its locks for long. Each slice begins at the key where the one
         // before ended, because deleted rows still cost time until a vacuum. The statistics of a table that changes so fast are out of
@@ -122,7 +128,7 @@ internal sealed class PostgresCheckpointStore(
             batch.Timeout = 0;
             batch.BatchCommands.Add(new NpgsqlBatchCommand(
                 "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)"));
-            batch.BatchCommands.Add(ForgetSlice(source, epoch, tableId, version, from));
+            batch.BatchCommands.Add(slice(from));
             await using var reader = await _stalled.Watch(connection, batch.ExecuteReaderAsync(cancellation));
             await reader.NextResultAsync(cancellation);
             await reader.ReadAsync(cancellation);
@@ -172,6 +178,30 @@ internal sealed class PostgresCheckpointStore(
             new NpgsqlParameter<int> { TypedValue = tableId },
             new NpgsqlParameter<long> { TypedValue = checked((long)version.CommitLsn.Value) },
             new NpgsqlParameter<long> { TypedValue = version.Ordinal },
+            new NpgsqlParameter<string> { TypedValue = from },
+            new NpgsqlParameter<int> { TypedValue = truncateSlice },
+        },
+    };
+
+    private NpgsqlBatchCommand DoubtSlice(string source, long epoch, int tableId, string from) => new(
+        """
+        WITH current AS MATERIALIZED (SELECT FROM cdc.sources WHERE source = $1 AND epoch = $2 FOR SHARE),
+        slice AS MATERIALIZED (
+            SELECT key FROM cdc.entity_states WHERE table_id = $3 AND key >= $4 AND EXISTS (SELECT FROM current) ORDER BY key LIMIT $5),
+        gone AS (
+            DELETE FROM cdc.entity_states
+            WHERE table_id = $3 AND key >= $4 AND key <= (SELECT max(key) FROM slice) AND deleted),
+        doubted AS (
+            UPDATE cdc.entity_states SET commit_lsn = 0, ordinal = 0, xid = 0, chunk = NULL
+            WHERE table_id = $3 AND key >= $4 AND key <= (SELECT max(key) FROM slice) AND NOT deleted AND commit_lsn <> 0)
+        SELECT EXISTS (SELECT FROM current), (SELECT count(*) FROM slice), (SELECT max(key) FROM slice)
+        """)
+    {
+        Parameters =
+        {
+            new NpgsqlParameter<string> { TypedValue = source },
+            new NpgsqlParameter<long> { TypedValue = epoch },
+            new NpgsqlParameter<int> { TypedValue = tableId },
             new NpgsqlParameter<string> { TypedValue = from },
             new NpgsqlParameter<int> { TypedValue = truncateSlice },
         },

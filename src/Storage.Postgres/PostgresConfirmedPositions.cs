@@ -40,7 +40,7 @@ internal sealed class PostgresConfirmedPositions(NpgsqlDataSource control, IChec
             throw Stale(source, epoch);
     }
 
-    public async Task Reset(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation)
+    public async Task Reset(string source, long epoch, ServerLog log, Lsn confirmed, IReadOnlyCollection<string> doubted, CancellationToken cancellation)
     {
         // The generations are raised first. From then on, no open activation of a partition can write. The positions are kept until the
         // stored rows are deleted: they may be all that shows the gap, if this is interrupted.
@@ -55,8 +55,15 @@ internal sealed class PostgresConfirmedPositions(NpgsqlDataSource control, IChec
             await command.ExecuteNonQueryAsync(cancellation);
         }
 
-        foreach (var table in await Tables(source, cancellation))
-            await checkpoints.Truncate(source, epoch, table, End, cancellation);
+        foreach (var (table, name) in await Tables(source, cancellation))
+            await (doubted.Contains(name) ? checkpoints.Doubt(source, epoch, table, cancellation) : checkpoints.Truncate(source, epoch, table, End, cancellation));
+        await using (var era = control.CreateCommand("SELECT cdc.begin_journal_era($1, $2)"))
+        {
+            era.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
+            era.Parameters.Add(new NpgsqlParameter<long> { TypedValue = epoch });
+            await era.ExecuteNonQueryAsync(cancellation);
+        }
+
         await using var last = control.CreateCommand(
             """
             WITH current AS (
@@ -67,10 +74,30 @@ internal sealed class PostgresConfirmedPositions(NpgsqlDataSource control, IChec
                 SET generation = generation + 1, progress_lsn = 0, progress_ordinal = 0, high_lsn = 0, high_ordinal = 0
                 WHERE source = $1 AND EXISTS (SELECT FROM current)),
             history AS (DELETE FROM cdc.relations WHERE source = $1 AND EXISTS (SELECT FROM current)),
-            origins AS (DELETE FROM cdc.origins WHERE source = $1 AND EXISTS (SELECT FROM current))
+            gaps AS (
+                INSERT INTO cdc.initial_backfills (source, table_name, after_gap)
+                SELECT $1, doubted.name, true FROM unnest($7) AS doubted (name) WHERE EXISTS (SELECT FROM current)
+                ON CONFLICT (source, table_name) DO UPDATE SET after_gap = true),
+            origins AS (DELETE FROM cdc.origins WHERE source = $1 AND EXISTS (SELECT FROM current)),
+            parked AS (DELETE FROM cdc.parked_events WHERE source = $1 AND EXISTS (SELECT FROM current) RETURNING *),
+            entities AS (DELETE FROM cdc.parked_entities WHERE source = $1 AND EXISTS (SELECT FROM current) RETURNING *),
+            letters AS (
+                INSERT INTO cdc.dead_letters
+                    (source, table_name, entity_key, commit_lsn, ordinal, sink, topic, occurrence, event_key, event_value, error,
+                    headers, schema_version, part, attempts, first_failed_at, fingerprint)
+                SELECT parked.source, parked.table_name, entities.entity_key, parked.commit_lsn, parked.ordinal, parked.sink, parked.topic, parked.part,
+                    parked.event_key, parked.event_value, gap.error, parked.headers, parked.schema_version, parked.part, entities.attempts, parked.parked_at,
+                    cdc.fingerprint(parked.sink, parked.table_name, gap.error)
+                FROM parked JOIN entities USING (sink, table_name, key_id),
+                    (SELECT 'The event was parked when a gap of its source was accepted. Later events may be at earlier positions.' AS error) AS gap
+                WHERE parked.letter_id IS NULL
+                ON CONFLICT DO NOTHING),
+            again AS (
+                UPDATE cdc.dead_letters AS letter SET redelivering = false, claim = NULL FROM parked WHERE letter.id = parked.letter_id)
             SELECT count(*) FROM current
             """);
         Add(last, source, epoch, log, confirmed);
+        last.Parameters.Add(SqlValues.Texts([.. doubted], t => t));
         if (await last.ExecuteScalarAsync(cancellation) is not 1L)
             throw Stale(source, epoch);
     }
@@ -85,14 +112,14 @@ internal sealed class PostgresConfirmedPositions(NpgsqlDataSource control, IChec
         command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = NpgsqlDbType.Bigint, Value = log.Begin is { } begin ? checked((long)begin.Value) : DBNull.Value });
     }
 
-    private async Task<List<int>> Tables(string source, CancellationToken cancellation)
+    private async Task<List<(int Number, string Name)>> Tables(string source, CancellationToken cancellation)
     {
-        await using var command = control.CreateCommand("SELECT table_id FROM cdc.tables WHERE source = $1");
+        await using var command = control.CreateCommand("SELECT table_id, name FROM cdc.tables WHERE source = $1");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = source });
         await using var rows = await command.ExecuteReaderAsync(cancellation);
-        var tables = new List<int>();
+        var tables = new List<(int, string)>();
         while (await rows.ReadAsync(cancellation))
-            tables.Add(rows.GetInt32(0));
+            tables.Add((rows.GetInt32(0), rows.GetString(1)));
         return tables;
     }
 

@@ -16,9 +16,10 @@ public static class PostgresStorageServices
     public const string QueriesKey = "cdc.queries";
 
     /// <summary>
-    /// Adds the stores on the control database: <see cref="ICheckpointStore"/>, <see cref="ISchemaStore"/>, <see cref="IConfirmedPositions"/>,
-    /// <see cref="IRetentionStore"/>, all on the data source under <see cref="DataSourceKey"/>, and <see cref="IStateQueries"/> on the one under
-    /// <see cref="QueriesKey"/>. The database must have been migrated (<see cref="ControlDatabase.Migrate"/>) before they are used.
+    /// Adds the stores on the control database: <see cref="ICheckpointStore"/>, <see cref="IParkedStore"/>, <see cref="ISchemaStore"/>, <see cref="IConfirmedPositions"/>,
+    /// <see cref="IRetentionStore"/> and <see cref="IJournalHistories"/>, all on the data source under <see cref="DataSourceKey"/>, and <see cref="IStateQueries"/>, <see cref="IDeadLetterStore"/>,
+    /// <see cref="IParkedQueries"/>, <see cref="IJournalReader"/>, <see cref="IReplayStore"/>, <see cref="IBackfillStore"/> and <see cref="IAuditStore"/> on the one under
+    /// <see cref="QueriesKey"/>; <see cref="ISinkStore"/> uses both. The database must have been migrated (<see cref="ControlDatabase.Migrate"/>) before they are used.
     /// </summary>
     /// <param name="services">The services.</param>
     /// <param name="connection">Npgsql connection string of the control database.</param>
@@ -37,8 +38,23 @@ public static class PostgresStorageServices
                 logger: provider.GetService<ILogger<PostgresCheckpointStore>>()));
         services.AddSingleton<IStateQueries>(provider =>
             new PostgresStateQueries(provider.GetRequiredKeyedService<NpgsqlDataSource>(QueriesKey), provider.GetRequiredService<ISchemaStore>()));
+        services.AddSingleton<IJournalHistories>(provider =>
+            new PostgresJournalHistories(provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey), provider.GetRequiredService<ISchemaStore>()));
+        services.AddSingleton<IJournalReader>(provider =>
+            new PostgresJournal(provider.GetRequiredKeyedService<NpgsqlDataSource>(QueriesKey), provider.GetRequiredService<ISchemaStore>()));
+        services.AddSingleton<IDeadLetterStore>(provider => new PostgresDeadLetters(provider.GetRequiredKeyedService<NpgsqlDataSource>(QueriesKey)));
+        services.AddSingleton<IReplayStore>(provider =>
+            new PostgresReplays(provider.GetRequiredKeyedService<NpgsqlDataSource>(QueriesKey), provider.GetRequiredService<ISchemaStore>()));
+        services.AddSingleton<IBackfillStore>(provider => new PostgresBackfills(provider.GetRequiredKeyedService<NpgsqlDataSource>(QueriesKey)));
+        services.AddSingleton(provider => new PostgresOperations(provider.GetRequiredKeyedService<NpgsqlDataSource>(QueriesKey)));
+        services.AddSingleton<IParkedQueries>(provider => provider.GetRequiredService<PostgresOperations>());
+        services.AddSingleton<IAuditStore>(provider => provider.GetRequiredService<PostgresOperations>());
+        services.AddSingleton<ISinkStore>(provider => new PostgresSinkStore(
+            provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey), provider.GetRequiredKeyedService<NpgsqlDataSource>(QueriesKey)));
         services.AddSingleton<IRetentionStore>(provider =>
             new PostgresRetention(provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey)));
+        services.AddSingleton<IParkedStore>(provider =>
+            new PostgresParkedStore(provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey)));
         services.AddSingleton<IConfirmedPositions>(provider =>
             new PostgresConfirmedPositions(
                 provider.GetRequiredKeyedService<NpgsqlDataSource>(DataSourceKey), provider.GetRequiredService<ICheckpointStore>()));

@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Data;
 using System.Text.Json;
+using CdcOrleans.Model.Backfills;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
@@ -18,6 +20,11 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
 {
     /// <summary>Stands for a row that is too large to be stored. No row is empty: each has at least its number of columns.</summary>
     public static readonly byte[] TooLarge = [];
+
+    /// <summary>Most chunks that are kept in memory.</summary>
+    private const int MostChunks = 1000;
+
+    private readonly ConcurrentDictionary<long, StoredChunk> _chunks = new();
 
     /// <summary>Reads states. The result has the order of the keys, and null where nothing is stored.</summary>
     public async Task<EntityState?[]> Read(IReadOnlyList<StateKey> keys, CancellationToken cancellation)
@@ -75,9 +82,9 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
         }
 
         if (stored.Row is { Length: > 0 } row && !isUnreadable && IsWhole(row, table))
-            return new EntityState(stored.Version, table, new RowImage(row), stored.Deleted);
+            return new EntityState(stored.Version, table, new RowImage(row), stored.Deleted) { Xid = stored.Xid, Chunk = stored.Chunk };
         var absence = stored.Row is { Length: 0 } ? RowAbsence.TooLarge : isUnreadable || stored.Row is not null ? RowAbsence.Unreadable : RowAbsence.None;
-        return new EntityState(stored.Version, table, default, stored.Deleted) { Absence = absence };
+        return new EntityState(stored.Version, table, default, stored.Deleted) { Absence = absence, Xid = stored.Xid, Chunk = stored.Chunk };
     }
 
     // The server names the statement, and not the row, that it cannot read. So the keys are halved until one is left.
@@ -114,8 +121,8 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
         }
 
         await using var command = control.CreateCommand(mostBytes is null
-            ? """SELECT place, commit_lsn, ordinal, schema_version, deleted, 0, "row" FROM cdc.read_states($1, $2)"""
-            : """SELECT place, commit_lsn, ordinal, schema_version, deleted, bytes, "row" FROM cdc.find_states($1, $2, $3)""");
+            ? """SELECT place, commit_lsn, ordinal, schema_version, deleted, 0, xid, chunk, snapshot, fence, "row" FROM cdc.read_entities($1, $2)"""
+            : """SELECT place, commit_lsn, ordinal, schema_version, deleted, bytes, xid, chunk, snapshot, fence, "row" FROM cdc.find_entities($1, $2, $3)""");
         command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = tableIds });
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = texts });
         if (mostBytes is { } most)
@@ -126,20 +133,44 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
             found.Add(new Stored(start + reader.GetInt32(0) - 1, reader.GetVersion(1), reader.GetInt32(3), reader.GetBoolean(4), null)
             {
                 Bytes = reader.GetInt32(5),
-                Row = await reader.IsDBNullAsync(6, cancellation) ? null : await reader.GetFieldValueAsync<byte[]>(6, cancellation),
+                Xid = unchecked((uint)reader.GetInt32(6)),
+                Chunk = reader.IsDBNull(7) ? null : Chunk(reader, 7),
+                Row = await reader.IsDBNullAsync(10, cancellation) ? null : await reader.GetFieldValueAsync<byte[]>(10, cancellation),
             });
         }
+    }
+
+    // Of a chunk there is one object, because many states refer to it.
+    private StoredChunk Chunk(NpgsqlDataReader reader, int column)
+    {
+        var number = reader.GetInt64(column);
+        if (_chunks.TryGetValue(number, out var known))
+            return known;
+        if (_chunks.Count >= MostChunks)
+            _chunks.Clear();
+        var snapshot = new ChunkSnapshot(TransactionSnapshot.Parse(reader.GetString(column + 1)), new Lsn((ulong)reader.GetInt64(column + 2)));
+        return _chunks[number] = new StoredChunk(number, snapshot);
     }
 
     private async Task ReadWithoutRow(StateKey key, int place, List<Stored> found, CancellationToken cancellation)
     {
         await using var command = control.CreateCommand(
-            "SELECT commit_lsn, ordinal, schema_version, deleted FROM cdc.entity_states WHERE table_id = $1 AND key = $2");
+            """
+            SELECT s.commit_lsn, s.ordinal, s.schema_version, s.deleted, s.xid, c.id, c.snapshot, c.fence
+            FROM cdc.entity_states AS s LEFT JOIN cdc.backfill_chunks AS c ON c.id = s.chunk WHERE s.table_id = $1 AND s.key = $2
+            """);
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = key.TableId });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = StoredText.Key(key.Key) });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         if (await reader.ReadAsync(cancellation))
-            found.Add(new Stored(place, reader.GetVersion(0), reader.GetInt32(2), reader.GetBoolean(3), null) { IsUnreadable = true });
+        {
+            found.Add(new Stored(place, reader.GetVersion(0), reader.GetInt32(2), reader.GetBoolean(3), null)
+            {
+                IsUnreadable = true,
+                Xid = unchecked((uint)reader.GetInt32(4)),
+                Chunk = reader.IsDBNull(5) ? null : Chunk(reader, 5),
+            });
+        }
     }
 
     private async Task<TableSchema?> LatestSchema(int tableId, CancellationToken cancellation)
@@ -180,6 +211,10 @@ internal sealed class StoredStates(NpgsqlDataSource control, ISchemaStore schema
     private readonly record struct Stored(int Place, ChangeVersion Version, int SchemaVersion, bool Deleted, byte[]? Row)
     {
         public bool IsUnreadable { get; init; }
+
+        public uint Xid { get; init; }
+
+        public StoredChunk? Chunk { get; init; }
 
         /// <summary>Bytes of the row, also where it was not returned; 0 when all rows were asked for.</summary>
         public int Bytes { get; init; }

@@ -24,6 +24,9 @@ internal static class StoredText
         return $"{key.AsSpan(0, kept)}\\#{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)))}";
     }
 
+    /// <summary>Whether a stored key is only the beginning and the hash of a longer one.</summary>
+    public static bool IsShortened(string stored) => stored.Contains("\\#", StringComparison.Ordinal);
+
     /// <summary>
     /// Cleans a message from outside: removes NUL and broken surrogates, which PostgreSQL cannot store, and limits the length.
     /// </summary>

@@ -7,23 +7,10 @@ namespace CdcOrleans.Cluster;
 /// <summary>What breaks, and that nothing is lost, nothing out of order, and little repeated.</summary>
 public sealed class FailureTests(PostgresFixture postgres)
 {
-    private const string Schema = """
-        CREATE TABLE items (id int PRIMARY KEY, n int NOT NULL);
-        INSERT INTO items SELECT i, 0 FROM generate_series(1, 200) i;
-        CREATE PROCEDURE work(rounds int) LANGUAGE plpgsql AS $$
-        BEGIN
-          FOR i IN 1..rounds LOOP
-            UPDATE items SET n = n + 1 WHERE id = 1 + (i * 7) % 200;
-            UPDATE items SET n = n + 1 WHERE id = 1 + (i * 11) % 200;
-            COMMIT;
-          END LOOP;
-        END $$;
-        """;
-
     [Fact]
     public async Task Killed_again_and_again_under_load_everything_arrives_in_order_and_only_the_last_interval_repeats()
     {
-        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        await using var pipeline = await Pipeline.Create(postgres.Server, CountedItems.Schema);
         var silo = await pipeline.Run();
         var work = PostgresServer.Execute(pipeline.Database, "CALL work(20000)");
         var repeatable = 0L;
@@ -57,7 +44,7 @@ public sealed class FailureTests(PostgresFixture postgres)
     [Fact]
     public async Task A_silo_that_was_killed_is_ready_again_within_five_seconds()
     {
-        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        await using var pipeline = await Pipeline.Create(postgres.Server, CountedItems.Schema);
         var silo = await pipeline.Run();
         for (var kill = 0; kill < 3; kill++)
         {
@@ -105,7 +92,7 @@ public sealed class FailureTests(PostgresFixture postgres)
     public async Task PostgreSQL_restarted_while_streaming_nothing_is_lost(string mode)
     {
         await using var server = await PostgresServer.Start();
-        await using var pipeline = await Pipeline.Create(server, Schema);
+        await using var pipeline = await Pipeline.Create(server, CountedItems.Schema);
         await using (var silo = await pipeline.Run())
         {
             await PostgresServer.Execute(pipeline.Database, "CALL work(500)");
@@ -124,7 +111,7 @@ public sealed class FailureTests(PostgresFixture postgres)
     [Fact]
     public async Task Another_silo_takes_over_from_a_killed_one_within_ten_seconds()
     {
-        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        await using var pipeline = await Pipeline.Create(postgres.Server, CountedItems.Schema);
         var second = pipeline.PathOf("second.yaml");
         var secondGateway = await pipeline.Configure(second);
         await using var first = await pipeline.Run();
@@ -149,11 +136,11 @@ public sealed class FailureTests(PostgresFixture postgres)
     }
 
     [Theory]
-    [InlineData(2, 5)]
-    [InlineData(3, 10)]
+    [InlineData(2, 4)]
+    [InlineData(3, 7)]
     public async Task However_often_a_silo_freezes_the_others_go_on_within_ten_seconds(int count, int freezes)
     {
-        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        await using var pipeline = await Pipeline.Create(postgres.Server, CountedItems.Schema);
         var paths = new string[count];
         var gateways = new Uri[count];
         var silos = new SiloProcess[count];
@@ -213,7 +200,7 @@ public sealed class FailureTests(PostgresFixture postgres)
     [Fact]
     public async Task A_frozen_owner_that_wakes_after_another_took_over_is_refused()
     {
-        await using var pipeline = await Pipeline.Create(postgres.Server, Schema);
+        await using var pipeline = await Pipeline.Create(postgres.Server, CountedItems.Schema);
         var second = pipeline.PathOf("second.yaml");
         var secondGateway = await pipeline.Configure(second);
         await using var first = await pipeline.Run();

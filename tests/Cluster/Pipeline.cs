@@ -36,19 +36,21 @@ internal sealed class Pipeline : IAsyncDisposable
     /// <param name="sinks">The sinks; null for one of files.</param>
     /// <param name="source">More settings of the source.</param>
     /// <param name="control">The server of the control database; null for the same one.</param>
+    /// <param name="routes">The routes; null for one to the sink <c>out</c>.</param>
+    /// <param name="journal">The journals of the tables; null for none.</param>
     public static async Task<Pipeline> Create(
-        PostgresServer server, string schema, string? sinks = null, string? source = null, PostgresServer? control = null)
+        PostgresServer server, string schema, string? sinks = null, string? source = null, PostgresServer? control = null, string? routes = null, string? journal = null)
     {
         var pipeline = new Pipeline(server, control ?? server);
         Directory.CreateDirectory(pipeline._folder);
         await server.CreateDatabase(pipeline._name);
         await PostgresServer.Execute(pipeline.Database, schema);
-        await pipeline.Configure(pipeline.Config, sinks, source);
+        await pipeline.Configure(pipeline.Config, sinks, source, routes, journal);
         return pipeline;
     }
 
     /// <summary>Writes a configuration; a second one for a second silo differs by its gateway's port.</summary>
-    public async Task<Uri> Configure(string path, string? sinks = null, string? source = null)
+    public async Task<Uri> Configure(string path, string? sinks = null, string? source = null, string? routes = null, string? journal = null)
     {
         var gateway = new Uri($"http://127.0.0.1:{PostgresServer.FreePort()}");
         await File.WriteAllTextAsync(path, $$"""
@@ -64,13 +66,13 @@ internal sealed class Pipeline : IAsyncDisposable
                   connection: {{Database}}
                   slot: {{Slot}}
                   publication: {{Slot}}
-                tables: [{ table: "public.*", activation: {{TestActivation.Word}} }]
+                tables: [{ table: "public.*", activation: {{TestActivation.Word}}{{(journal is null ? "" : $", journal: {journal}")}} }]
                 heartbeat: 1s
             {{Indent(source, 4)}}
             sinks:
             {{Indent(sinks ?? "out: { type: file, directory: ./out }", 2)}}
             routes:
-              - { from: "shop.public.*", to: out, format: debezium }
+            {{Indent(routes ?? """- { from: "shop.public.*", to: out, format: debezium }""", 2)}}
             gateway:
               listen: {{gateway.ToString().TrimEnd('/')}}
             """);
@@ -128,9 +130,11 @@ internal sealed class Pipeline : IAsyncDisposable
     public static JsonElement Reader(JsonElement source) => source.GetProperty("reader");
 
     /// <summary>Everything the file sink wrote for a table, tombstones left out.</summary>
-    public IReadOnlyList<Delivered> Events(string table)
+    /// <param name="table">The table.</param>
+    /// <param name="folder">The sink's folder.</param>
+    public IReadOnlyList<Delivered> Events(string table, string folder = "out")
     {
-        var path = Path.Combine(Out, $"shop.public.{table}.ndjson");
+        var path = Path.Combine(PathOf(folder), $"shop.public.{table}.ndjson");
         if (!File.Exists(path))
             return [];
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);

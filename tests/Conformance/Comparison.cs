@@ -39,6 +39,7 @@ internal sealed class Comparison(Terms terms)
             comparison._found.AddRange(comparison._known.Wrong);
         comparison.CompareTransactions(theirs, ours);
         comparison.Compare(there, here);
+        comparison.CompareMarks(theirs, ours);
         return comparison._found;
     }
 
@@ -68,6 +69,19 @@ internal sealed class Comparison(Terms terms)
             }
         }
     }
+
+    // The rows of a table are in no order there, and so are the tables. So the places of single rows differ.
+    private void CompareMarks(IReadOnlyList<TopicRecord> theirs, IReadOnlyList<TopicRecord> ours)
+    {
+        var (there, here) = (Marks(theirs), Marks(ours));
+        if (there != here)
+            _found.Add($"source.snapshot: {there} there, {here} here");
+
+        static string Marks(IReadOnlyList<TopicRecord> records) => string.Join(", ", records.Where(r => !IsAnother(r) && IsRead(r.Value))
+            .CountBy(r => r.Value!["source"]!["snapshot"]!.GetValue<string>()).OrderBy(m => m.Key, StringComparer.Ordinal).Select(m => $"{m.Key} {m.Value}"));
+    }
+
+    private static bool IsRead(JsonNode? value) => value?["op"]?.GetValue<string>() == "r";
 
     private static List<TopicRecord> Transactions(IReadOnlyList<TopicRecord> records) =>
         [.. records.Where(IsTransaction).OrderBy(r => long.Parse(r.Value!["id"]!.GetValue<string>().Split(':')[0], CultureInfo.InvariantCulture))
@@ -144,7 +158,7 @@ internal sealed class Comparison(Terms terms)
                         _found.Add($"{at}.{field}: {Shown(theirs[field])} there, {Shown(ours[field])} here");
                     break;
                 case "source":
-                    Source($"{at}.source", theirs[field]!, ours[field]!);
+                    Source($"{at}.source", theirs[field]!, ours[field]!, IsRead(theirs));
                     break;
                 case "transaction" when theirs[field] is JsonObject && ours[field] is JsonObject:
                     Place($"{at}.transaction", theirs, ours);
@@ -176,18 +190,35 @@ internal sealed class Comparison(Terms terms)
         }
     }
 
-    private void Source(string at, JsonNode theirs, JsonNode ours)
+    private void Source(string at, JsonNode theirs, JsonNode ours, bool isRead)
     {
         foreach (var field in Names(theirs, ours))
         {
             if (terms.IsRecorded && Recording.IsOfOneRun(field))
                 continue;
+            if (isRead && field is "snapshot" or "txId" or "lsn" or "sequence")
+            {
+                CompareRead(at, field, theirs, ours);
+                continue;
+            }
+
             // What is in no transaction has the time at which they read it there, that at which the server sent it here.
-            var isOwn = field is "version" or "name" || (field is "ts_ms" or "ts_us" or "ts_ns" && theirs["txId"] is null)
+            var isOwn = field is "version" or "name" || (isRead && field is "ts_ms" or "ts_us" or "ts_ns") || (field is "ts_ms" or "ts_us" or "ts_ns" && theirs["txId"] is null)
                 || (field is "sequence" && terms.IsRestarted && IsFirstOfStart(ours[field]));
             if (isOwn ? !AreNamed(field, theirs, ours) : !JsonText.Equal(theirs[field], ours[field]))
                 _found.Add($"{at}.{field}: {Shown(theirs[field])} there, {Shown(ours[field])} here");
         }
+    }
+
+    // Each peer reads a row at another time. Theirs names the transaction that reads the first snapshot, and in an incremental one no position.
+    private void CompareRead(string at, string field, JsonNode theirs, JsonNode ours)
+    {
+        if (!AreNamed(field, theirs, ours))
+            _found.Add($"{at}.{field}: {Shown(theirs[field])} there, {Shown(ours[field])} here");
+        else if (field == "txId" && ours[field] is not null)
+            _found.Add($"{at}.{field}: {Shown(ours[field])} here, though no transaction changed the row");
+        else if (field == "sequence" && ours[field]!.GetValue<string>() != $"[null,\"{ours["lsn"]}\"]")
+            _found.Add($"{at}.{field}: {Shown(ours[field])} here with the lsn {Shown(ours["lsn"])}");
     }
 
     // Ours has seen no commit before it; theirs remembers one from before it was stopped. The position itself is compared as lsn.

@@ -9,17 +9,19 @@ namespace CdcOrleans.Conformance;
 /// </summary>
 public sealed class ConformanceTests(Servers servers)
 {
-    /// <summary>One test each; <c>-trait script=keys</c> runs those of one script.</summary>
+    /// <summary>One test each; <c>-trait script=keys</c> runs those of one script, <c>-trait options=initial</c> those under one variant.</summary>
     public static IEnumerable<TheoryDataRow<string, string>> Runs =>
-        Variant.Runs.Select(r => new TheoryDataRow<string, string>(r.Script, r.Variant).WithTrait("script", r.Script));
+        Variant.Runs.Select(r => new TheoryDataRow<string, string>(r.Script, r.Variant).WithTrait("script", r.Script).WithTrait("options", r.Variant));
 
     [Theory]
     [MemberData(nameof(Runs))]
     public async Task Events_are_those_of_debezium(string name, string options)
     {
         var variant = Variant.Named(options);
-        var script = variant.IsInterrupted ? Script.Read(name).Interrupted() : Script.Read(name);
+        var script = Script.Read(name);
+        script = variant.IsInterrupted ? script.Interrupted() : variant.Reads != Reading.None ? script.Existing() : script;
         await using var run = await ScriptRun.Begin(servers, script, variant);
+        await run.ReadExisting();
         foreach (var step in script.Run)
             await run.Play(step);
         await run.Settle();

@@ -68,7 +68,16 @@ internal sealed partial class Script
         return new Script(Name, Prepare, [.. Run.Take(middle), new Step(StepKind.Stop), Run[middle], new Step(StepKind.Start), .. Run.Skip(middle + 1)], _differences);
     }
 
+    /// <summary>The same script with its rows inserted before the peers start, and without anything else.</summary>
+    public Script Existing() => new(
+        Name, [.. Prepare, .. Run.Where(s => s.Kind == StepKind.Sql).Select(s => Change().Replace(s.Sql, "")).Where(s => s.Length > 0)], [],
+        [.. _differences.Where(d => !d.StartsWith(": ", StringComparison.Ordinal) || d.Contains("[0].after", StringComparison.Ordinal))]);
+
     private static bool IsDifference(string text) => text.StartsWith(Difference, StringComparison.Ordinal);
+
+    // All from the first statement of a block that changes rows.
+    [GeneratedRegex(@"(^|;\s)(UPDATE|DELETE)\b.*", RegexOptions.Singleline)]
+    private static partial Regex Change();
 
     [GeneratedRegex("TRUNCATE|(CREATE|ALTER|DROP) (TABLE|PUBLICATION)", RegexOptions.IgnoreCase)]
     private static partial Regex Alteration();

@@ -16,6 +16,7 @@ internal sealed class ScriptRun : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("cdc-conformance-").FullName;
     private readonly Dictionary<string, NpgsqlConnection> _sessions = [];
     private SiloProcess? _silo;
+    private readonly Existing _existing;
     private int _marks;
 
     private ScriptRun(Servers servers, Variant variant, string database)
@@ -24,6 +25,7 @@ internal sealed class ScriptRun : IAsyncDisposable
         _variant = variant;
         _database = database;
         _connection = servers.Postgres.Connection(database);
+        _existing = new Existing(_connection);
     }
 
     /// <summary>Prefix of our topics.</summary>
@@ -42,6 +44,8 @@ internal sealed class ScriptRun : IAsyncDisposable
             foreach (var block in script.Prepare)
                 await PostgresServer.Execute(run._connection, block);
             await PostgresServer.Execute(run._connection, "CREATE TABLE public.finish (id int PRIMARY KEY)");
+            if (variant.Reads == Reading.Incremental)
+                await run._existing.Prepare();
             await PostgresServer.Execute(run._connection, $"CREATE PUBLICATION theirs FOR ALL TABLES WITH (publish_via_partition_root = {variant.ViaPartitionRoot})");
             await Task.WhenAll(
                 run.StartOurs(),
@@ -78,6 +82,18 @@ internal sealed class ScriptRun : IAsyncDisposable
                 await PostgresServer.Execute(_connection, step.Sql);
                 break;
         }
+    }
+
+    /// <summary>Waits until both peers have read the rows that existed before, if they do.</summary>
+    public async Task ReadExisting()
+    {
+        if (_variant.Reads == Reading.None)
+            return;
+        if (_variant.Reads == Reading.Incremental)
+            await _existing.Read(_silo!.Gateway, Ours, _servers.Peer is not null);
+        await _silo!.Until(() => Existing.IsDone(_silo), "to read the rows", TimeSpan.FromSeconds(90));
+        if (_servers.Peer is not null)
+            await Topics.HasRead(_servers.Kafka.Bootstrap, Theirs, await _existing.Rows(_variant.Reads));
     }
 
     /// <summary>Waits until both peers have sent the events of everything that was committed.</summary>
@@ -172,7 +188,8 @@ internal sealed class ScriptRun : IAsyncDisposable
         sources:
           {{Ours}}:
             postgres: { connection: "{{_connection}}", slot: our_{{_database}}, publication: ours, publish_via_partition_root: {{(_variant.ViaPartitionRoot ? "true" : "false")}} }
-            tables: [{ table: "*.*", entities: {{(_variant.HasEntities ? "row" : "off")}}, activation: {{TestActivation.Word}} }]
+            tables: [{ table: "*.*", entities: {{(_variant.HasEntities ? "row" : "off")}}, activation: {{TestActivation.Word}} }, { table: public.finish, backfill: never }]
+            backfill: {{(_variant.Reads == Reading.Initial ? "initial" : "never")}}
             heartbeat: {{_variant.Heartbeat}}
             values: {{_variant.Values}}
             events: {{_variant.Events}}

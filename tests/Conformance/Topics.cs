@@ -19,6 +19,19 @@ internal static class Topics
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>Waits until this number of rows that were read has arrived.</summary>
+    public static async Task HasRead(string bootstrap, string prefix, int rows)
+    {
+        for (var deadline = DateTime.UtcNow + Patience; ; await Task.Delay(Pause))
+        {
+            var read = (await Task.Run(() => ReadAll(bootstrap, prefix))).Count(r => r.Value?["op"]?.GetValue<string>() == "r");
+            if (read >= rows)
+                return;
+            if (DateTime.UtcNow > deadline)
+                throw new TimeoutException($"{prefix}: {read} of {rows} rows came in {Patience.TotalSeconds:0} s.");
+        }
+    }
+
     /// <summary>Waits until this number of marks has arrived.</summary>
     public static async Task Marked(string bootstrap, string prefix, int marks)
     {

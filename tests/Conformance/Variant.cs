@@ -46,6 +46,9 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
         new("entities-off-exact", Exact) { HasEntities = false },
         new("entities-off-text", Text) { HasEntities = false },
         new("entities-off-structured", Option.Times("structured")) { HasEntities = false },
+        new("initial") { Reads = Reading.Initial },
+        new("incremental") { Reads = Reading.Incremental },
+        new("incremental-exact", Exact) { Reads = Reading.Incremental },
         new("by-partition") { ViaPartitionRoot = false },
         new("beating")
         {
@@ -63,12 +66,14 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
     public static readonly IReadOnlyList<(string Script, string Variant)> Runs =
     [
         .. Script.All.Select(s => (s, "default")),
-        .. All.Where(v => v.Options.Count > 0 && v.HasEntities).SelectMany(v => new[] { ("types", v.Name), ("arrays", v.Name) }),
+        .. All.Where(v => v is { Options.Count: > 0, HasEntities: true, Reads: Reading.None }).SelectMany(v => new[] { ("types", v.Name), ("arrays", v.Name) }),
         ("streams", "transactions"), ("streams", "transactions-without-updates"), ("streams", "without-tombstones"), ("keys", "without-tombstones"), ("operations", "transactions"), ("keyless", "transactions"), ("truncated", "transactions"), ("streams", "transactions-interrupted"),
         ("operations", "interrupted"), ("keys", "interrupted"), ("schema-changes", "interrupted"), ("large-values", "interrupted"), ("partitions", "interrupted"),
         ("partitions", "by-partition"), ("inherited", "beating"),
         .. WithoutEntities.Select(s => (s, "entities-off")),
         ("odd-types", "entities-off-structured"),
+        .. new[] { "types", "odd-types", "identifiers" }.Select(s => (s, "initial")),
+        ("types", "incremental"), ("arrays", "incremental-exact"),
         .. new[] { "entities-off-exact", "entities-off-text" }.SelectMany(v => new[] { ("odd-types", v), ("large-values", v) }),
     ];
 
@@ -92,6 +97,9 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
     /// </summary>
     public bool HasEntities { get; private init; } = true;
 
+    /// <summary>Whether the rows exist before the capture, and how they are read.</summary>
+    public Reading Reads { get; private init; }
+
     /// <summary>Whether updates make no events.</summary>
     public bool SkipsUpdates => OfEvents.TryGetValue("skipped.operations", out var skipped) && skipped.Contains('u', StringComparison.Ordinal);
 
@@ -106,7 +114,16 @@ internal sealed record Variant(string Name, params IReadOnlyList<Option> Options
 
     /// <summary>The peer's, of the same meaning.</summary>
     public IReadOnlyDictionary<string, string> Settings =>
-        Effective.Select(o => KeyValuePair.Create(o.Setting, o.Value)).Concat(WithoutOurs).Concat(OfEvents).ToDictionary();
+        Effective.Select(o => KeyValuePair.Create(o.Setting, o.Value)).Concat(WithoutOurs).Concat(OfEvents).Concat(OfReading).ToDictionary();
+
+    private IEnumerable<KeyValuePair<string, string>> OfReading => Reads switch
+    {
+        Reading.Initial => [KeyValuePair.Create("snapshot.mode", "initial")],
+
+        // Small chunks, so that tables have several.
+        Reading.Incremental => [KeyValuePair.Create("signal.data.collection", Existing.Signals), KeyValuePair.Create("incremental.snapshot.chunk.size", "2")],
+        _ => [],
+    };
 
     // The messages that we write for ourselves.
     private IEnumerable<KeyValuePair<string, string>> WithoutOurs =>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Confluent.Kafka;
 
 namespace CdcOrleans.Testing;
@@ -37,14 +38,18 @@ public sealed class KafkaBroker : IAsyncDisposable
     public bool IsOurs => _script is not null;
 
     /// <summary>Finds or starts a broker; <paramref name="settings"/> are <c>key=value</c> for one that is started here.</summary>
-    public static async Task<KafkaBroker> Start(params string[] settings)
+    public static Task<KafkaBroker> Start(params string[] settings) => Start(null, settings);
+
+    /// <summary>Finds or starts a broker, at a port of the caller's choice when it is started here.</summary>
+    public static async Task<KafkaBroker> Start(int? port, params string[] settings)
     {
         if (Environment.GetEnvironmentVariable("CDC_TEST_KAFKA") is { Length: > 0 } given)
             return new KafkaBroker("real (CDC_TEST_KAFKA)", given);
         if (TestServers.Find("broker") is { } script)
         {
             var data = Path.Combine(Path.GetTempPath(), $"cdc-kafka-{Guid.NewGuid():N}");
-            var bootstrap = await TestServers.Run(script, ["start", "--data", data, .. settings.SelectMany(s => new[] { "--set", s })]);
+            string[] at = port is { } own ? ["--port", own.ToString(CultureInfo.InvariantCulture)] : [];
+            var bootstrap = await TestServers.Run(script, ["start", "--data", data, .. at, .. settings.SelectMany(s => new[] { "--set", s })]);
             return new KafkaBroker("real (started for the tests)", bootstrap, script, data);
         }
 

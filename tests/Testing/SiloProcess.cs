@@ -172,7 +172,8 @@ public sealed class SiloProcess : IAsyncDisposable
             _output.AppendLine(line);
     }
 
-    private static string FindProduct()
+    /// <summary>Finds the program.</summary>
+    internal static string FindProduct()
     {
         // tests/<suite>/bin/<configuration>/net10.0/ → src/Silo/bin/<configuration>/net10.0/
         var own = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));

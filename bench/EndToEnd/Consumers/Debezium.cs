@@ -1,14 +1,17 @@
 using CdcOrleans.Bench.EndToEnd.Measuring;
 using CdcOrleans.Bench.EndToEnd.Servers;
+using CdcOrleans.Bench.EndToEnd.Workloads;
 
 namespace CdcOrleans.Bench.EndToEnd.Consumers;
 
 /// <summary>Debezium's PostgreSQL connector on a Kafka Connect worker. Its connector is stopped between turns, its JVM stays warm.</summary>
-internal sealed class Debezium(DatabaseServer server, Broker broker, KafkaHome kafka, Topics topics, string heap, string folder)
-    : TopicConsumer(topics, "debezium")
+internal sealed class Debezium(DatabaseServer server, Broker broker, KafkaHome kafka, Topics topics, string heap, string folder, Table? snapshot = null)
+    : TopicConsumer(topics, PrefixOf(snapshot))
 {
-    private const string Connector = "bench";
-    private const string Slot = "bench_debezium";
+    private string Connector => snapshot?.Name ?? "bench";
+
+    private string Slot => $"{Connector}_debezium";
+
     private const string Type = "io.debezium.connector.postgresql.PostgresConnector";
 
     private ConnectWorker? _worker;
@@ -25,8 +28,9 @@ internal sealed class Debezium(DatabaseServer server, Broker broker, KafkaHome k
     public override async Task Prepare(CancellationToken cancel)
     {
         await server.Execute($"CREATE PUBLICATION {Slot} FOR ALL TABLES", cancel);
-        _worker = await ConnectWorker.Start(kafka, broker.Bootstrap, heap, folder, cancel);
+        _worker = await ConnectWorker.Start(kafka, broker.Bootstrap, heap, folder, cancel, $"{Connector}-connect");
         _version = $"Debezium {await Worker.PluginVersion(Type, cancel)} on Kafka Connect {await Worker.KafkaVersion(cancel)} ({heap})";
+        Started = DateTime.UtcNow;
         await Worker.Configure(Connector, Settings(null), cancel);
         await Worker.AwaitRunning(Connector, cancel);
         await server.AwaitSlot(Slot, active: true, cancel);
@@ -63,6 +67,8 @@ internal sealed class Debezium(DatabaseServer server, Broker broker, KafkaHome k
             await _worker.DisposeAsync();
     }
 
+    private static string PrefixOf(Table? snapshot) => snapshot is null ? "debezium" : $"debezium_{snapshot.Name}";
+
     private Dictionary<string, string> Settings(int? pollInterval)
     {
         var settings = new Dictionary<string, string>
@@ -75,13 +81,15 @@ internal sealed class Debezium(DatabaseServer server, Broker broker, KafkaHome k
             ["database.user"] = "postgres",
             ["database.password"] = "none",
             ["database.dbname"] = DatabaseServer.SourceDatabase,
-            ["topic.prefix"] = "debezium",
+            ["topic.prefix"] = PrefixOf(snapshot),
             ["slot.name"] = Slot,
             ["publication.name"] = Slot,
             ["publication.autocreate.mode"] = "disabled",
-            ["snapshot.mode"] = "no_data",
+            ["snapshot.mode"] = snapshot is null ? "no_data" : "initial",
             ["decimal.handling.mode"] = "string",
         };
+        if (snapshot is not null)
+            settings["table.include.list"] = $"public.{snapshot.Name}";
         if (pollInterval is { } interval)
             settings["poll.interval.ms"] = $"{interval}";
         return settings;

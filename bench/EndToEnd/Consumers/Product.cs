@@ -10,10 +10,14 @@ namespace CdcOrleans.Bench.EndToEnd.Consumers;
 /// CdcOrleans: one silo with its gateway as a process of its own. Between turns the process is frozen and its walsender ended, so that it keeps
 /// its entities and its compiled code, but reads nothing ahead.
 /// </summary>
-internal sealed class Product(DatabaseServer server, Broker broker, Topics topics, string program, string commit, string? activation, string folder) : TopicConsumer(topics, Source)
+internal sealed class Product(DatabaseServer server, Broker broker, Topics topics, string program, string commit, string? activation, string folder, Table? backfilled = null)
+    : TopicConsumer(topics, SourceOf(backfilled))
 {
-    private const string Source = "bench";
-    private const string Slot = "bench_product";
+    private string Source => SourceOf(backfilled);
+
+    private string Slot => $"{Source}_product";
+
+    private string Control => backfilled is null ? DatabaseServer.ControlDatabase : $"{DatabaseServer.ControlDatabase}_{backfilled.Name}";
 
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(10) };
     private ChildProcess? _process;
@@ -32,6 +36,8 @@ internal sealed class Product(DatabaseServer server, Broker broker, Topics topic
         if (!File.Exists(program))
             throw new BenchmarkException($"No silo at {program}. Build it (dotnet build -c Release src/Silo), name it with --product, or leave it out with --only.");
         Directory.CreateDirectory(folder);
+        if (backfilled is not null)
+            await server.Execute("postgres", $"CREATE DATABASE {Control}", cancel);
         await Launch(cancel);
     }
 
@@ -74,18 +80,20 @@ internal sealed class Product(DatabaseServer server, Broker broker, Topics topic
         var configuration = Path.Combine(folder, "cdc.yaml");
         await File.WriteAllTextAsync(configuration, Configuration(_gateway), cancel);
         string[] host = program.EndsWith(".dll", StringComparison.Ordinal) ? ["dotnet"] : [];
+        var started = DateTime.UtcNow;
         _process = ChildProcess.Start(Name, Path.Combine(folder, "silo.log"), [.. host, program, "run", "--config", configuration]);
+        Started = started;
         await AwaitReady(cancel);
     }
 
     private string Configuration(Uri gateway) =>
         $$"""
         cluster:
-          id: bench
+          id: {{Source}}
           silo_port: 0
           client_port: 0
         control:
-          connection: {{server.Connection(DatabaseServer.ControlDatabase)}}
+          connection: {{server.Connection(Control)}}
         sources:
           {{Source}}:
             postgres:
@@ -93,8 +101,8 @@ internal sealed class Product(DatabaseServer server, Broker broker, Topics topic
               slot: {{Slot}}
               publication: {{Slot}}
             tables:
-        {{string.Join('\n', Table.All.Select(t => $"      - {Selection(t)}"))}}
-            backfill: never
+        {{string.Join('\n', (backfilled is null ? Table.All : [backfilled]).Select(t => $"      - {Selection(t)}"))}}
+            backfill: {{(backfilled is null ? "never" : "initial")}}
         sinks:
           events: { type: kafka, bootstrap: "{{broker.Bootstrap}}" }
         routes:
@@ -103,6 +111,8 @@ internal sealed class Product(DatabaseServer server, Broker broker, Topics topic
           listen: {{gateway.GetLeftPart(UriPartial.Authority)}}
 
         """;
+
+    private static string SourceOf(Table? backfilled) => backfilled?.Name ?? "bench";
 
     private string Selection(Table table) =>
         !table.Entities ? $"{{ table: public.{table.Name}, entities: off }}"

@@ -11,6 +11,9 @@ internal abstract class TopicConsumer(Topics topics, string prefix) : IConsumer
     /// <summary>What was drained last; null before the first drain.</summary>
     protected Goal? Drained { get; private set; }
 
+    /// <summary>When the last process, or the connector, was started.</summary>
+    public DateTime Started { get; protected set; }
+
     public abstract string Name { get; }
 
     public abstract string Version { get; }

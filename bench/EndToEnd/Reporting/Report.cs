@@ -28,6 +28,8 @@ internal sealed class Report(BenchmarkResults results, string productCommit, str
             AppendLatencies(text);
         foreach (var endurance in results.Endurances)
             AppendEndurance(text, endurance);
+        if (results.Backfills.Count > 0)
+            AppendBackfills(text);
         return text.ToString();
     }
 
@@ -55,6 +57,7 @@ internal sealed class Report(BenchmarkResults results, string productCommit, str
             }),
             latencies = results.Latencies,
             endurances = results.Endurances,
+            backfills = results.Backfills,
         },
         _jsonOptions);
 
@@ -117,6 +120,25 @@ internal sealed class Report(BenchmarkResults results, string productCommit, str
         text.AppendLine("| minute | changes/s | working set, mean MB | peak MB |").AppendLine("|---|---|---|---|");
         foreach (var m in result.Minutes)
             text.AppendLine(CultureInfo.InvariantCulture, $"| {m.Minute} | {m.Changes / 60:N0} | {m.MeanBytes / 1e6:N0} | {m.PeakBytes / 1e6:N0} |");
+        text.AppendLine();
+    }
+
+    private void AppendBackfills(StringBuilder text)
+    {
+        text.AppendLine(CultureInfo.InvariantCulture,
+            $"**backfill**: {results.Backfills[0].Rows:N0} rows that exist, {results.Backfills.Select(b => b.Round).Distinct().Count()} rounds").AppendLine();
+        text.AppendLine("| | rows/s (min–max) | × Debezium | seconds from the start | CPU µs a row: itself | PostgreSQL | broker | all | working set, peak (mean) MB |");
+        text.AppendLine("|---|---|---|---|---|---|---|---|---|");
+        foreach (var own in results.Backfills.GroupBy(b => b.Consumer))
+        {
+            var speed = Spread.Of(own.Select(b => b.PerSecond));
+            var theirs = results.Backfills.Where(b => b.Consumer == Debezium).Select(b => b.PerSecond).ToArray();
+            var ratio = theirs.Length == 0 ? "" : (speed.Median / Spread.Of(theirs).Median).ToString("0.00", CultureInfo.InvariantCulture);
+            double Cpu(params Role[] roles) => Spread.Of(own.Select(b => roles.Sum(r => b.Usage.Cpu[r]) / b.Rows)).Median;
+            text.AppendLine(CultureInfo.InvariantCulture,
+                $"| {own.Key} | {speed.Median:N0} ({speed.Min:N0}–{speed.Max:N0}) | {ratio} | {Spread.Of(own.Select(b => b.FromStart)).Median:0.0} | {Cpu(Role.Consumer):0.0} | {Cpu(Role.Walsender, Role.OtherPostgres):0.0} | {Cpu(Role.Broker):0.0} | {Cpu(Role.Consumer, Role.Walsender, Role.OtherPostgres, Role.Broker):0.0} | {Spread.Of(own.Select(b => b.Usage.PeakBytes / 1e6)).Median:N0} ({Spread.Of(own.Select(b => b.Usage.MeanBytes / 1e6)).Median:N0}) |");
+        }
+
         text.AppendLine();
     }
 

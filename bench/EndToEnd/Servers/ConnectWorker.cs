@@ -18,7 +18,7 @@ internal sealed class ConnectWorker : IAsyncDisposable
 
     public int Pid => _process.Pid;
 
-    public static async Task<ConnectWorker> Start(KafkaHome kafka, string bootstrap, string heap, string folder, CancellationToken cancel)
+    public static async Task<ConnectWorker> Start(KafkaHome kafka, string bootstrap, string heap, string folder, CancellationToken cancel, string group = "bench-connect")
     {
         Directory.CreateDirectory(folder);
         var port = DatabaseServer.FreePort();
@@ -27,7 +27,7 @@ internal sealed class ConnectWorker : IAsyncDisposable
         await File.WriteAllTextAsync(properties,
             $"""
             bootstrap.servers={bootstrap}
-            group.id=bench-connect
+            group.id={group}
             listeners=HTTP://127.0.0.1:{port}
             rest.advertised.host.name=127.0.0.1
             plugin.path={kafka.Plugins}
@@ -36,10 +36,10 @@ internal sealed class ConnectWorker : IAsyncDisposable
             key.converter.schemas.enable=false
             value.converter=org.apache.kafka.connect.json.JsonConverter
             value.converter.schemas.enable=false
-            config.storage.topic=bench-connect-configs
-            offset.storage.topic=bench-connect-offsets
+            config.storage.topic={group}-configs
+            offset.storage.topic={group}-offsets
             offset.storage.partitions=1
-            status.storage.topic=bench-connect-status
+            status.storage.topic={group}-status
             status.storage.partitions=1
             config.storage.replication.factor=1
             offset.storage.replication.factor=1

@@ -13,6 +13,9 @@ internal sealed record Table(string Name, bool Entities = true)
 
     public static readonly Table Endurance = new("endurance");
 
+    /// <summary>Its rows are read and not streamed, so other consumers do not select it.</summary>
+    public static readonly Table Backfill = new("backfill");
+
     public static readonly Table[] All = [Warm, Inserts, InsertsOff, Active, Waking, Mix, Latency, Endurance];
 
     /// <summary>A mix is made of blocks of ten transactions: see <c>mix_…</c> below.</summary>

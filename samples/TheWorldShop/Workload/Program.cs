@@ -34,6 +34,7 @@ root.Add(SetupCommand());
 root.Add(SeedCommand());
 root.Add(RunCommand());
 root.Add(WatchCommand());
+root.Add(BackfillCommand());
 root.Add(VerifyCommand());
 root.Add(ReadyCommand());
 root.Add(TeardownCommand());
@@ -67,9 +68,8 @@ Command SeedCommand()
 {
     var customers = new Option<int>("--customers") { Description = "Customers there shall be.", DefaultValueFactory = _ => 1000 };
     var products = new Option<int>("--products") { Description = "Products there shall be.", DefaultValueFactory = _ => 500 };
-    var afterSlot = new Option<string?>("--after-slot") { Description = "Wait until this replication slot exists, so that all rows are streamed." };
-    var command = new Command("seed", "Fills the shop; safe to run again.") { connection, customers, products, afterSlot };
-    command.SetAction((p, stop) => Seed.Run(p.GetValue(connection)!, p.GetValue(customers), p.GetValue(products), p.GetValue(afterSlot), stop));
+    var command = new Command("seed", "Fills the shop; safe to run again.") { connection, customers, products };
+    command.SetAction((p, stop) => Seed.Run(p.GetValue(connection)!, p.GetValue(customers), p.GetValue(products), stop));
     return command;
 }
 
@@ -102,14 +102,23 @@ Command WatchCommand()
     return command;
 }
 
+Command BackfillCommand()
+{
+    var wait = Durations.Option("--wait", "How long a backfill may take to begin. Default: 30s.");
+    var command = new Command("backfill", "Shows how far the source's backfills are, until they have ended.") { gateway, source, wait };
+    command.SetAction(async (p, stop) =>
+        await new BackfillWatch(p.GetValue(gateway)!, p.GetValue(source)!).Run(p.GetValue(wait) ?? TimeSpan.FromSeconds(30), stop) ? 0 : 1);
+    return command;
+}
+
 Command VerifyCommand()
 {
     var wait = Durations.Option("--wait", "How long events may take to arrive. Default: 60s.");
     var since = new Option<DateTimeOffset?>("--since") { Description = "Read Kafka from this moment on (ISO 8601) instead of from the beginning." };
-    var complete = new Option<bool>("--complete") { Description = "Every row must have an event: for a shop seeded after its slot was created." };
+    var changesOnly = new Option<bool>("--changes-only") { Description = "Rows may have no event: for a pipeline without a backfill." };
     var command = new Command("verify", "Proves that delivered events match the database. Nobody may be writing meanwhile.")
     {
-        connection, source, slot, publication, files, kafka, since, wait, complete,
+        connection, source, slot, publication, files, kafka, since, wait, changesOnly,
     };
     command.Validators.Add(result =>
     {
@@ -130,7 +139,7 @@ Command VerifyCommand()
             Slot = names.Slot,
             Publication = names.Publication,
             Wait = p.GetValue(wait) ?? TimeSpan.FromSeconds(60),
-            Complete = p.GetValue(complete),
+            ChangesOnly = p.GetValue(changesOnly),
         };
         return await verify.Run(events, from, stop) ? 0 : 1;
     });

@@ -44,20 +44,22 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
         SELECT coalesce((SELECT r.sync_state FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid WHERE s.slot_name = $1), '') <> 'async'
         """;
 
-    private const string LogEnd = "SELECT pg_current_wal_insert_lsn()::text";
+    // Null on a standby, where no transaction waits for this reader.
+    private const string LogEnd = "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn()::text END";
 
     // The transaction waits for no other standby than this reader: the others have what was in the log when it was found to wait. Ending
-    // the wait leaves it committed; its client gets a warning.
+    // the wait leaves it committed; its client gets a warning. The process is found first, with all conditions, so that no other is ended.
     private const string EndWait = """
-        SELECT EXISTS (
-            SELECT FROM pg_stat_activity a JOIN pg_locks x ON x.pid = a.pid CROSS JOIN LATERAL pg_cancel_backend(a.pid) AS ended
-            WHERE x.locktype = 'transactionid' AND x.transactionid = $1::text::xid AND x.granted AND a.wait_event = 'SyncRep' AND ended
+        WITH waiting AS MATERIALIZED (
+            SELECT a.pid FROM pg_stat_activity a JOIN pg_locks x ON x.pid = a.pid
+            WHERE x.locktype = 'transactionid' AND x.transactionid = $1::text::xid AND x.granted AND a.wait_event = 'SyncRep'
               AND EXISTS (
                 SELECT FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid
                 WHERE s.slot_name = $2 AND r.sync_state IN ('sync', 'quorum'))
               AND NOT EXISTS (
                 SELECT FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
                 WHERE s.slot_name IS DISTINCT FROM $2 AND r.sync_state IN ('sync', 'quorum') AND (r.flush_lsn >= $3::text::pg_lsn) IS NOT TRUE))
+        SELECT bool_or(pg_cancel_backend(pid)) FROM waiting
         """;
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
@@ -86,6 +88,9 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
         await using var connection = await database.OpenConnectionAsync(cancellation);
         var started = time.GetTimestamp();
         var isLogged = false;
+        var isAsked = false;
+
+        // The log's end when the other queries had no answer; null while the transaction's wait is not to be ended.
         string? askedAt = null;
         for (var isUnaltered = false; ;)
         {
@@ -95,9 +100,10 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
             {
                 if (isUnaltered || await Is(connection, Sees, cancellation, new NpgsqlParameter { Value = (long)xid }))
                     return await question(connection);
-                if (askedAt is null && time.GetElapsedTime(started) >= UnseenPatience && await Is(connection, MayWaitForUs, cancellation, new NpgsqlParameter { Value = source.Slot }))
+                if (!isAsked && time.GetElapsedTime(started) >= UnseenPatience && await Is(connection, MayWaitForUs, cancellation, new NpgsqlParameter { Value = source.Slot }))
                 {
                     // The locks are read in the same snapshot, which does not see the transaction. So it is still there, with all its locks.
+                    isAsked = true;
                     askedAt = await Ask<string>(connection, LogEnd, cancellation);
                     if (await unseen(connection, await HasLocks(KeepsPrimaryKey)) is { } answer && await HasLocks(Alters))
                         return answer;
@@ -107,7 +113,7 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
             // The locks are read between two snapshots. If the transaction releases its lock in between, the next snapshot sees that
             // transaction.
             isUnaltered = !await HasLocks(Alters);
-            if (isUnaltered || (askedAt is not null && await EndsWait(connection, askedAt)))
+            if (isUnaltered || (askedAt is not null && await EndsWait()))
                 continue;
             if (!isLogged && time.GetElapsedTime(started) >= Patience)
             {
@@ -118,18 +124,20 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
             await Task.Delay(Pause, time, cancellation);
         }
 
-        async Task<bool> EndsWait(NpgsqlConnection connection, string end)
+        async Task<bool> EndsWait()
         {
             try
             {
                 var hasEnded = await Is(
-                    connection, EndWait, cancellation, new NpgsqlParameter { Value = (long)xid }, new NpgsqlParameter { Value = source.Slot }, new NpgsqlParameter { Value = end });
+                    connection, EndWait, cancellation, new NpgsqlParameter { Value = (long)xid }, new NpgsqlParameter { Value = source.Slot }, new NpgsqlParameter { Value = askedAt });
                 if (hasEnded)
                     logger.EndedWait(source.Name, $"{relation.Schema}.{relation.Name}", xid);
                 return hasEnded;
             }
             catch (PostgresException denied) when (denied.SqlState == PostgresErrorCodes.InsufficientPrivilege)
             {
+                // The warning of the long wait says what to grant.
+                askedAt = null;
                 return false;
             }
         }
@@ -146,6 +154,6 @@ internal sealed class CatalogSnapshot(SourceConfiguration source, NpgsqlDataSour
     {
         await using var command = new NpgsqlCommand(question, connection);
         command.Parameters.AddRange(parameters);
-        return (T?)await command.ExecuteScalarAsync(cancellation);
+        return await command.ExecuteScalarAsync(cancellation) as T;
     }
 }

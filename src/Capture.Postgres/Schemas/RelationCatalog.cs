@@ -71,6 +71,17 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
                 UnseenAlteration.Facts(relation, await Shape(connection, relation, xid, cancellation), keepsPrimaryKey),
             cancellation);
 
+    /// <summary>
+    /// Reads what the catalog has of a relation now, in the transaction of a session that has locked it. The origin of its rows is left out.
+    /// </summary>
+    public async Task<CatalogFacts> Now(NpgsqlConnection connection, RelationMessage relation, CancellationToken cancellation)
+    {
+        var shape = await Shape(connection, relation, 0, cancellation);
+        List<CatalogAttribute> attributes = [.. shape.Attributes];
+        await ReadDefaults(connection, attributes, relation.Oid, cancellation);
+        return shape with { Attributes = attributes };
+    }
+
     private async Task<CatalogFacts> Facts(NpgsqlConnection connection, RelationMessage relation, uint xid, CancellationToken cancellation)
     {
         var shape = await Shape(connection, relation, xid, cancellation);

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using CdcOrleans.Configuration.Reading;
 using CdcOrleans.Configuration.Yaml;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Configuration.Pipeline;
 
@@ -13,15 +14,16 @@ internal static class PipelineReading
     /// <summary>Reads everything. The result can be used only when there are no errors.</summary>
     /// <param name="findings">Takes errors and warnings.</param>
     /// <param name="root">Root of the file.</param>
+    /// <param name="sinkTypes">The types of sinks; null when only their names are needed.</param>
     /// <param name="folder">Folder for relative paths.</param>
-    public static PipelineConfiguration? Read(Findings findings, Node root, string folder)
+    public static PipelineConfiguration? Read(Findings findings, Node root, IReadOnlyList<ISinkType>? sinkTypes, string folder)
     {
         if (new Value(findings, root, "", root.Place).AsSection("cluster", "control", "sources", "sinks", "routes", "gateway") is not { } file)
             return null;
         var cluster = Cluster(file.Require("cluster", "write 'cluster: { id: … }'")?.AsSection("id", "address", "silo_port", "client_port", "entity_cache"));
         var control = Control(file.Require("control", "write 'control: { connection: … }'")?.AsSection("connection", "checkpoint", "retention"));
         var sources = SourceReading.All(file.Require("sources", "name at least one captured database")?.AsNames());
-        var sinks = SinkReading.All(file.Require("sinks", "name at least one destination")?.AsNames(), folder);
+        var sinks = SinkReading.All(file.Require("sinks", "name at least one destination")?.AsNames(), sinkTypes, folder);
         var routes = RouteReading.All(file.Require("routes", "send at least one table to a sink, such as - { from: \"shop.*\", to: events }"), sources, sinks, findings);
         var gateway = Gateway(file.Find("gateway")?.AsSection("listen"));
         if (cluster is null || control is null || sources is null || sinks is null || routes is null || gateway is null)
@@ -88,12 +90,13 @@ internal static class PipelineReading
         var connection = control.Require("connection", $"write for example 'connection: {ConnectionText.Example}'");
         ConnectionText.Check(connection);
         var checkpoint = control.Find("checkpoint")?.AsSection("interval", "bytes");
-        var retention = control.Find("retention")?.AsSection("delete_markers", "dead_letters");
+        var retention = control.Find("retention")?.AsSection("delete_markers", "dead_letters", "audit");
         var defaults = new ControlConfiguration { Connection = connection?.AsText() ?? "" };
         return defaults with
         {
             DeleteMarkerRetention = Age(retention?.Find("delete_markers")) ?? defaults.DeleteMarkerRetention,
             DeadLetterRetention = Age(retention?.Find("dead_letters")) ?? defaults.DeadLetterRetention,
+            AuditRetention = Age(retention?.Find("audit")) ?? defaults.AuditRetention,
             CheckpointInterval = checkpoint?.Find("interval")?.AsDuration(TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(10)) ?? defaults.CheckpointInterval,
             CheckpointBytes = checkpoint?.Find("bytes")?.AsSize(64L << 10, 1L << 30) ?? defaults.CheckpointBytes,
         };

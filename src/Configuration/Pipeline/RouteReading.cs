@@ -51,7 +51,7 @@ internal sealed class RouteReading
 
     private void One(Value item)
     {
-        if (item.AsSection("from", "to", "format") is not { } route)
+        if (item.AsSection("from", "to", "format", "delivery") is not { } route)
         {
             _allRead = false;
             return;
@@ -62,11 +62,14 @@ internal sealed class RouteReading
         var format = Format(route.Find("format"));
         var pattern = From(from);
         var sinks = To(to);
+        var delivery = DeliveryReading.Read(route.Find("delivery"));
         if (from is not null && pattern is not null && sinks is not null && format is not null)
-            _routes.Add((new RouteConfiguration { From = pattern, To = sinks, Format = format }, from));
+            _routes.Add((new RouteConfiguration { From = pattern, To = sinks, Format = format, Delivery = sinks.ToDictionary(s => s, s => delivery(DefaultOf(s))) }, from));
         else
             _allRead = false;
     }
+
+    private DeliveryPolicy DefaultOf(string sink) => _sinks.FirstOrDefault(s => s.Name == sink)?.Delivery ?? DeliveryPolicy.Default;
 
     private string? From(Value? from)
     {

@@ -55,9 +55,9 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         var events = EventReading.Section(source.Find("events"));
         var options = EventReading.Options(events);
         var viaRoot = EventReading.Flag(postgres?.Find("publish_via_partition_root"));
+        var backfill = BackfillReading.OfSource(source.Find("backfill"));
         var tables = ReadTables(
-            source.Require("tables", "list at least one table or pattern, such as 'tables: [\"public.*\"]'"), values, options);
-        CheckBackfill(source.Find("backfill"));
+            source.Require("tables", "list at least one table or pattern, such as 'tables: [\"public.*\"]'"), values, options, backfill);
         var partitions = source.Find("partitions")?.AsInteger(1, 4096);
         var window = source.Find("window")?.AsSection("changes", "bytes");
         var changes = window?.Find("changes")?.AsInteger(1_000, 10_000_000);
@@ -73,6 +73,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         var defaults = new SourceConfiguration { Name = name, Connection = connection.AsText()!, Slot = slot, Publication = publication, Tables = tables };
         var read = EventReading.OfSource(events, options, defaults) with
         {
+            Backfill = backfill,
             ViaPartitionRoot = viaRoot ?? defaults.ViaPartitionRoot,
             Partitions = partitions ?? defaults.Partitions,
             WindowChanges = changes ?? defaults.WindowChanges,
@@ -153,7 +154,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         return null;
     }
 
-    private static List<TableSelection>? ReadTables(Value? list, ValueOptions values, EventOptions events)
+    private static List<TableSelection>? ReadTables(Value? list, ValueOptions values, EventOptions events, BackfillOptions backfill)
     {
         if (list?.AsList() is not { } items)
             return null;
@@ -162,7 +163,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         var complete = true;
         foreach (var item in items)
         {
-            if (Table(item, values, events, out var place) is not { } table)
+            if (Table(item, values, events, backfill, out var place) is not { } table)
             {
                 complete = false;
             }
@@ -180,20 +181,24 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         return complete ? tables : null;
     }
 
-    private static TableSelection? Table(Value item, ValueOptions defaults, EventOptions defaultEvents, out Value pattern)
+    private static TableSelection? Table(Value item, ValueOptions defaults, EventOptions defaultEvents, BackfillOptions defaultBackfill, out Value pattern)
     {
         pattern = item;
         string? entities = null;
         string? activation = null;
         ValueOptions? values = null;
         EventOptions? events = null;
+        JournalOptions? journal = null;
+        BackfillOptions? backfill = null;
         if (item.IsMapping)
         {
-            var section = item.AsSection("table", "entities", "activation", "values", "events")!;
+            var section = item.AsSection("table", "entities", "activation", "values", "events", "journal", "backfill")!;
+            journal = Journal(section.Find("journal"));
             entities = section.Find("entities")?.AsWord("row", "version", "off");
             activation = section.Find("activation")?.AsWord("when_needed", "always");
             values = ValueReading.Read(section.Find("values"), defaults);
             events = EventReading.OfTable(section.Find("events"), defaultEvents);
+            backfill = BackfillReading.OfTable(section.Find("backfill"), defaultBackfill, ModeOf(entities));
             if (section.Require("table", "write for example 'table: public.audit'") is not { } named)
                 return null;
             pattern = named;
@@ -214,16 +219,28 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
             Pattern = text,
             Values = values,
             Events = events,
+            Journal = journal,
+            Backfill = backfill,
             Activation = activation == "always" ? EntityActivation.Always : EntityActivation.WhenNeeded,
-            Entities = entities switch { "version" => EntityMode.Version, "off" => EntityMode.Off, _ => EntityMode.Row },
+            Entities = ModeOf(entities),
         };
     }
 
-    private static void CheckBackfill(Value? backfill)
+    private static JournalOptions? Journal(Value? value)
     {
-        if (backfill?.AsWord("never", "initial", "when_needed") is "initial" or "when_needed")
-            backfill.Refuse($"{backfill.Shown} is not in this version, which captures only changes from its first start on and does not read existing rows; write 'never'");
+        if (value?.AsSection("age", "size") is not { } section)
+            return null;
+        var age = section.Find("age");
+        var size = section.Find("size");
+        if (age is null && size is null)
+            section.Refuse("is empty; write how long changes are kept, as 'age', 'size' or both, such as 'journal: { age: 7d, size: 10GB }', or leave it out for no journal");
+        return new JournalOptions
+        {
+            Age = age?.AsDuration(TimeSpan.FromHours(1), TimeSpan.FromDays(3650)), Size = size?.AsSize(64L << 20, 1L << 46),
+        };
     }
+
+    private static EntityMode ModeOf(string? entities) => entities switch { "version" => EntityMode.Version, "off" => EntityMode.Off, _ => EntityMode.Row };
 
     private static bool IsSlot(string name) =>
         name.Length is > 0 and <= LongestIdentifier && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_');

@@ -1,10 +1,11 @@
 using System.Globalization;
 using CdcOrleans.Configuration.Yaml;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration.Reading;
 
 /// <summary>A mapping in the file, with its path.</summary>
-internal sealed class Section
+internal sealed class Section : ISettings
 {
     private readonly Findings _findings;
     private readonly Value _self;
@@ -29,6 +30,12 @@ internal sealed class Section
 
     /// <summary>The keys and their values, in the order of the file.</summary>
     public IReadOnlyDictionary<string, Value> Values => _values;
+
+    IEnumerable<KeyValuePair<string, ISetting>> ISettings.All => _values.Select(v => KeyValuePair.Create<string, ISetting>(v.Key, v.Value));
+
+    ISetting? ISettings.Find(string key) => Find(key);
+
+    ISetting? ISettings.Require(string key, string remedy) => Require(key, remedy);
 
     /// <summary>Returns the value of a key; null when the key is missing.</summary>
     public Value? Find(string key) => _values.GetValueOrDefault(key);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Numerics;
 using CdcOrleans.Configuration.Yaml;
+using CdcOrleans.Model.Configuration;
 
 namespace CdcOrleans.Configuration.Reading;
 
@@ -8,7 +9,7 @@ namespace CdcOrleans.Configuration.Reading;
 /// A value in the file, with its path. When a value has an error, every <c>As…</c> reports it and returns null. So reading continues, and
 /// all errors are reported at once.
 /// </summary>
-internal sealed class Value(Findings findings, Node node, string path, Place keyPlace)
+internal sealed class Value(Findings findings, Node node, string path, Place keyPlace) : ISetting
 {
     private const int LongestShown = 80;
 
@@ -146,6 +147,12 @@ internal sealed class Value(Findings findings, Node node, string path, Place key
 
     /// <summary>A mapping with any keys. Keys that occur twice are reported.</summary>
     public Section? AsNames() => AsMapping() is { } mapping ? new Section(findings, mapping, this, null) : null;
+
+    IReadOnlyList<ISetting>? ISetting.AsList() => AsList();
+
+    ISettings? ISetting.AsSection(params string[] known) => AsSection(known);
+
+    ISettings? ISetting.AsNames() => AsNames();
 
     private MappingNode? AsMapping()
     {

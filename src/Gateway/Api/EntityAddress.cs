@@ -15,6 +15,13 @@ internal static class EntityAddress
     public static EntityId? OfPath(HttpContext context) =>
         Parse(context.Features.Get<IHttpRequestFeature>()?.RawTarget ?? "", context.Request.PathBase.ToUriComponent());
 
+    /// <summary>Returns the entity of a request's path that ends with a suffix such as <c>/history</c>; null as above.</summary>
+    public static EntityId? OfPath(HttpContext context, string suffix) =>
+        OfPath(context) is { } address ? address with { Key = new EntityKey(address.Key.Table, address.Key.Key.TrimEnd('/')[..^suffix.Length]) } : null;
+
+    /// <summary>Returns the entity of a route's values.</summary>
+    public static EntityId Of(string source, string table, string key) => new(source, new EntityKey(table, key));
+
     /// <summary>Returns the entity of a request target. Without a key, the key is empty.</summary>
     public static EntityId? Parse(ReadOnlySpan<char> target, string pathBase = "")
     {

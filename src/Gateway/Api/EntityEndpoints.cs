@@ -42,28 +42,38 @@ internal static class EntityEndpoints
         EntityId id, ClusterCalls cluster, GatewaySettings settings, CancellationToken cancellation)
     {
         var table = id.Key.Table;
-        if (settings.Source(id.Source) is not { } source)
-            return Problem.UnknownSource(id.Source, settings);
         // Checked before the cluster is asked, so that no grain is activated for a table without entities.
-        var dot = table.IndexOf('.', StringComparison.Ordinal);
-        var selection = dot < 1 || dot == table.Length - 1 ? null : source.Select(table[..dot], table[(dot + 1)..]);
-        if (selection is null or { Entities: EntityMode.Off })
-            return Problem.TableNotHeld(source, table, selection);
-        if (id.Key.Key.Contains('\0') || table.Contains('\0'))
-            return Problem.BadKey("The request has the character U+0000 (%00), which no name and no text in PostgreSQL contains.");
-        try
-        {
-            EntityKeyText.Split(id.Key.Key);
-        }
-        catch (FormatException e)
-        {
-            return Problem.BadKey(e.Message);
-        }
-
+        if (Refusal(id, settings) is { } refusal)
+            return refusal;
         return await cluster.Entity(id, cancellation) is { } view
             ? TypedResults.Ok(new Entity(
                 id.Source, table, id.Key.Key, view.Version.ToString(), view.Deleted, view.SchemaVersion, view.Waiting, view.Awake,
                 view.Row is null ? null : JsonElement.Parse(view.Row), Reporting.Absence(view.RowAbsence)))
             : Problem.UnknownEntity(id.Source, table);
+    }
+
+    /// <summary>The answer to the address of an entity that cannot exist; null when it may.</summary>
+    public static ProblemHttpResult? Refusal(EntityId id, GatewaySettings settings)
+    {
+        if (settings.Source(id.Source) is not { } source)
+            return Problem.UnknownSource(id.Source, settings);
+        var selection = source.Select(id.Key.Table);
+        return selection is null or { Entities: EntityMode.Off } ? Problem.TableNotHeld(source, id.Key.Table, selection) : Refusal(id.Key);
+    }
+
+    /// <summary>The answer to a key that no entity has; null when one may have it.</summary>
+    public static ProblemHttpResult? Refusal(EntityKey entity)
+    {
+        if (entity.Key.Contains('\0') || entity.Table.Contains('\0'))
+            return Problem.BadKey("The request has the character U+0000 (%00), which no name and no text in PostgreSQL contains.");
+        try
+        {
+            EntityKeyText.Split(entity.Key);
+            return null;
+        }
+        catch (FormatException e)
+        {
+            return Problem.BadKey(e.Message);
+        }
     }
 }

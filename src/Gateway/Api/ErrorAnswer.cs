@@ -10,6 +10,12 @@ internal sealed partial class ErrorAnswer(ILogger<ErrorAnswer> log) : IException
     {
         if (exception is OperationCanceledException && context.RequestAborted.IsCancellationRequested)
             return true; // The client is gone.
+        if (exception is RefusedRequestException refused)
+        {
+            await refused.Problem.ExecuteAsync(context);
+            return true;
+        }
+
         if (exception is BadHttpRequestException bad)
         {
             context.Response.StatusCode = bad.StatusCode;

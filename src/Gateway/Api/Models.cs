@@ -79,7 +79,16 @@ public sealed record Latency(double? P50, double? P99, double? Max);
 /// <param name="Delivered">Events delivered since the silo's start.</param>
 /// <param name="Refused">Events refused for good since the silo's start.</param>
 /// <param name="Waiting">Events that were handed to the sink and are not completed yet.</param>
-public sealed record SinkHealth(string Name, string Type, bool Healthy, string? LastError, long Delivered, long Refused, long Waiting);
+/// <param name="Failed">Events that failed for now since the silo's start, counted once for each attempt.</param>
+/// <param name="Parked">Parked events: stored in the control database, and tried again later.</param>
+/// <param name="ParkedBytes">Bytes of the parked events.</param>
+/// <param name="Held">Deliveries that wait because of the policy hold, or because the limit of parked events is reached.</param>
+/// <param name="IsFull">Whether the limit of parked events is reached, so that events wait.</param>
+/// <param name="OpenCircuits">The open circuits: of the sink (*) and of destinations within it, each with the error.</param>
+/// <param name="Paused">Who paused the sink, and since when; null when it is not paused.</param>
+public sealed record SinkHealth(
+    string Name, string Type, bool Healthy, string? LastError, long Delivered, long Refused, long Waiting, long Failed, long Parked, long ParkedBytes,
+    long Held, bool IsFull, IReadOnlyList<string> OpenCircuits, PausedSink? Paused);
 
 /// <summary>The sources of the cluster.</summary>
 /// <param name="Sources">The sources, by name.</param>

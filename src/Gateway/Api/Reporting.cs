@@ -35,6 +35,7 @@ internal static class Reporting
     {
         RowAbsence.TooLarge => "tooLarge",
         RowAbsence.Unreadable => "unreadable",
+        RowAbsence.Doubtful => "doubtful",
         _ => null,
     };
 
@@ -104,12 +105,15 @@ internal static class Reporting
         : [.. result.Status.Silos.Values.SelectMany(s => s.Sinks)
             .GroupBy(s => s.Name, StringComparer.Ordinal).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => Sink([.. g]))];
 
-    private static SinkHealth Sink(SinkStatus[] parts) => new(
+    /// <summary>A sink of one source, summed over silos.</summary>
+    public static SinkHealth Sink(SinkStatus[] parts) => new(
         parts[0].Name, parts[0].Type, parts.All(p => p.Healthy),
         (parts.FirstOrDefault(p => !p.Healthy && p.LastError is not null) ?? parts.FirstOrDefault(p => p.LastError is not null))?.LastError,
-        parts.Sum(p => p.Delivered), parts.Sum(p => p.Refused), parts.Sum(p => p.Waiting));
+        parts.Sum(p => p.Delivered), parts.Sum(p => p.Refused), parts.Sum(p => p.Waiting), parts.Sum(p => p.Failed),
+        parts.Sum(p => p.Parked), parts.Sum(p => p.ParkedBytes), parts.Sum(p => p.Held), parts.Any(p => p.IsFull), [.. parts.SelectMany(p => p.OpenCircuits).Distinct().Select(c => c.ToString())],
+        parts.Select(p => SinkReporting.Paused(p.Pause?.Who, p.Pause?.Since ?? default)).FirstOrDefault(p => p is not null));
 
-    private static bool IsWell(SiloFigures figures) => figures.CheckpointError is null && figures.Sinks.All(s => s.Healthy);
+    private static bool IsWell(SiloFigures figures) => figures.CheckpointError is null && figures.Sinks.All(s => s is { Healthy: true, Pause: null });
 
     private static ReportedState State(SourceStatusResult result) => result.Status?.State switch
     {

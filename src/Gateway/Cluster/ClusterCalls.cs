@@ -1,4 +1,7 @@
+using CdcOrleans.Grains.Interfaces.Backfills;
 using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Operations;
+using CdcOrleans.Grains.Interfaces.Replays;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Model.Entities;
 
@@ -19,8 +22,37 @@ internal sealed class ClusterCalls(IGrainFactory grains, GatewaySettings setting
     public Task<EntityView?> Entity(EntityId entity, CancellationToken cancellation) =>
         Ask($"an entity of {entity.Source}.{entity.Key.Table}", () => grains.GetGrain<IEntityGrain>(entity.ToString()), grain => grain.GetState(), cancellation);
 
-    private async Task<T> Ask<TGrain, T>(string what, Func<TGrain> find, Func<TGrain, ValueTask<T>> call, CancellationToken cancellation)
+    /// <summary>Asks about dead letters and parked events.</summary>
+    /// <exception cref="ClusterTroubleException">The cluster did not answer.</exception>
+    public Task<T> Operations<T>(string what, Func<IOperationsGrain, Task<T>> call, CancellationToken cancellation) =>
+        Ask(what, () => grains.GetGrain<IOperationsGrain>(IOperationsGrain.Key), grain => new ValueTask<T>(call(grain)), cancellation);
+
+    /// <summary>Asks about journals.</summary>
+    /// <exception cref="ClusterTroubleException">The cluster did not answer.</exception>
+    public Task<T> Journals<T>(string what, Func<IJournalGrain, Task<T>> call, CancellationToken cancellation) =>
+        Ask(what, () => grains.GetGrain<IJournalGrain>(IJournalGrain.Key), grain => new ValueTask<T>(call(grain)), cancellation);
+
+    /// <summary>Decides about dead letters and parked events.</summary>
+    /// <exception cref="ClusterTroubleException">The cluster did not answer; part of the decision may be carried out.</exception>
+    public Task<T> Decide<T>(string what, Func<IOperationsGrain, Task<T>> call, CancellationToken cancellation) => Ask(
+        what, () => grains.GetGrain<IOperationsGrain>(IOperationsGrain.Key), grain => new ValueTask<T>(call(grain)), cancellation, settings.DecisionTimeout);
+
+    /// <summary>Asks about replays, or decides about them.</summary>
+    /// <exception cref="ClusterTroubleException">The cluster did not answer; a decision may be carried out.</exception>
+    public Task<T> Replays<T>(string what, Func<IReplaysGrain, Task<T>> call, CancellationToken cancellation, bool isDecision = false) => Ask(
+        what, () => grains.GetGrain<IReplaysGrain>(IReplaysGrain.Key), grain => new ValueTask<T>(call(grain)), cancellation,
+        isDecision ? settings.DecisionTimeout : null);
+
+    /// <summary>Asks about backfills, or decides about them.</summary>
+    /// <exception cref="ClusterTroubleException">The cluster did not answer; a decision may be carried out.</exception>
+    public Task<T> Backfills<T>(string what, Func<IBackfillsGrain, Task<T>> call, CancellationToken cancellation, bool isDecision = false) => Ask(
+        what, () => grains.GetGrain<IBackfillsGrain>(IBackfillsGrain.Key), grain => new ValueTask<T>(call(grain)), cancellation,
+        isDecision ? settings.DecisionTimeout : null);
+
+    private async Task<T> Ask<TGrain, T>(
+        string what, Func<TGrain> find, Func<TGrain, ValueTask<T>> call, CancellationToken cancellation, TimeSpan? timeout = null)
     {
+        var patience = timeout ?? settings.CallTimeout;
         TGrain grain;
         try
         {
@@ -34,7 +66,7 @@ internal sealed class ClusterCalls(IGrainFactory grains, GatewaySettings setting
 
         try
         {
-            return await call(grain).AsTask().WaitAsync(settings.CallTimeout, time, cancellation);
+            return await call(grain).AsTask().WaitAsync(patience, time, cancellation);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
@@ -44,7 +76,7 @@ internal sealed class ClusterCalls(IGrainFactory grains, GatewaySettings setting
         {
             throw new ClusterTroubleException(
                 ClusterTrouble.TimedOut,
-                $"The cluster '{settings.ClusterId}' did not answer for {what} within {settings.CallTimeout.TotalSeconds:0.#} s. "
+                $"The cluster '{settings.ClusterId}' did not answer for {what} within {patience.TotalSeconds:0.#} s. "
                 + "It may be starting, moving work between silos or out of CPU; ask again, and look at the silos' logs if it stays.",
                 e);
         }

@@ -21,6 +21,9 @@ internal static class MetricsEndpoint
     {
         services.AddSingleton<SourceMetrics>();
         services.AddHostedService<SourceWatch>();
+        services.AddHostedService<JournalWatch>();
+        services.AddHostedService<ReplayWatch>();
+        services.AddHostedService<BackfillWatch>();
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(CdcMeter.Name, "Microsoft.Orleans", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel")
             .AddRuntimeInstrumentation()

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using CdcOrleans.Gateway.Cluster;
+using CdcOrleans.Grains.Interfaces.Operations;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Model;
 using CdcOrleans.Model.Sinks;
@@ -13,8 +14,9 @@ namespace CdcOrleans.Gateway.Metrics;
 internal sealed class SourceMetrics
 {
     private volatile IReadOnlyList<SourceStatusResult> _results = [];
+    private volatile IReadOnlyList<SinkView> _sinks = [];
 
-    public SourceMetrics(IMeterFactory meters)
+    public SourceMetrics(IMeterFactory meters, TimeProvider time)
     {
         var meter = meters.Create(CdcMeter.Name);
         meter.CreateObservableGauge("cdc.source.reachable", Reachable, null, "1 while the source's status can be read, else 0.");
@@ -66,8 +68,33 @@ internal sealed class SourceMetrics
             "cdc.sink.waiting", () => OfSinks(s => s.Waiting), "{event}", "Events handed to the sink and not yet completed.");
         meter.CreateObservableCounter(
             "cdc.sink.delivered", () => OfSinks(s => s.Delivered), "{event}", "Events delivered since the silo started.");
+        meter.CreateObservableGauge(
+            "cdc.sink.parked", () => OfSinks(s => s.Parked), "{event}", "Parked events of the silo's partitions.");
+        meter.CreateObservableGauge(
+            "cdc.sink.parked.bytes", () => OfSinks(s => s.ParkedBytes), "By", "Bytes of the parked events.");
+        meter.CreateObservableGauge(
+            "cdc.sink.parked.oldest", () => OfSinks(s => s.OldestParkedSeconds), "s", "Time since the parked event that has waited longest was tried first.");
+        meter.CreateObservableGauge(
+            "cdc.sink.held", () => OfSinks(s => s.Held), "{delivery}", "Deliveries that wait by the policy hold, or for room among the parked events.");
+        meter.CreateObservableGauge(
+            "cdc.sink.circuits.open", () => OfSinks(s => s.OpenCircuits.Count), "{circuit}", "Open circuits of the sink and its destinations.");
+        meter.CreateObservableCounter(
+            "cdc.sink.failed", () => OfSinks(s => s.Failed), "{event}", "Events that failed for now since the silo started, once for each attempt.");
         meter.CreateObservableCounter(
             "cdc.sink.refused", () => OfSinks(s => s.Refused), "{event}", "Events refused for good since the silo started.");
+
+        meter.CreateObservableCounter(
+            "cdc.sink.attempts", () => OfSinks(s => s.Attempts), "{event}", "Events passed to the sink since the silo started, once for each attempt.");
+        meter.CreateObservableGauge(
+            "cdc.sink.paused", () => OfSinks(s => s.Pause is null ? 0 : 1), null, "1 while the sink is paused, else 0.");
+        StageMetrics.Add(meter, () => Statuses);
+
+        meter.CreateObservableGauge("cdc.stored.dead_letters", () => Stored(s => s.DeadLetters), "{event}", "Dead letters in the control database.");
+        meter.CreateObservableGauge("cdc.stored.parked", () => Stored(s => s.Parked), "{event}", "Parked events in the control database.");
+        meter.CreateObservableGauge("cdc.stored.parked.bytes", () => Stored(s => s.ParkedBytes), "By", "Bytes of the parked events in the control database.");
+        meter.CreateObservableGauge(
+            "cdc.stored.parked.oldest", () => Stored(s => s.OldestParkedAt is { } at ? Math.Max(0, (long)(time.GetUtcNow() - at).TotalSeconds) : 0), "s",
+            "Time since the parked event that has waited longest was tried first.");
 
         void Gauge(string name, string? unit, string description, Func<SourceStatus, double> figure) =>
             meter.CreateObservableGauge(name, () => OfSources(figure), unit, description);
@@ -82,8 +109,8 @@ internal sealed class SourceMetrics
             meter.CreateObservableCounter(name, () => OfSilos(figure), unit, description);
     }
 
-    /// <summary>Sets the statuses that the metrics show.</summary>
-    public void Show(IReadOnlyList<SourceStatusResult> results) => _results = results;
+    /// <summary>Sets the statuses and sinks that the metrics show.</summary>
+    public void Show(IReadOnlyList<SourceStatusResult> results, IReadOnlyList<SinkView> sinks) => (_results, _sinks) = (results, sinks);
 
     private IEnumerable<Measurement<int>> Reachable() =>
         _results.Select(r => new Measurement<int>(r.Status is null ? 0 : 1, Tag("source", r.Source.Name)));
@@ -117,6 +144,11 @@ internal sealed class SourceMetrics
         from sink in silo.Value.Sinks
         select new Measurement<long>(
             figure(sink), Tag("source", status.Source), Tag("silo", silo.Key), Tag("sink", sink.Name), Tag("type", sink.Type));
+
+    private IEnumerable<Measurement<long>> Stored(Func<SinkStored, long> figure) =>
+        from sink in _sinks
+        from stored in sink.Stored ?? []
+        select new Measurement<long>(figure(stored), Tag("source", stored.Source), Tag("sink", sink.Name), Tag("table", stored.Table));
 
     private IEnumerable<SourceStatus> Statuses => _results.Where(r => r.Status is not null).Select(r => r.Status!);
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace CdcOrleans.Grains.Interfaces.Calls;
 
 /// <summary>
@@ -8,6 +10,9 @@ public static class CallPatience
 {
     /// <summary>For calls that carry little and that their grain answers at once.</summary>
     public const string Brief = "00:00:02";
+
+    /// <summary><see cref="Brief"/> as a time.</summary>
+    public static readonly TimeSpan BriefTime = TimeSpan.Parse(Brief, CultureInfo.InvariantCulture);
 
     /// <summary>For calls that may read a row from the control database.</summary>
     public const string WithRead = "00:00:10";

@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Interfaces.Calls;
+using CdcOrleans.Model.Backfills;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
@@ -40,7 +41,11 @@ public interface IEntityGrain : IGrainWithStringKey
 [GenerateSerializer, Immutable, Alias("cdc.StoredRow")]
 public sealed record StoredRow(
     [property: Id(0)] bool AllApplied, [property: Id(1)] ChangeVersion Version = default, [property: Id(2)] TableSchema? Table = null, [property: Id(3)] RowImage Row = default,
-    [property: Id(4)] bool MustReopen = false);
+    [property: Id(4)] bool MustReopen = false)
+{
+    /// <summary>The chunk of a backfill that told the row, which may be newer than <see cref="Version"/>; null when none did.</summary>
+    [Id(5)] public StoredChunk? Chunk { get; init; }
+}
 
 /// <summary>The state of an entity cannot be read now. The message has the remedy and no row data.</summary>
 [GenerateSerializer, Alias("cdc.EntityUnavailableException")]

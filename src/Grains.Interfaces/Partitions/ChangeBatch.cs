@@ -17,4 +17,7 @@ public sealed class ChangeBatch
 
     /// <summary>Generation of the activation that the reader opened (<see cref="PartitionOpened.Generation"/>).</summary>
     [Id(3)] public required long Generation { get; init; }
+
+    /// <summary>When it was sent, in microseconds since 1970; 0 when nobody measures.</summary>
+    [Id(4)] public long SentMicros { get; init; }
 }

@@ -1,4 +1,6 @@
+using CdcOrleans.Grains.Interfaces.Backfills;
 using CdcOrleans.Grains.Interfaces.Calls;
+using CdcOrleans.Grains.Interfaces.Replays;
 using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Grains.Interfaces.Partitions;
@@ -40,9 +42,89 @@ public interface IPartitionGrain : IGrainWithStringKey
     /// </summary>
     /// <param name="epoch">The reader's epoch.</param>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
-    [Alias("Reset"), ResponseTimeout(CallPatience.Brief)]
+    [Alias("Reset")]
     ValueTask Reset(long epoch);
+
+    /// <summary>
+    /// Delivers dead letters of the partition's entities again: their events are parked behind those of the entity at the sink. Returns when
+    /// they are parked, or after some seconds: then they are parked when the sink has answered for what it has of the entity.
+    /// </summary>
+    /// <param name="ids">The dead letters, 100 at most.</param>
+    /// <param name="what">What is sent.</param>
+    /// <returns>The dead letters that stay as they are, each with the reason.</returns>
+    [Alias("Redeliver")]
+    ValueTask<LetterRefusal[]> Redeliver(long[] ids, RedeliverAs what);
+
+    /// <summary>Deletes dead letters of the partition's entities. An entity that waited for the decision goes on.</summary>
+    /// <returns>The dead letters that were deleted.</returns>
+    [Alias("Discard")]
+    ValueTask<long[]> Discard(long[] ids);
+
+    /// <summary>Tries parked events now. Returns the number of entities, counted for each sink.</summary>
+    [Alias("RetryParked")]
+    ValueTask<int> RetryParked(string sink, string? table, string? key);
+
+    /// <summary>
+    /// Sends the current rows of entities to one sink, in order with their changes. Answers after a second at most; the caller asks again
+    /// with the same part until it is done.
+    /// </summary>
+    [Alias("Replay"), ResponseTimeout(CallPatience.WithRead)]
+    ValueTask<ReplayAnswer> Replay(ReplaySlice slice);
+
+    /// <summary>
+    /// Merges rows that a backfill read with what their entities know. Answers after a second at most; the caller asks again with the same
+    /// place until it is done.
+    /// </summary>
+    [Alias("Merge"), ResponseTimeout(CallPatience.WithRead)]
+    ValueTask<ChunkAnswer> Merge(ChunkSlice slice);
+
+    /// <summary>
+    /// Remembers from now on the keys of entities whose rows lack values that the log has left out, as long as the activation lives; or
+    /// no more.
+    /// </summary>
+    /// <param name="table">Number of the table in the schema store.</param>
+    /// <param name="isWanted">Whether they are remembered.</param>
+    [Alias("WatchIncomplete")]
+    ValueTask WatchIncomplete(int table, bool isWanted);
+
+    /// <summary>Returns the keys that were remembered (<see cref="WatchIncomplete"/>), and forgets them. Their rows must be read again.</summary>
+    /// <param name="table">Number of the table in the schema store.</param>
+    [Alias("TakeIncomplete")]
+    ValueTask<string[]> TakeIncomplete(int table);
+
+    /// <summary>
+    /// Returns the generation of the activation. A reader asks a partition that has nothing to do: another generation than that of
+    /// <see cref="Open"/> shows that the activation which it opened is gone.
+    /// </summary>
+    [Alias("GetGeneration"), ResponseTimeout(CallPatience.Brief)]
+    ValueTask<long> GetGeneration();
+
+    /// <summary>
+    /// Begins no entity of these tables for a replay any more, because their stored rows are about to be deleted, until <see cref="Forget"/>,
+    /// their truncation, or <see cref="Open"/>. Returns whether none is under way; if not, call again.
+    /// </summary>
+    /// <param name="epoch">The reader's epoch.</param>
+    /// <param name="tables">Numbers of the tables in the schema store.</param>
+    /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
+    [Alias("HoldReplays"), ResponseTimeout(CallPatience.Brief)]
+    ValueTask<bool> HoldReplays(long epoch, int[] tables);
 }
+
+/// <summary>What is sent when a dead letter is delivered again.</summary>
+public enum RedeliverAs
+{
+    /// <summary>The event of the dead letter.</summary>
+    Event,
+
+    /// <summary>The current row of its entity as an event of the operation <c>r</c>, or a delete.</summary>
+    Current,
+}
+
+/// <summary>A dead letter that stays as it is.</summary>
+/// <param name="Id">The dead letter.</param>
+/// <param name="Reason">Why, and what can be done.</param>
+[GenerateSerializer, Immutable, Alias("cdc.LetterRefusal")]
+public sealed record LetterRefusal([property: Id(0)] long Id, [property: Id(1)] string Reason);
 
 /// <summary>A partition's answer to a reader that opens it.</summary>
 /// <param name="Generation">Generation of the activation.</param>

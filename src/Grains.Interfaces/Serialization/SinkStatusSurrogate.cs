@@ -1,4 +1,6 @@
+using CdcOrleans.Model;
 using CdcOrleans.Model.Sinks;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Interfaces.Serialization;
 
@@ -19,6 +21,30 @@ internal readonly struct SinkStatusSurrogate
     [Id(5)] public long Refused { get; init; }
 
     [Id(6)] public long Waiting { get; init; }
+
+    [Id(7)] public long Failed { get; init; }
+
+    [Id(8)] public long Parked { get; init; }
+
+    [Id(9)] public long ParkedBytes { get; init; }
+
+    [Id(10)] public long Held { get; init; }
+
+    [Id(11)] public bool IsFull { get; init; }
+
+    [Id(13)] public long OldestParkedSeconds { get; init; }
+
+    [Id(14)] public string[]? CircuitDestinations { get; init; }
+
+    [Id(15)] public string?[]? CircuitErrors { get; init; }
+
+    [Id(16)] public string? PausedBy { get; init; }
+
+    [Id(17)] public DateTimeOffset PausedSince { get; init; }
+
+    [Id(18)] public long Attempts { get; init; }
+
+    [Id(19)] public TimeCounts? Deliveries { get; init; }
 }
 
 /// <inheritdoc cref="SinkStatusSurrogate" />
@@ -35,6 +61,16 @@ internal sealed class SinkStatusConverter : IConverter<SinkStatus, SinkStatusSur
         Delivered = surrogate.Delivered,
         Refused = surrogate.Refused,
         Waiting = surrogate.Waiting,
+        Failed = surrogate.Failed,
+        Parked = surrogate.Parked,
+        ParkedBytes = surrogate.ParkedBytes,
+        Held = surrogate.Held,
+        IsFull = surrogate.IsFull,
+        OldestParkedSeconds = surrogate.OldestParkedSeconds,
+        OpenCircuits = [.. (surrogate.CircuitDestinations ?? []).Zip(surrogate.CircuitErrors ?? [], (destination, error) => new OpenCircuit(destination, error))],
+        Attempts = surrogate.Attempts,
+        Deliveries = surrogate.Deliveries,
+        Pause = surrogate.PausedBy is { } who ? new SinkPause(surrogate.Name, who, surrogate.PausedSince) : null,
     };
 
     /// <inheritdoc />
@@ -47,5 +83,17 @@ internal sealed class SinkStatusConverter : IConverter<SinkStatus, SinkStatusSur
         Delivered = value.Delivered,
         Refused = value.Refused,
         Waiting = value.Waiting,
+        Failed = value.Failed,
+        Parked = value.Parked,
+        ParkedBytes = value.ParkedBytes,
+        Held = value.Held,
+        IsFull = value.IsFull,
+        OldestParkedSeconds = value.OldestParkedSeconds,
+        CircuitDestinations = [.. value.OpenCircuits.Select(c => c.Destination)],
+        CircuitErrors = [.. value.OpenCircuits.Select(c => c.Error)],
+        Attempts = value.Attempts,
+        Deliveries = value.Deliveries,
+        PausedBy = value.Pause?.Who,
+        PausedSince = value.Pause?.Since ?? default,
     };
 }

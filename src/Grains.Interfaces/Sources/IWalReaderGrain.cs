@@ -16,6 +16,13 @@ public interface IWalReaderGrain : IGrainWithStringKey
     [Alias("ReportProgress"), ResponseTimeout(CallPatience.Brief)]
     ValueTask ReportProgress(ProgressReport report);
 
+    /// <summary>
+    /// Writes a heartbeat into the log of the source, so that the confirmed position soon reaches what the log has now. Does nothing while the
+    /// reader does not stream.
+    /// </summary>
+    [Alias("WriteHeartbeat")]
+    ValueTask WriteHeartbeat();
+
     /// <summary>Returns the status of the source.</summary>
     [Alias("GetStatus")]
     ValueTask<SourceStatus> GetStatus();

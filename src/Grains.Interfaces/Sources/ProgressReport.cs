@@ -1,3 +1,4 @@
+using CdcOrleans.Model;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Sinks;
 
@@ -115,4 +116,7 @@ public sealed record SiloFigures
 
     /// <summary>Entity and reason of the last of both; null when there was none.</summary>
     [Id(32)] public string? LastRowNotStored { get; init; }
+
+    /// <summary>Times from the reader's call until a change was applied, of one change in each batch.</summary>
+    [Id(33)] public TimeCounts? Applies { get; init; }
 }

@@ -1,3 +1,4 @@
+using CdcOrleans.Model;
 using CdcOrleans.Model.Changes;
 
 namespace CdcOrleans.Grains.Interfaces.Sources;
@@ -96,4 +97,10 @@ public sealed record SourceStatus
 
     /// <summary>Tables that match the configuration and are not captured, 100 at most: a sentence for each, with the reason and the remedy.</summary>
     [Id(22)] public string[] LeftOut { get; init; } = [];
+
+    /// <summary>Times from commit until a change was read, of one change in each batch.</summary>
+    [Id(23)] public TimeCounts? Reads { get; init; }
+
+    /// <summary>Times from there until it was sent to its partition.</summary>
+    [Id(24)] public TimeCounts? Dispatches { get; init; }
 }

@@ -7,18 +7,8 @@ using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Checkpoints;
 
-/// <summary>How long a state stays in memory once it is durable. An awake entity has it besides, and may be put to sleep at any time.</summary>
-internal enum Retention : byte
-{
-    /// <summary>For a short time: the entity was just created.</summary>
-    Created,
-
-    /// <summary>For a longer time: the entity existed before.</summary>
-    Used,
-}
-
 /// <summary>
-/// The finished work of one partition that is not durable yet: the newest state of each entity, dead letters, and progress. It also keeps
+/// The finished work of one partition that is not durable yet: the newest state of each entity, parked events, dead letters, journal rows, and progress. It also keeps
 /// durable states that were written recently. The partition and its entities add to it; the checkpointer cuts it. Safe for concurrent
 /// use.
 /// </summary>
@@ -30,14 +20,18 @@ internal sealed class CheckpointBuffer
     private readonly Lock _gate = new();
     private readonly int _partition;
     private readonly long _generation;
-    private readonly EntityBudget _budget;
     private readonly MemoryBudget _memory;
-    private readonly RecentStates _created;
-    private readonly RecentStates _used;
+    private readonly RetainedStates _retained;
+    private List<TaskCompletionSource> _waiting = [];
+    private List<TaskCompletionSource> _waitingForCut = [];
     private Dictionary<EntityKey, Unsaved> _states = [];
     private Dictionary<EntityKey, Unsaved> _committing = [];
     private List<DeadLetter> _deadLetters = [];
     private List<DeadLetter> _committingDeadLetters = [];
+    private List<JournalRow> _journal = [];
+    private List<JournalRow> _committingJournal = [];
+    private ParkedChanges _parked = new();
+    private ParkedChanges _committingParked = new();
     private ChangeVersion _progress;
     private ChangeVersion _high;
     private ChangeVersion _durable;
@@ -45,7 +39,6 @@ internal sealed class CheckpointBuffer
     private long _bytes;
     private long _cutBytes;
     private long _counted;
-    private long _recentBytes;
     private bool _isCut;
     private bool _isClosed;
 
@@ -56,9 +49,7 @@ internal sealed class CheckpointBuffer
         _generation = claim.Generation;
         _progress = _durable = _cut = claim.Progress;
         _high = claim.High;
-        _budget = budget;
-        _created = new RecentStates(budget.CreatedShare);
-        _used = new RecentStates(budget.UsedShare);
+        _retained = new RetainedStates(budget);
     }
 
     /// <summary>The durable progress: that of the last committed checkpoint.</summary>
@@ -71,23 +62,30 @@ internal sealed class CheckpointBuffer
         }
     }
 
+    /// <summary>The progress of the last <see cref="SetProgress"/>. Every later cut has it, or a higher one.</summary>
+    public ChangeVersion Progress
+    {
+        get
+        {
+            lock (_gate)
+                return _progress;
+        }
+    }
+
     /// <summary>Approximate bytes that wait for the next cut.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>Adds the newest state of an entity. The progress that includes it is set later.</summary>
+    /// <summary>
+    /// Adds the newest state of an entity. The progress that includes it is set later. Dead letters and parked events of its changes must
+    /// have been added before: a stored state without them would skip its changes after a crash, and they would be lost.
+    /// </summary>
     /// <param name="key">The entity.</param>
     /// <param name="state">Its state.</param>
     /// <param name="retention">How long the state stays in memory once it is durable.</param>
-    /// <param name="letters">
-    /// Dead letters of the changes that made the state; null for none. They are in the same checkpoint: a stored state without them would
-    /// skip its changes after a crash, and the dead letters would be lost.
-    /// </param>
-    public void Add(EntityKey key, EntityState state, Retention retention, IReadOnlyList<DeadLetter>? letters = null)
+    public void Add(EntityKey key, EntityState state, Retention retention)
     {
         lock (_gate)
         {
-            foreach (var letter in letters ?? [])
-                Put(letter);
             ref var unsaved = ref CollectionsMarshal.GetValueRefOrAddDefault(_states, key, out var exists);
             _bytes += exists ? state.Size - unsaved.State.Size : state.Size + 64;
             unsaved = new Unsaved(state, retention);
@@ -97,14 +95,73 @@ internal sealed class CheckpointBuffer
         }
     }
 
-    /// <summary>Adds a dead letter of a change without a state.</summary>
+    /// <summary>Adds a dead letter.</summary>
     public void Add(DeadLetter letter)
     {
         lock (_gate)
         {
-            Put(letter);
+            _deadLetters.Add(letter);
+            _bytes += 128 + (letter.Key?.Length ?? 0) + (letter.Value?.Length ?? 0);
             CountUnsaved(CountingStep);
         }
+    }
+
+    /// <summary>Adds rows for journals. The states after their changes, and the progress that includes them, come later.</summary>
+    public void Add(IReadOnlyList<JournalRow> journal)
+    {
+        lock (_gate)
+        {
+            _journal.AddRange(journal);
+            foreach (var row in journal)
+                _bytes += row.Size;
+            CountUnsaved(CountingStep);
+        }
+    }
+
+    /// <summary>Adds a parked event, with what is known of its entity at the sink then.</summary>
+    public void Park(ParkedEvent parked, ParkedEntityState state)
+    {
+        lock (_gate)
+        {
+            _parked.Add(parked);
+            _parked.Entities[(state.Entity, state.Sink)] = state;
+            _bytes += parked.Size;
+            CountUnsaved(CountingStep);
+        }
+    }
+
+    /// <summary>
+    /// Removes a parked event, because it was delivered or became a dead letter, and sets what is known of its entity at the sink then.
+    /// </summary>
+    /// <param name="parked">The event.</param>
+    /// <param name="state">What is known of the entity.</param>
+    /// <param name="letter">The dead letter that it became; null for none.</param>
+    /// <param name="outcome">What became of the dead letter that it was; null when it was none.</param>
+    public void Unpark(ParkedEventId parked, ParkedEntityState state, DeadLetter? letter = null, LetterOutcome? outcome = null)
+    {
+        lock (_gate)
+        {
+            if (outcome is not null)
+                _parked.Letters.Add(outcome);
+            _parked.Removed.Add(parked);
+            _parked.Entities[(state.Entity, state.Sink)] = state;
+            if (letter is not null)
+                Add(letter);
+        }
+    }
+
+    /// <summary>Whether a parked event was removed, and the store may still have it.</summary>
+    public bool IsUnparked(ParkedEventId parked)
+    {
+        lock (_gate)
+            return _parked.Removed.Contains(parked) || _committingParked.Removed.Contains(parked);
+    }
+
+    /// <summary>Sets what is known of the parked events of an entity at a sink.</summary>
+    public void Set(ParkedEntityState state)
+    {
+        lock (_gate)
+            _parked.Entities[(state.Entity, state.Sink)] = state;
     }
 
     /// <summary>Sets the progress. All states and dead letters that it covers must have been added before.</summary>
@@ -112,6 +169,30 @@ internal sealed class CheckpointBuffer
     {
         lock (_gate)
             _progress = progress;
+    }
+
+    /// <summary>Completes when everything that is in the buffer now is durable; is cancelled when the partition ends before.</summary>
+    public Task WhenDurable()
+    {
+        lock (_gate)
+        {
+            var isEmpty = _states.Count == 0 && _deadLetters.Count == 0 && _journal.Count == 0 && _parked.IsEmpty;
+            if (isEmpty && !_isCut)
+                return Task.CompletedTask;
+            var waiting = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_isClosed)
+                waiting.SetCanceled();
+            else
+                (isEmpty ? _waitingForCut : _waiting).Add(waiting);
+            return waiting.Task;
+        }
+    }
+
+    /// <summary>Returns the keys of a table whose state is not known to be durable yet.</summary>
+    public IReadOnlyList<string> UnsavedKeys(string table)
+    {
+        lock (_gate)
+            return [.. _states.Keys.Concat(_committing.Keys).Where(k => k.Table == table).Select(k => k.Key).Distinct()];
     }
 
     /// <summary>Whether an entity has a state that is not known to be durable yet.</summary>
@@ -131,7 +212,7 @@ internal sealed class CheckpointBuffer
             recent = null;
             if (_states.ContainsKey(key) || _committing.ContainsKey(key))
                 return true;
-            recent = _used.Find(key) ?? _created.Find(key);
+            recent = _retained.Find(key);
             return false;
         }
     }
@@ -143,7 +224,7 @@ internal sealed class CheckpointBuffer
         {
             return _states.TryGetValue(key, out var unsaved) || _committing.TryGetValue(key, out unsaved)
                 ? unsaved.State
-                : _used.Find(key) ?? _created.Find(key);
+                : _retained.Find(key);
         }
     }
 
@@ -151,11 +232,7 @@ internal sealed class CheckpointBuffer
     public void Forget(Func<EntityKey, EntityState, bool> isMeant)
     {
         lock (_gate)
-        {
-            _created.Remove(isMeant);
-            _used.Remove(isMeant);
-            CountRecent();
-        }
+            _retained.Remove(isMeant);
     }
 
     /// <summary>Removes all durable states, because the partition ends. From now on nothing here counts in the budgets.</summary>
@@ -165,9 +242,11 @@ internal sealed class CheckpointBuffer
         {
             _isClosed = true;
             CountUnsaved(0);
-            _created.Clear();
-            _used.Clear();
-            CountRecent();
+            foreach (var waiting in _waiting.Concat(_waitingForCut))
+                waiting.TrySetCanceled();
+            _waiting.Clear();
+            _waitingForCut.Clear();
+            _retained.Clear();
         }
     }
 
@@ -179,11 +258,14 @@ internal sealed class CheckpointBuffer
     {
         lock (_gate)
         {
-            if (_isCut || (_states.Count == 0 && _deadLetters.Count == 0 && _progress <= _durable))
+            if (_isCut || (_states.Count == 0 && _deadLetters.Count == 0 && _journal.Count == 0 && _parked.IsEmpty && _progress <= _durable))
                 return null;
             _isCut = true;
+            (_waiting, _waitingForCut) = (_waitingForCut, _waiting);
             (_states, _committing) = (_committing, _states);
             (_deadLetters, _committingDeadLetters) = (_committingDeadLetters, _deadLetters);
+            (_journal, _committingJournal) = (_committingJournal, _journal);
+            (_parked, _committingParked) = (_committingParked, _parked);
             _cutBytes = _bytes;
             _bytes = 0;
             _cut = _progress;
@@ -195,6 +277,11 @@ internal sealed class CheckpointBuffer
                 High = _high,
                 States = new CutStates(_committing),
                 DeadLetters = _committingDeadLetters,
+                Parked = _committingParked.Events,
+                Unparked = _committingParked.Removed,
+                ParkedEntities = _committingParked.Entities.Values,
+                Letters = _committingParked.Letters,
+                Journal = _committingJournal,
             };
         }
     }
@@ -206,15 +293,20 @@ internal sealed class CheckpointBuffer
         {
             _isCut = false;
             _durable = _cut;
+            foreach (var waiting in _waitingForCut)
+                waiting.TrySetResult();
+            _waitingForCut.Clear();
             if (!_isClosed)
             {
                 foreach (var (key, (state, retention)) in _committing)
-                    Retain(key, state, retention);
-                CountRecent();
+                    _retained.Add(key, state, retention);
+                _retained.Count();
             }
 
             Empty(ref _committing);
             _committingDeadLetters.Clear();
+            Empty(ref _committingJournal);
+            _committingParked.Clear();
             _cutBytes = 0;
             CountUnsaved(0);
         }
@@ -226,6 +318,8 @@ internal sealed class CheckpointBuffer
         lock (_gate)
         {
             _isCut = false;
+            _waiting.AddRange(_waitingForCut);
+            _waitingForCut.Clear();
             _bytes += _cutBytes;
             _cutBytes = 0;
             foreach (var (key, unsaved) in _committing)
@@ -235,24 +329,15 @@ internal sealed class CheckpointBuffer
             }
 
             _deadLetters.InsertRange(0, _committingDeadLetters);
+            _journal.InsertRange(0, _committingJournal);
+            Empty(ref _committingJournal);
+            _committingParked.Append(_parked);
+            (_parked, _committingParked) = (_committingParked, _parked);
+            _committingParked.Clear();
             Empty(ref _committing);
             _committingDeadLetters.Clear();
             CountUnsaved(0);
         }
-    }
-
-    private void Put(DeadLetter letter)
-    {
-        _deadLetters.Add(letter);
-        _bytes += 128 + (letter.Key?.Length ?? 0) + (letter.Value?.Length ?? 0);
-    }
-
-    // An entity is in at most one of the two, with its newest durable state.
-    private void Retain(EntityKey key, EntityState state, Retention retention)
-    {
-        var (into, outOf) = retention == Retention.Used ? (_used, _created) : (_created, _used);
-        into.Add(key, state);
-        outOf.Remove(key);
     }
 
     // Counts what is not durable in the budget, if it has changed by more than a step.
@@ -265,13 +350,6 @@ internal sealed class CheckpointBuffer
         _counted = bytes;
     }
 
-    private void CountRecent()
-    {
-        var bytes = _created.Bytes + _used.Bytes;
-        _budget.Add(bytes - _recentBytes);
-        _recentBytes = bytes;
-    }
-
     // A dictionary with much unused capacity is replaced, because Clear takes time in proportion to the capacity.
     private static void Empty(ref Dictionary<EntityKey, Unsaved> states)
     {
@@ -279,6 +357,14 @@ internal sealed class CheckpointBuffer
             states = [];
         else
             states.Clear();
+    }
+
+    private static void Empty(ref List<JournalRow> rows)
+    {
+        if (rows.Count * 8 < rows.Capacity)
+            rows = [];
+        else
+            rows.Clear();
     }
 
     private readonly record struct Unsaved(EntityState State, Retention Retention);

@@ -115,7 +115,8 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     /// <exception cref="StaleOwnerException">A newer reader owns the source, or a newer activation owns a partition.</exception>
     public async Task CommitNow(CancellationToken cancellation)
     {
-        // The wait is outside of the turn: several partitions that leave at the same time wait together, and checkpoints go on.
+        // The wait is outside of the turn: several partitions that leave at the same time wait together, and checkpoints go on. If an
+        // earlier report was on its way, the second one has what it lacks.
         await Answered(await InTurn(() => CommitAll(cancellation), cancellation));
         await Answered(await InTurn(() => Task.CompletedTask, cancellation));
 

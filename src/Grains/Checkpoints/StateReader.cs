@@ -56,7 +56,13 @@ internal sealed partial class StateReader : IAsyncDisposable
     private readonly Task _run;
     private long _largeBytes;
 
-    public StateReader(ICheckpointStore store, MemoryBudget memory, SourceFigures figures, TimeProvider time, ILogger logger)
+    /// <param name="store">The control database.</param>
+    /// <param name="memory">The memory budget of the source.</param>
+    /// <param name="figures">The figures of the source.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Its log.</param>
+    /// <param name="scheduler">Where it runs; null for the thread pool.</param>
+    public StateReader(ICheckpointStore store, MemoryBudget memory, SourceFigures figures, TimeProvider time, ILogger logger, TaskScheduler? scheduler = null)
     {
         _store = store;
         _memory = memory;
@@ -64,7 +70,7 @@ internal sealed partial class StateReader : IAsyncDisposable
         _time = time;
         _logger = logger;
         _retry = Retries.Pipeline(time, (exception, wait) => LogRetry(_logger, exception.Message, wait));
-        _run = Task.Run(Run);
+        _run = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.DenyChildAttach, scheduler ?? TaskScheduler.Default).Unwrap();
     }
 
     /// <summary>Requests the state of an entity for the apply of a change. The waiter is called when it was read.</summary>

@@ -1,8 +1,7 @@
-using System.Collections;
 using System.Globalization;
-using CdcOrleans.Grains.Collections;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Sinks;
 using CdcOrleans.Model.Storage;
@@ -10,20 +9,19 @@ using CdcOrleans.Model.Storage;
 namespace CdcOrleans.Grains.Deliveries;
 
 /// <summary>
-/// Events of some changes, in order, one list for each sink. It is filled on one thread and then sent. When every sink has answered for
-/// every event, <see cref="Finished"/> is called once, from any thread.
+/// Events of some changes, in order, one list for each sink. It is filled on one thread and then sent. The sinks do not wait for each
+/// other. When every event has an outcome at every sink, <see cref="Finished"/> is called once, from any thread.
 /// </summary>
 /// <param name="room">Bytes reserved for the batch in the <see cref="Budgets.MemoryBudget"/>; 0 when it needs few.</param>
 internal abstract class EventBatch(long room = 0)
 {
-    private static readonly List<DeadLetter> None = [];
-
     [ThreadStatic] private static List<SinkEvent>? _scratch;
 
     private SinkShare? _first;
     private List<DeadLetter>? _unformatted;
-    private List<DeadLetter>? _refused;
+    private List<JournalRow>? _journal;
     private int _open;
+    private int _shares;
     private long _room = room;
 
     /// <summary>Whether there is no event for any sink.</summary>
@@ -34,6 +32,15 @@ internal abstract class EventBatch(long room = 0)
 
     /// <summary>Changes that a route selects and whose operation is skipped.</summary>
     public int Skipped { get; private set; }
+
+    /// <summary>When it was applied, as a timestamp of the clock, if it has a change whose times are measured; else 0.</summary>
+    public long AppliedAt { get; set; }
+
+    /// <summary>Whether the partition has ended. Then nothing more of the batch is passed to a sink: another activation may own the changes. Any thread.</summary>
+    public virtual bool IsEnded => false;
+
+    /// <summary>Dead letters of changes that could not be formatted, until they are taken.</summary>
+    protected int Unformatted => _unformatted?.Count ?? 0;
 
     /// <summary>Formats a change for every route of its table.</summary>
     /// <exception cref="Exception">The process lacks memory. Nothing of the change is in the batch.</exception>
@@ -94,66 +101,143 @@ internal abstract class EventBatch(long room = 0)
             }
 
             List<SinkEvent>? smaller = null;
-            for (var i = 0; i < output.Sinks.Length; i++)
+            for (var i = 0; i < output.Targets.Length; i++)
             {
-                var sink = output.Sinks[i];
-                var share = Share(sink);
-                var events = Fit(scratch, sink) ? scratch : smaller ??= Smaller(in change, output);
-                if (events.Count == 0 || !Fit(events, sink))
+                var target = output.Targets[i];
+                var share = Share(target);
+                var events = Fit(scratch, target.Outlet.Sink) ? scratch : smaller ??= Smaller(in change, output);
+                if (events.Count == 0 || !Fit(events, target.Outlet.Sink))
                     events = scratch;
-                foreach (var made in events)
-                    share.Add(i == 0 ? made : Copy(made));
+                var isParked = IsParked(change.Change.Entity, target.Outlet);
+                for (var part = 0; part < events.Count; part++)
+                {
+                    var made = i == 0 && plan.Backfill is null ? events[part] : Copy(events[part], plan.Backfill);
+                    made.Part = part;
+                    share.Add(made, isParked);
+                }
             }
         }
 
         scratch.Clear();
     }
 
-    /// <summary>Passes all events to the sinks.</summary>
-    public void Send()
+    /// <summary>The events for each sink.</summary>
+    public IEnumerable<SinkShare> Shares
     {
-        // Starts with one, so that the batch cannot finish before all events were passed on.
-        _open = 1;
-        for (var share = _first; share is not null; share = share.Next)
+        get
         {
-            if (share.Count == 0)
-                continue;
-            Interlocked.Increment(ref _open);
-            share.Deliver();
+            for (var share = _first; share is not null; share = share.Next)
+                yield return share;
         }
+    }
 
-        OnAnswered();
+    /// <summary>Sends all events to the sinks.</summary>
+    /// <param name="before">
+    /// Returns the share before that must be done first, of the same entity or lane and for the same sink; null when there is none.
+    /// </param>
+    public void Send(Func<Outlet, SinkShare?>? before = null)
+    {
+        if (TakeUnformatted() is { } letters)
+            OnUnformatted(letters);
+
+        // One more than the shares, so that the batch cannot finish before all have begun.
+        _open = _shares + 1;
+        for (var share = _first; share is not null; share = share.Next)
+            share.Begin(before?.Invoke(share.Target.Outlet));
+        OnDone();
+    }
+
+    /// <summary>Called when every event of a share has an outcome. Any thread.</summary>
+    public void OnDone()
+    {
+        var open = Interlocked.Decrement(ref _open);
+        if (open == 0)
+            Finished();
+        else if (open == _shares - 1)
+            FirstDone();
+    }
+
+    /// <summary>
+    /// Called when a share is done of which events were parked or refused for good. The other shares may not be done yet: who waits for room
+    /// among the parked events must not keep what others wait for. Any thread; must return quickly.
+    /// </summary>
+    public virtual void OnSettled(SinkShare share)
+    {
+    }
+
+    /// <summary>Called when a sink answered after the events were parked. Any thread; must return quickly.</summary>
+    public virtual void OnAnsweredLate(SinkShare share)
+    {
     }
 
     /// <summary>Takes from the batch what was reserved for it, to give it back; 0 the second time.</summary>
     public long ReleaseRoom() => Interlocked.Exchange(ref _room, 0);
 
     /// <summary>
-    /// The events that a sink refused for good or that a format could not write, as dead letters. To be asked only when every sink has
-    /// answered, and by one thread at a time.
+    /// Takes the dead letters of changes that could not be formatted; null when there are none, or when they were taken. <see cref="Send"/>
+    /// takes them; so they remain only in a batch without an event.
     /// </summary>
-    public IReadOnlyList<DeadLetter> Refused => _refused ??= FindRefused();
-
-    /// <summary>Called when every sink has answered. Any thread; must return quickly.</summary>
-    protected abstract void Finished();
-
-    private List<DeadLetter> FindRefused()
+    public IReadOnlyList<DeadLetter>? TakeUnformatted()
     {
         var letters = _unformatted;
-        for (var share = _first; share is not null; share = share.Next)
-        {
-            if (share.HasRefused)
-                letters = [.. letters ?? [], .. share.Refused()];
-        }
-
-        return letters ?? None;
+        _unformatted = null;
+        return letters;
     }
 
-    private void OnAnswered()
+    /// <summary>
+    /// Takes the rows for the journals; null when there are none, or when they were taken. They must be in the checkpoint buffer before the
+    /// changes count as finished.
+    /// </summary>
+    public IReadOnlyList<JournalRow>? TakeJournal()
     {
-        if (Interlocked.Decrement(ref _open) == 0)
-            Finished();
+        var journal = _journal;
+        _journal = null;
+        return journal;
     }
+
+    /// <summary>Whether later events of its entities must be parked at a sink.</summary>
+    public bool Parks
+    {
+        get
+        {
+            for (var share = _first; share is not null; share = share.Next)
+            {
+                if (share.Parks)
+                    return true;
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Called when every event has an outcome at every sink. Any thread; must return quickly.</summary>
+    protected abstract void Finished();
+
+    /// <summary>
+    /// Called when the first of several sinks is done, and others are not. It may come at the same time as <see cref="Finished"/>. Any
+    /// thread; must return quickly.
+    /// </summary>
+    protected virtual void FirstDone()
+    {
+    }
+
+    /// <summary>
+    /// Called with the dead letters of changes that could not be formatted, before the other events are sent. Must return quickly.
+    /// </summary>
+    protected abstract void OnUnformatted(IReadOnlyList<DeadLetter> letters);
+
+    /// <summary>Whether earlier events of an entity are parked at a sink. Then later ones are parked behind them.</summary>
+    protected virtual bool IsParked(EntityKey entity, Outlet outlet) => false;
+
+    /// <summary>Keeps a change for the journal of its table. Called once the change is part of the batch.</summary>
+    protected void Keep(in CompletedChange change) => (_journal ??= []).Add(new JournalRow
+    {
+        Change = change.Change,
+        Before = change.Before,
+        BeforeTable = change.BeforeTable,
+        BeforeIsKeyOnly = change.Change.BeforeIsKeyOnly && ReferenceEquals(change.Before.ToStorage(), change.Change.Before.ToStorage()),
+        After = change.After,
+    });
 
     /// <summary>Gives up on a change before it is formatted: adds a dead letter for each sink of its table.</summary>
     protected void GiveUp(RowChange change, TablePlan plan, string error)
@@ -189,32 +273,35 @@ internal abstract class EventBatch(long room = 0)
     // There is no event, so the dead letter has only its identity. The row can be read from the entity or from the table.
     private void GiveUp(RowChange change, TablePlan plan, TableOutput output, string error)
     {
-        foreach (var sink in output.Sinks)
+        foreach (var target in output.Targets)
         {
             (_unformatted ??= []).Add(new DeadLetter
             {
                 Entity = change.Entity,
                 Version = change.Version,
-                Sink = sink.Name,
+                Sink = target.Outlet.Name,
                 Topic = plan.Topic,
                 Key = null,
                 Value = null,
+                HasEvent = false,
+                SchemaVersion = change.Table.Version,
                 Error = error,
             });
         }
     }
 
-    private SinkShare Share(ISink sink)
+    private SinkShare Share(SinkTarget target)
     {
         SinkShare? last = null;
         for (var share = _first; share is not null; share = share.Next)
         {
-            if (ReferenceEquals(share.Sink, sink))
+            if (ReferenceEquals(share.Target.Outlet, target.Outlet))
                 return share;
             last = share;
         }
 
-        var added = new SinkShare(this, sink);
+        var added = new SinkShare(this, target);
+        _shares++;
         if (last is null)
             _first = added;
         else
@@ -222,8 +309,8 @@ internal abstract class EventBatch(long room = 0)
         return added;
     }
 
-    // A refusal is set on the event of one sink. So each sink gets an object of its own, with the same bytes.
-    private static SinkEvent Copy(SinkEvent made) => new()
+    // A failure is set on the event of one sink. So each sink gets an object of its own, with the same bytes.
+    private static SinkEvent Copy(SinkEvent made, BackfillWork? backfill) => new()
     {
         Topic = made.Topic,
         Entity = made.Entity,
@@ -233,111 +320,6 @@ internal abstract class EventBatch(long room = 0)
         Version = made.Version,
         Origin = made.Origin,
         SchemaVersion = made.SchemaVersion,
-        Headers = made.Headers,
+        Headers = backfill is null ? made.Headers : [.. made.Headers ?? [], backfill.ChunkHeader],
     };
-
-    /// <summary>
-    /// The events for one sink: the delivery, which is also the list of its events. Most deliveries have one event and need no list object.
-    /// </summary>
-    private sealed class SinkShare(EventBatch batch, ISink sink) : Delivery, IReadOnlyList<SinkEvent>
-    {
-        /// <summary>Wait before a delivery is tried again for which there was no memory.</summary>
-        private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
-
-        private FirstAndRest<SinkEvent> _events;
-        private int _marked;
-        private int _isCompleted;
-
-        public ISink Sink { get; } = sink;
-
-        public SinkShare? Next { get; set; }
-
-        public override IReadOnlyList<SinkEvent> Events => this;
-
-        public int Count => _events.Count;
-
-        public bool HasRefused
-        {
-            get
-            {
-                for (var i = 0; i < Count; i++)
-                {
-                    if (this[i].Refusal is not null)
-                        return true;
-                }
-
-                return false;
-            }
-        }
-
-        public SinkEvent this[int index] => _events[index];
-
-        public void Add(SinkEvent made) => _events.Add(made);
-
-        public void Mark() => _marked = Count;
-
-        public void CutToMark() => _events.CutTo(_marked);
-
-        // A sink must not throw for an error of its destination. If it throws, it has not accepted the delivery. Without memory, the delivery
-        // is tried again later. Its entity has no other delivery meanwhile, so the order stays.
-        public void Deliver()
-        {
-            try
-            {
-                Sink.Deliver(this);
-            }
-            catch (Exception exception) when (Exhaustion.IsCauseOf(exception))
-            {
-                _ = DeliverLater();
-            }
-#pragma warning disable CA1031 // See above.
-            catch (Exception exception)
-#pragma warning restore CA1031
-            {
-                foreach (var made in this)
-                    made.Refusal ??= $"The sink failed to accept the event: {exception.GetType().Name}.";
-                Complete();
-            }
-        }
-
-        private async Task DeliverLater()
-        {
-            await Task.Delay(Pause, TimeProvider.System).ConfigureAwait(false);
-            Deliver();
-        }
-
-        public IEnumerable<DeadLetter> Refused()
-        {
-            foreach (var made in this)
-            {
-                if (made.Refusal is { } error)
-                {
-                    yield return new DeadLetter
-                    {
-                        Entity = made.Entity,
-                        Version = made.Version,
-                        Sink = Sink.Name,
-                        Topic = made.Topic,
-                        Key = made.Key,
-                        Value = made.Value,
-                        Error = error,
-                    };
-                }
-            }
-        }
-
-        public override void Complete()
-        {
-            if (Interlocked.Exchange(ref _isCompleted, 1) == 0)
-                batch.OnAnswered();
-        }
-
-        public IEnumerator<SinkEvent> GetEnumerator()
-        {
-            for (var i = 0; i < Count; i++)
-                yield return this[i];
-        }
-
-        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
-    }
 }

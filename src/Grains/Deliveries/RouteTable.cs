@@ -10,19 +10,19 @@ namespace CdcOrleans.Grains.Deliveries;
 internal sealed class RouteTable
 {
     private readonly SourceConfiguration _source;
-    private readonly List<(RouteConfiguration Route, IEventFormat Format, ISink[] Sinks)> _routes = [];
+    private readonly List<(RouteConfiguration Route, IEventFormat Format, Outlet[] Outlets)> _routes = [];
     private readonly ConcurrentDictionary<int, TablePlan> _plans = new();
 
     public RouteTable(
         SourceConfiguration source,
         IEnumerable<RouteConfiguration> routes,
-        IReadOnlyDictionary<string, ISink> sinks,
+        IReadOnlyDictionary<string, Outlet> outlets,
         IEnumerable<IEventFormat> formats)
     {
         _source = source;
         var byName = formats.ToDictionary(f => f.Name);
         foreach (var route in routes)
-            _routes.Add((route, byName[route.Format], [.. route.To.Select(name => sinks[name])]));
+            _routes.Add((route, byName[route.Format], [.. route.To.Select(name => outlets[name])]));
     }
 
     /// <summary>
@@ -37,16 +37,38 @@ internal sealed class RouteTable
         return plan;
     }
 
+    /// <summary>Returns the target at a sink for a table; null when no route of this configuration leads from it to the sink.</summary>
+    /// <param name="table"><c>schema.table</c>.</param>
+    /// <param name="sink">Name of the sink.</param>
+    public SinkTarget? TargetOf(string table, string sink)
+    {
+        foreach (var (route, _, outlets) in _routes)
+        {
+            if (NamePattern.Matches(route.From, $"{_source.Name}.{table}") && outlets.FirstOrDefault(o => o.Name == sink) is { } outlet)
+                return new SinkTarget(outlet, route.DeliveryTo(sink));
+        }
+
+        return null;
+    }
+
     private TablePlan Build(TableSchema table)
     {
         var name = $"{_source.Name}.{table.FullName}";
         var isStream = table.Schema.Length == 0;
         var topic = isStream ? TopicName.ForStream(_source.Name, table) : TopicName.For(_source.Name, table.Schema, table.Name);
+
+        // Routes of the same format share an output: a change is formatted once for the sinks of all of them.
         var outputs = new List<TableOutput>();
-        foreach (var (route, format, sinks) in _routes)
+        foreach (var (route, format, outlets) in _routes)
         {
-            if (NamePattern.Matches(route.From, name))
-                outputs.Add(new TableOutput(format, sinks));
+            if (!NamePattern.Matches(route.From, name))
+                continue;
+            SinkTarget[] targets = [.. outlets.Select(o => new SinkTarget(o, route.DeliveryTo(o.Name)))];
+            var same = outputs.FindIndex(o => ReferenceEquals(o.Format, format));
+            if (same < 0)
+                outputs.Add(new TableOutput(format, targets));
+            else
+                outputs[same] = new TableOutput(format, [.. outputs[same].Targets, .. targets]);
         }
 
         var selection = isStream ? null : _source.Select(table.Schema, table.Name);
@@ -61,6 +83,7 @@ internal sealed class RouteTable
             Values = selection?.Values ?? _source.Values,
             Events = selection?.Events ?? _source.Events,
             LargeValues = _source.LargeValues,
+            HasJournal = selection?.Journal is not null,
         };
     }
 }
@@ -80,6 +103,37 @@ internal sealed record TablePlan(string Table, string Topic, TableOutput[] Outpu
     /// <summary>Whether the log has only its inserts.</summary>
     public bool InsertsOnly { get; init; }
 
+    /// <summary>The replay to which an entity belongs; null for a change.</summary>
+    public ReplayWork? Replay { get; init; }
+
+    /// <summary>The chunk of a backfill to which a row belongs; null for a change.</summary>
+    public BackfillWork? Backfill { get; init; }
+
+    /// <summary>
+    /// Whether one of several sinks answers late now. Then the entity wakes, because a change in passing would hold up the next one at the
+    /// other sinks.
+    /// </summary>
+    public bool HasSlowSink
+    {
+        get
+        {
+            if (Replay is { MayHoldUp: true })
+                return true;
+            if (Outputs is [] or [{ Targets.Length: 1 }])
+                return false;
+            foreach (var output in Outputs)
+            {
+                foreach (var target in output.Targets)
+                {
+                    if (target.Outlet.IsSlow)
+                        return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
     /// <summary>Whether its rows have a key.</summary>
     public bool HasKey { get; init; }
 
@@ -92,8 +146,11 @@ internal sealed record TablePlan(string Table, string Topic, TableOutput[] Outpu
     /// <summary>Which changes make events.</summary>
     public EventOptions Events { get; init; } = EventOptions.Default;
 
+    /// <summary>Whether its changes are kept in a journal.</summary>
+    public bool HasJournal { get; init; }
+
     /// <summary>How often an event is in memory at most: in the buffer of its format, by itself, and in each sink.</summary>
-    private int Copies { get; } = Outputs.Sum(output => 2 + output.Sinks.Length);
+    private int Copies { get; } = Outputs.Sum(output => 2 + output.Targets.Length);
 
     /// <summary>
     /// Returns the bytes that the apply of a change needs in addition to the change: the stored row, the completed row, and the events,
@@ -109,5 +166,5 @@ internal sealed record TablePlan(string Table, string Topic, TableOutput[] Outpu
     }
 }
 
-/// <summary>One event format and its sinks.</summary>
-internal sealed record TableOutput(IEventFormat Format, ISink[] Sinks);
+/// <summary>One event format, and the sinks that get it.</summary>
+internal sealed record TableOutput(IEventFormat Format, SinkTarget[] Targets);

@@ -1,11 +1,10 @@
 using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Grains.Checkpoints;
 using CdcOrleans.Grains.Collections;
+using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Interfaces.Entities;
-using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Placement;
 using CdcOrleans.Model.Changes;
-using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Storage;
@@ -21,9 +20,11 @@ namespace CdcOrleans.Grains.Entities;
 /// and the idempotency of an entity need no lock.
 /// <para>
 /// The path of a change: the partition queues <see cref="Take"/> with the changes of one of its turns. <see cref="Next"/> begins an apply
-/// unless one is in progress. <see cref="Apply"/> skips changes that are not newer than the state, makes the events and passes them to the
-/// sinks. When every sink has answered, <see cref="Delivered"/> sets the new state, adds it to the checkpoint buffer, notifies the
-/// partition, and continues with the waiting changes.
+/// unless one is in progress. <see cref="Apply"/> skips changes that are not newer than the state, makes the events and sends them to the
+/// sinks. When the first sink is done with them, the entity has the new state and continues with the waiting changes: so a slow sink holds
+/// up no other. At each sink the events stay in order, because those of the next apply follow those of this one. When every event is
+/// delivered, refused or parked at every sink, <see cref="Delivered"/> notifies the partition, in the order of the applies, and the partition
+/// adds the state to the checkpoint buffer.
 /// </para>
 /// <para>
 /// It is not registered in a directory: its silo is computed from its partition (<see cref="EntityDirectory"/>). Its partition or Orleans
@@ -34,13 +35,16 @@ namespace CdcOrleans.Grains.Entities;
 [Reentrant]
 [GrainDirectory(EntityDirectory.Name)]
 [PartitionPlacement]
-internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwner, IStateWaiter, IRoomWaiter
+internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwner, IParkedEntities, IStateWaiter, IRoomWaiter
 {
     /// <summary>
     /// Bytes that an activation is counted with besides its key and its state. Measured: 2,300 live bytes; the rest is what the garbage
     /// collector keeps around so many small objects.
     /// </summary>
     public const int Overhead = 2900;
+
+    /// <summary>Most applies that some sink has not finished. Beyond it, the entity waits for its slowest sink.</summary>
+    private const int MostUnfinished = 1000;
 
     /// <summary>Time between a failed apply and the second attempt.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(100);
@@ -53,7 +57,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     private IEntityHost? _host;
     private EntityPresence? _presence;
     private FirstAndRest<PendingChange> _waiting;
-    private EntityApply? _inProgress;
+    private UnfinishedApplies _unfinished;
     private EntityState? _state;
     private bool _isKnown;
 
@@ -61,6 +65,10 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     private bool _hasRoom;
     private long _room;
     private int _failures;
+
+    // Applies that were reported to the partition, and those of them whose states are in the checkpoint buffer.
+    private int _reported;
+    private int _recorded;
     private ITimer? _pause;
     private Step _step;
 
@@ -113,71 +121,6 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         return Task.CompletedTask;
     }
 
-    /// <inheritdoc />
-    public ValueTask<bool> Wake(long generation)
-    {
-        Attach();
-        if (_host is { IsEnded: false } host && host.Generation == generation)
-            return ValueTask.FromResult(true);
-        _context.Deactivate(new DeactivationReason(DeactivationReasonCode.ApplicationRequested, "Its partition has ended or is on another silo."));
-        return ValueTask.FromResult(false);
-    }
-
-    /// <inheritdoc />
-    public async ValueTask<EntityView?> GetState()
-    {
-        var wasAwake = _presence is not null;
-        if (_host is null)
-            await _grains.GetGrain<IPartitionGrain>(PartitionKey.For(_id.Source, _partition)).Start();
-        Attach();
-        var host = _host ?? throw new InvalidOperationException($"{_id.Source}: partition {_partition} is moving to another silo. Ask again.");
-        EntityState? state;
-        try
-        {
-            state = await Current(host, host.Source.QueryState);
-        }
-        catch (StateUnavailableException unavailable)
-        {
-            host.OnNeedless(this);
-            throw new EntityUnavailableException(unavailable.Message);
-        }
-
-        if (state is null)
-        {
-            host.OnNeedless(this);
-            return null;
-        }
-
-        var plan = host.Source.Routes.Plan(state.Table);
-        return new EntityView
-        {
-            Id = _id,
-            Version = state.Version,
-            Deleted = state.Deleted,
-            SchemaVersion = state.Table.Version,
-            RowAbsence = state.Absence,
-            Row = state.Row.IsPresent ? host.Source.Rows.ToJson(state.Table, state.Row, plan.Values) : null,
-            Waiting = _waiting.Count + (_inProgress?.Count ?? 0),
-            Awake = wasAwake,
-        };
-    }
-
-    /// <inheritdoc />
-    public async ValueTask<StoredRow> ReadRow(long epoch, ChangeVersion lastSent)
-    {
-        Attach();
-        if (_host is not { IsEnded: false } host || !await host.HasTaken(epoch, lastSent))
-            return new StoredRow(false, MustReopen: true);
-
-        // If the partition has not given changes to this activation yet, it may be applying one in passing.
-        if (_presence is null || _waiting.Count > 0 || _step != Step.Idle)
-            return new StoredRow(false);
-        var state = await Current(host, host.Source.ReadState);
-        return state is { Deleted: false, Row.IsPresent: true } && host.Source.Routes.Plan(state.Table).Mode == EntityMode.Row
-            ? new StoredRow(true, state.Version, state.Table, state.Row)
-            : new StoredRow(true);
-    }
-
     /// <summary>Accepts changes from the partition. After the first call, all changes of the entity come to this activation.</summary>
     public void Take(EntityWork work) => Turn(static (entity, work) => entity.Accept(work), work);
 
@@ -194,9 +137,50 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         return true;
     }
 
-    /// <summary>Called when every sink has answered for the apply. Any thread.</summary>
+    /// <inheritdoc />
+    public bool IsEnded => _host!.IsEnded;
+
+    /// <inheritdoc />
     public void OnFinished(EntityApply apply) => _context.Scheduler.QueueAction(
         static a => ((EntityGrain)((EntityApply)a).Owner).Turn(static (entity, apply) => entity.Delivered(apply), (EntityApply)a), apply);
+
+    /// <inheritdoc />
+    public void OnFirstDone(EntityApply apply) => _context.Scheduler.QueueAction(
+        static a => ((EntityGrain)((EntityApply)a).Owner).Turn(static (entity, apply) => entity.FirstDone(apply), (EntityApply)a), apply);
+
+    /// <inheritdoc />
+    public void OnSettled(SinkShare share) => _host!.OnSettled(share);
+
+    /// <inheritdoc />
+    public void OnUnformatted(IReadOnlyList<DeadLetter> letters) => _host!.OnUnformatted(letters);
+
+    /// <summary>Records that the state after an apply is in the checkpoint buffer. Called by the partition.</summary>
+    public void OnRecorded() => Interlocked.Increment(ref _recorded);
+
+    /// <inheritdoc />
+    public void OnAnsweredLate(SinkShare share) => _host!.OnAnsweredLate(share);
+
+    /// <inheritdoc />
+    public bool IsParked(EntityKey entity, Outlet outlet) => _unfinished.IsParked(outlet);
+
+    /// <summary>
+    /// Asks whether the entity can send its next events to a sink again, because the partition has delivered all parked ones. It cannot when
+    /// it has parked more than the partition has seen. Any thread.
+    /// </summary>
+    /// <param name="outlet">The way to the sink.</param>
+    /// <param name="seen">How many applies with events parked there the partition has seen of this activation.</param>
+    public void Unpark(Outlet outlet, int seen) => _context.Scheduler.QueueAction(() => Turn(
+        static (entity, asked) => entity._host!.OnUnparked(entity, asked.Outlet, entity._unfinished.TryUnpark(asked.Outlet, asked.Seen)), (Outlet: outlet, Seen: seen)));
+
+    /// <summary>
+    /// Asks the entity to park its next events for a sink, because a dead letter is to be delivered again, and for its state after what it
+    /// has sent there. Any thread.
+    /// </summary>
+    public void Join(Outlet outlet) => _context.Scheduler.QueueAction(() => Turn(
+        static (entity, outlet) => entity._host!.OnJoined(entity, outlet, entity._unfinished.TryPark(outlet), entity.Newest()), outlet));
+
+    // The state after the newest apply; null when it is not known.
+    private KnownState? Newest() => _unfinished.Newest is { } newest ? new KnownState(newest.Outcome) { IsInProgress = true } : _isKnown ? new KnownState(_state) : null;
 
     // A fault outside an apply is a defect of ours. The partition must not wait for an answer that never comes: it restarts.
     private void Turn<T>(Action<EntityGrain, T> turn, T argument)
@@ -222,6 +206,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         }
 
         _presence ??= work.Presence;
+        _unfinished.Begin(work.ParkedAt);
         for (var i = 0; i < work.Changes.Count; i++)
             _waiting.Add(work.Changes[i]);
         Next();
@@ -254,7 +239,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
             {
                 if (!_host.Source.Memory.TryTake(this, room))
                 {
-                    Forget();
+                    ForgetIfRecorded();
                     _step = Step.WaitingForRoom;
                     return;
                 }
@@ -270,13 +255,19 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
     private void Apply()
     {
         var source = _host!.Source;
-        var apply = new EntityApply(this, _presence!, source.Name, source.Database, _state, _room);
+        var apply = new EntityApply(this, this, _presence!, source.Name, source.Database, _state, _room);
         _room = 0;
         _hasRoom = false;
         try
         {
+            var samples = _host.Samples;
             while (apply.Count < _waiting.Count && !apply.IsFull)
-                apply.Take(_waiting[apply.Count]);
+            {
+                var pending = _waiting[apply.Count];
+                apply.Take(in pending);
+                if (samples.Applied(pending.Place) is var at and not 0)
+                    apply.AppliedAt = at;
+            }
         }
 #pragma warning disable CA1031 // An error in an apply must stop only this entity.
         catch (Exception exception)
@@ -287,12 +278,17 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         }
 
         _waiting.RemoveFirst(apply.Count);
-        _inProgress = apply;
+        var isFirst = _unfinished.Count == 0;
+        _unfinished.Add(apply);
         _step = Step.Delivering;
         if (apply.IsEmpty)
             Delivered(apply);
         else
-            apply.Send();
+            apply.Send(isFirst ? null : outlet => _unfinished.ShareBefore(outlet));
+
+        // It changed nothing, so the next changes need not wait for its sink. Their events for this sink follow it.
+        if (apply.IsReplayOnly)
+            FirstDone(apply);
     }
 
     // After the first failure, the state is dropped, and the change is tried again after a pause with the state read again. After the second
@@ -308,7 +304,7 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         }
 
         _host.Source.Memory.Give(apply.ReleaseRoom());
-        Forget();
+        ForgetIfRecorded();
         _step = Step.PausingAfterFailure;
         _pause = _host.Source.Time.CreateTimer(
             static entity => ((EntityGrain)entity!)._context.Scheduler.QueueAction(
@@ -317,28 +313,53 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         return false;
     }
 
-    // The outcome of the apply becomes the current state.
+    private void FirstDone(EntityApply apply)
+    {
+        apply.IsFirstDone = true;
+        Continue();
+    }
+
+    // The states become durable in the order of the applies, each when no sink needs its events any more.
     private void Delivered(EntityApply apply)
     {
-        _inProgress = null;
-        try
-        {
-            if (apply.IsChanged)
-            {
-                Know(apply.Outcome);
-                _host!.Buffer.Add(Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused);
-            }
-        }
-        finally
-        {
-            _host!.Source.Memory.Give(apply.ReleaseRoom());
-        }
+        apply.IsFinished = true;
+        var newest = _unfinished.Newest;
+        while (_unfinished.TakeFinished() is { } finished)
+            Finish(finished);
+        if (ReferenceEquals(apply, newest))
+            Adopt(apply);
+        Continue();
+    }
 
+    private void Finish(EntityApply apply)
+    {
         if (apply.Fault is null)
             _failures = 0;
-        apply.Bytes = Size;
+        apply.Bytes = Overhead + (2 * Key.Key.Length) + (apply.Outcome?.Size ?? 0);
+        _reported++;
         _host!.OnFinished(apply);
+    }
+
+    // Continues with the waiting changes when a sink is done with the newest apply, unless too many applies are unfinished.
+    private void Continue()
+    {
+        if (_step != Step.Delivering || _unfinished.Count >= MostUnfinished)
+            return;
+        if (_unfinished.Newest is { } newest)
+        {
+            if (newest is { IsFirstDone: false, IsFinished: false })
+                return;
+            Adopt(newest);
+        }
+
         Resume(Step.Delivering);
+    }
+
+    // The outcome of the newest apply is the current state.
+    private void Adopt(EntityApply newest)
+    {
+        if (newest.IsChanged)
+            Know(newest.Outcome);
     }
 
     private void Loaded(EntityState? state, long room)
@@ -378,25 +399,6 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         Next();
     }
 
-    // Returns the last applied state. It is kept in memory only if all changes came to this activation before it was read. Otherwise a
-    // change may be applied in passing meanwhile, and the kept state would be out of date.
-    private async ValueTask<EntityState?> Current(IEntityHost host, Func<EntityKey, Task<EntityState?>> read)
-    {
-        if (_isKnown)
-            return _state;
-        var mayBeKept = _presence is not null;
-        var state = host.Buffer.Find(Key) ?? await read(Key);
-        if (_isKnown)
-            return _state;
-        if (mayBeKept && _step == Step.Idle && state is not null)
-        {
-            Know(state);
-            host.OnSized(this, Size);
-        }
-
-        return state;
-    }
-
     private int Size => Overhead + (2 * Key.Key.Length) + (_state?.Size ?? 0);
 
     private void Know(EntityState? state)
@@ -405,8 +407,11 @@ internal sealed partial class EntityGrain : IGrainBase, IEntityGrain, IApplyOwne
         _isKnown = true;
     }
 
-    private void Forget()
+    // While an earlier apply is unfinished, or the partition has not recorded it, the state cannot be read again.
+    private void ForgetIfRecorded()
     {
+        if (_unfinished.Count > 0 || _reported != Volatile.Read(ref _recorded))
+            return;
         _state = null;
         _isKnown = false;
     }

@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Collections;
+using CdcOrleans.Grains.Deliveries;
 
 namespace CdcOrleans.Grains.Entities;
 
@@ -8,6 +9,9 @@ namespace CdcOrleans.Grains.Entities;
 /// </summary>
 internal sealed class EntityWork(EntityGrain entity, EntityPresence presence, FirstAndRest<PendingChange> changes)
 {
+    /// <summary>The sinks at which the entity has parked events; given with the first work of an activation only. Null for none.</summary>
+    public IReadOnlyList<Outlet>? ParkedAt { get; init; }
+
     /// <summary>The activation that receives them.</summary>
     public EntityGrain Entity { get; } = entity;
 

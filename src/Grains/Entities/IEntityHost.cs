@@ -1,8 +1,12 @@
 using CdcOrleans.Grains.Checkpoints;
 using CdcOrleans.Grains.Collections;
+using CdcOrleans.Grains.Deliveries;
+using CdcOrleans.Grains.Figures;
 using CdcOrleans.Grains.Runtime;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Entities;
 
@@ -18,8 +22,8 @@ internal interface IEntityHost : IApplyOwner
     /// <summary>Generation of the partition's activation.</summary>
     long Generation { get; }
 
-    /// <summary>Whether the partition has ended. Its entities then pass nothing more to sinks.</summary>
-    bool IsEnded { get; }
+    /// <summary>Measures when changes are applied.</summary>
+    ApplySamples Samples { get; }
 
     /// <summary>States that are not durable yet, and states that became durable recently.</summary>
     CheckpointBuffer Buffer { get; }
@@ -37,6 +41,16 @@ internal interface IEntityHost : IApplyOwner
 
     /// <summary>Returns changes that reached an activation after its end.</summary>
     void OnReturned(EntityWork work);
+
+    /// <summary>Answers <see cref="EntityGrain.Unpark"/>: whether the entity sends its next events to the sink again.</summary>
+    void OnUnparked(EntityGrain entity, Outlet outlet, bool isUnparked);
+
+    /// <summary>Answers <see cref="EntityGrain.Join"/>.</summary>
+    /// <param name="entity">The activation.</param>
+    /// <param name="outlet">The way to the sink.</param>
+    /// <param name="isJoined">Whether nothing of the entity is on its way to the sink.</param>
+    /// <param name="state">Its state; null when it is not known.</param>
+    void OnJoined(EntityGrain entity, Outlet outlet, bool isJoined, KnownState? state);
 
     /// <summary>Reports how many bytes an activation uses in memory.</summary>
     void OnSized(EntityGrain entity, int bytes);
@@ -57,9 +71,41 @@ internal interface IEntityHost : IApplyOwner
     void OnFault(Exception exception);
 }
 
+/// <summary>A state that is known.</summary>
+/// <param name="State">The state; null when nothing is stored of the entity.</param>
+internal sealed record KnownState(EntityState? State)
+{
+    /// <summary>Whether the change that led to it is still on its way to a sink.</summary>
+    public bool IsInProgress { get; init; }
+}
+
 /// <summary>Runs an apply, and is notified when every sink has answered for it.</summary>
 internal interface IApplyOwner
 {
-    /// <summary>Called when every sink has answered. Any thread.</summary>
+    /// <summary>Whether the partition has ended. Nothing more is then passed to sinks. Any thread.</summary>
+    bool IsEnded { get; }
+
+    /// <summary>Called when every event has an outcome at every sink. Any thread.</summary>
     void OnFinished(EntityApply apply);
+
+    /// <summary>
+    /// Called when the first of several sinks is done with it. It may come at the same time as <see cref="OnFinished"/>. Any thread.
+    /// </summary>
+    void OnFirstDone(EntityApply apply);
+
+    /// <summary>Called when a share is done of which events were parked or refused for good. Any thread.</summary>
+    void OnSettled(SinkShare share);
+
+    /// <summary>Called with the dead letters of changes that could not be formatted, before the other events of the apply are sent.</summary>
+    void OnUnformatted(IReadOnlyList<DeadLetter> letters);
+
+    /// <summary>Called when a sink answered after the events of a share were parked. Any thread.</summary>
+    void OnAnsweredLate(SinkShare share);
+}
+
+/// <summary>Knows which entities have parked events at which sinks. Later events of such an entity are parked behind them.</summary>
+internal interface IParkedEntities
+{
+    /// <summary>Whether an entity has parked events at a sink.</summary>
+    bool IsParked(EntityKey entity, Outlet outlet);
 }

@@ -40,7 +40,7 @@ internal static class ImageCompletion
     public static RowImage After(RowChange change, EntityState? stored)
     {
         var after = change.After;
-        if (stored is not { Deleted: false, Row.IsPresent: true } || !after.HasUnchanged)
+        if (stored is not { Deleted: false, IsDoubtful: false, Row.IsPresent: true } || !after.HasUnchanged)
             return after;
 
         var size = RowImageWriter.EmptySize;
@@ -68,7 +68,7 @@ internal static class ImageCompletion
         beforeSchema = change.Table;
         if (change.Before.IsPresent && !change.BeforeIsKeyOnly)
             return change.Before;
-        if (change.Operation is ChangeOperation.Update or ChangeOperation.Delete && stored is { Deleted: false, Row.IsPresent: true }
+        if (change.Operation is ChangeOperation.Update or ChangeOperation.Delete && stored is { Deleted: false, IsDoubtful: false, Row.IsPresent: true }
             && IsOfSameTable(stored, change.Table))
         {
             beforeSchema = stored.Table;

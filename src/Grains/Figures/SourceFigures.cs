@@ -25,7 +25,7 @@ internal sealed class SourceFigures
     private readonly EntityBudget _budget;
     private readonly MemoryBudget _memory;
     private readonly long _window;
-    private readonly IReadOnlyCollection<ISink> _sinks;
+    private readonly Func<SinkStatus[]> _sinks;
     private readonly KeyValuePair<string, object?> _tag;
     private readonly Recorder _latency = new(1, TimeSpan.FromHours(24).Ticks / 10, 2, (id, low, high, digits) => new LongHistogram(id, low, high, digits));
     private readonly Lock _latencyGate = new();
@@ -44,6 +44,7 @@ internal sealed class SourceFigures
     private long _finished;
     private long _duplicates;
     private long _deadLetters;
+    private volatile string? _parkedError;
     private long _stateReads;
     private long _unrouted;
     private long _skipped;
@@ -52,7 +53,7 @@ internal sealed class SourceFigures
     private int _partitions;
     private volatile string? _checkpointError;
 
-    public SourceFigures(SourceConfiguration source, TimeProvider time, EntityBudget budget, MemoryBudget memory, IReadOnlyCollection<ISink> sinks)
+    public SourceFigures(SourceConfiguration source, TimeProvider time, EntityBudget budget, MemoryBudget memory, Func<SinkStatus[]> sinks)
     {
         _time = time;
         _budget = budget;
@@ -82,6 +83,9 @@ internal sealed class SourceFigures
 
     /// <summary>Counts events that became dead letters.</summary>
     public void DeadLetters(int events) => Interlocked.Add(ref _deadLetters, events);
+
+    /// <summary>Keeps the error of the last attempt to read parked events; null when it succeeded.</summary>
+    public void ParkedRead(string? error) => _parkedError = error;
 
     /// <summary>Counts states that were read from the store.</summary>
     public void StateReads(int states) => Interlocked.Add(ref _stateReads, states);
@@ -145,6 +149,9 @@ internal sealed class SourceFigures
         _latency.RecordValue(Math.Clamp(micros, 1, TimeSpan.FromHours(23).Ticks / 10));
     }
 
+    /// <summary>Times from the reader's call until a change was applied.</summary>
+    public TimeHistogram Applies { get; } = new();
+
     /// <summary>Returns the counters.</summary>
     public SiloFigures Take()
     {
@@ -168,14 +175,15 @@ internal sealed class SourceFigures
             LatencyP50 = p50,
             LatencyP99 = p99,
             LatencyMax = max,
-            Sinks = [.. _sinks.Select(s => s.Status)],
+            Sinks = _sinks(),
             Partitions = Volatile.Read(ref _partitions),
             Unrouted = Interlocked.Read(ref _unrouted),
             Skipped = Interlocked.Read(ref _skipped),
-            CheckpointError = _checkpointError,
+            CheckpointError = _checkpointError ?? _parkedError,
             RowsTooLarge = Interlocked.Read(ref _rowsTooLarge),
             RowsUnreadable = Interlocked.Read(ref _rowsUnreadable),
             LastRowNotStored = _lastRowNotStored,
+            Applies = Applies.Take(),
             MemoryLimit = memory.Limit + _window,
             MemoryOfWindow = _window,
             MemoryOfApplies = memory.Applies,

@@ -1,7 +1,8 @@
-using System.Globalization;
+using CdcOrleans.Grains.Backfills;
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Grains.Interfaces;
 using CdcOrleans.Grains.Interfaces.Calls;
+using CdcOrleans.Grains.Operations;
 using CdcOrleans.Grains.Placement;
 using CdcOrleans.Grains.Runtime;
 using CdcOrleans.Grains.Sources;
@@ -25,7 +26,11 @@ public static class GrainsHostingExtensions
         ArgumentNullException.ThrowIfNull(silo);
         var services = silo.Services;
         services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<SinkPauses>();
         services.AddSingleton<SourceRuntimes>();
+        services.AddSingleton<SinkBacklogs>();
+        services.AddSingleton<SinkOperations>();
+        services.AddSingleton<BackfillStarts>();
         services.AddSingleton<WalReaders>();
         services.AddSingleton<PartitionHomes>();
         services.AddSingleton<EntityAddresses>();
@@ -47,12 +52,16 @@ public static class GrainsHostingExtensions
 
             // A call that was sent just when its silo was declared dead gets no answer (see CallPatience). The same is true for calls of
             // Orleans itself, with which it finds and places grains.
-            options.SystemResponseTimeout = TimeSpan.Parse(CallPatience.Brief, CultureInfo.InvariantCulture);
+            options.SystemResponseTimeout = CallPatience.BriefTime;
             options.PlacementTimeout = 2 * options.SystemResponseTimeout;
         });
         services.AddHostedService<EntitySweeper>();
         services.AddHostedService<RetentionSweeper>();
+        services.AddHostedService<JournalSweeper>();
+        services.AddHostedService<PauseWatch>();
         services.AddHostedService<PipelineLifetime>();
+        services.AddHostedService<ReplayKeeper>();
+        services.AddHostedService<BackfillKeeper>();
         return silo;
     }
 }

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace CdcOrleans.Grains.Hosting;
 
 /// <summary>
-/// Deletes delete markers and dead letters when they have the age of <c>control.retention</c>. Every silo tries, and one at a time works.
+/// Deletes delete markers, dead letters and audit entries when they have the age of <c>control.retention</c>. Every silo tries, and one at a time works.
 /// It deletes a few rows in each transaction and pauses in between, so that checkpoints have no long wait. It continues after any error.
 /// </summary>
 internal sealed partial class RetentionSweeper(PipelineConfiguration configuration, IRetentionStore store, TimeProvider time, ILogger<RetentionSweeper> logger)
@@ -26,6 +26,9 @@ internal sealed partial class RetentionSweeper(PipelineConfiguration configurati
     /// <summary>Most dead letters in one transaction: fewer, because each has a whole event.</summary>
     public const int MostLetters = 100;
 
+    /// <summary>Most entries of the audit log in one transaction.</summary>
+    public const int MostEntries = 1000;
+
     private static readonly Counter<long> Purged =
         CdcMeter.Instance.CreateCounter<long>("cdc.retention.purged", "{row}", "Rows deleted from the control database because of their age.");
 
@@ -40,6 +43,7 @@ internal sealed partial class RetentionSweeper(PipelineConfiguration configurati
             {
                 await Sweep("delete markers", control.DeleteMarkerRetention, MostMarkers, store.PurgeDeleteMarkers, stoppingToken);
                 await Sweep("dead letters", control.DeadLetterRetention, MostLetters, store.PurgeDeadLetters, stoppingToken);
+                await Sweep("audit entries", control.AuditRetention, MostEntries, store.PurgeAudit, stoppingToken);
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));
         }

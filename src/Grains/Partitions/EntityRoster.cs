@@ -21,6 +21,7 @@ internal sealed class EntityRoster
 
     private readonly SourceRuntime _source;
     private readonly IEntityHost _host;
+    private readonly ParkedEntities _parked;
     private readonly IEntityWaker _waker;
     private readonly Action<EntityPresence> _wakeFailed;
     private readonly Action<EntityPresence> _retry;
@@ -29,20 +30,23 @@ internal sealed class EntityRoster
     private readonly AwakeEntities _awake;
     private readonly List<EntityPresence> _listed = [];
     private readonly WakeQueue _wakes;
+    private readonly Dictionary<EntityKey, int> _paused = [];
     private int _passed;
 
     /// <param name="source">The runtime of the source on this silo.</param>
     /// <param name="host">The partition, as its entities see it.</param>
+    /// <param name="parked">The entities with parked events.</param>
     /// <param name="waker">Asks for activations.</param>
     /// <param name="wakeFailed">Called from any thread when an entity could not be activated.</param>
     /// <param name="retry">Called from any thread when it is time to try this again.</param>
     /// <param name="loaded">Called from any thread with a state that was read for a change in passing, and with the bytes reserved for it.</param>
     public EntityRoster(
-        SourceRuntime source, IEntityHost host, IEntityWaker waker, Action<EntityPresence> wakeFailed, Action<EntityPresence> retry,
+        SourceRuntime source, IEntityHost host, ParkedEntities parked, IEntityWaker waker, Action<EntityPresence> wakeFailed, Action<EntityPresence> retry,
         Action<EntityPresence, EntityState?, long> loaded)
     {
         _source = source;
         _host = host;
+        _parked = parked;
         _waker = waker;
         _wakeFailed = wakeFailed;
         _retry = retry;
@@ -59,6 +63,26 @@ internal sealed class EntityRoster
 
     /// <summary>Returns the phase of an entity.</summary>
     public EntityPhase PhaseOf(EntityKey key) => _present.TryGetValue(key, out var presence) ? presence.Phase : EntityPhase.Asleep;
+
+    /// <summary>Returns the keys of a table's entities that have changes which are not finished.</summary>
+    public IEnumerable<string> Busy(string table) => _present.Values
+        .Where(p => p.Key.Table == table && (p.Waiting.Count > 0 || p.Given > 0 || p.Phase == EntityPhase.Passing)).Select(p => p.Key.Key);
+
+    /// <summary>Whether changes wait because their entity is paused.</summary>
+    public bool HasPaused => _paused.Count > 0;
+
+    /// <summary>Gives no changes to an entity until <see cref="Resume"/>. It may be paused several times.</summary>
+    public void Pause(EntityKey key) => CollectionsMarshal.GetValueRefOrAddDefault(_paused, key, out _)++;
+
+    /// <summary>Ends a <see cref="Pause"/>.</summary>
+    public void Resume(EntityKey key)
+    {
+        if (--CollectionsMarshal.GetValueRefOrAddDefault(_paused, key, out _) > 0)
+            return;
+        _paused.Remove(key);
+        if (_present.TryGetValue(key, out var presence))
+            List(presence);
+    }
 
     /// <summary>Accepts a change. Its entity gets it at the end of the turn.</summary>
     public void Take(in PendingChange pending)
@@ -79,7 +103,7 @@ internal sealed class EntityRoster
         {
             var presence = _listed[i];
             presence.IsListed = false;
-            if (presence.Waiting.Count == 0)
+            if (presence.Waiting.Count == 0 || (_paused.Count > 0 && _paused.ContainsKey(presence.Key)))
                 continue;
             if (presence.Phase == EntityPhase.Asleep)
                 Begin(presence);
@@ -110,6 +134,28 @@ internal sealed class EntityRoster
             Leave(presence, "The stored rows of its table are deleted.");
     }
 
+    /// <summary>Asks the activation of an entity to send its next events to a sink again.</summary>
+    public UnparkResult Unpark(ParkedEntity parked)
+    {
+        if (!_present.TryGetValue(parked.Key, out var presence))
+            return UnparkResult.Asleep;
+        if (presence.Phase is not (EntityPhase.Awake or EntityPhase.Applying))
+            return UnparkResult.Later;
+        presence.Activation!.Unpark(parked.Outlet, parked.Seen);
+        return UnparkResult.Asked;
+    }
+
+    /// <summary>Asks the activation of an entity to park its next events for a sink.</summary>
+    public UnparkResult Join(ParkedEntity parked)
+    {
+        if (!_present.TryGetValue(parked.Key, out var presence))
+            return UnparkResult.Asleep;
+        if (presence.Phase is not (EntityPhase.Awake or EntityPhase.Applying))
+            return UnparkResult.Later;
+        presence.Activation!.Join(parked.Outlet);
+        return UnparkResult.Asked;
+    }
+
     /// <summary>Ends all activations, because the partition ends.</summary>
     public void Close()
     {
@@ -135,9 +181,7 @@ internal sealed class EntityRoster
         presence.Lifecycle.Passed();
         InProgress--;
         _passed++;
-        if (apply.IsChanged)
-            _host.Buffer.Add(presence.Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used, apply.Refused);
-        _source.Memory.Give(apply.ReleaseRoom());
+        Record(apply);
         Settle(presence);
     }
 
@@ -145,6 +189,8 @@ internal sealed class EntityRoster
     public void Applied(EntityApply apply)
     {
         var presence = apply.Presence;
+        Record(apply);
+        ((EntityGrain)apply.Owner).OnRecorded();
         Answered(presence, apply.Count);
         if (presence.Phase is EntityPhase.Awake or EntityPhase.Applying)
             _awake.Account(presence, apply.Bytes);
@@ -152,6 +198,15 @@ internal sealed class EntityRoster
             _source.Figures.Faulted(presence.Key, fault);
         if (apply.Fault is not null && presence.Phase == EntityPhase.Awake)
             Leave(presence, "A change of it could not be applied.");
+    }
+
+    // What the apply parked and gave up on is in the buffer already: a stored state without it would skip its changes after a crash, and they
+    // would be lost.
+    private void Record(EntityApply apply)
+    {
+        if (apply.IsChanged)
+            _host.Buffer.Add(apply.Presence.Key, apply.Outcome!, apply.IsLoneCreate ? Retention.Created : Retention.Used);
+        _source.Memory.Give(apply.ReleaseRoom());
     }
 
     /// <summary>Handles a failed activation: it is requested again after a short time.</summary>
@@ -247,7 +302,7 @@ internal sealed class EntityRoster
         var first = presence.Waiting[0];
         var needsNone = _host.NeedsNoState(first.Change, first.Plan.Mode);
         EntityState? recent = null;
-        if (presence.Waiting.Count > 1 || first.Plan.Activation == EntityActivation.Always
+        if (presence.Waiting.Count > 1 || first.Plan.Activation == EntityActivation.Always || first.Plan.HasSlowSink
             || (needsNone ? _host.Buffer.HasUnsaved(presence.Key) : _host.Buffer.HasUnsaved(presence.Key, out recent)))
         {
             Wake(presence);
@@ -277,10 +332,12 @@ internal sealed class EntityRoster
             room = _source.Memory.TryTake(needed) ? needed : -1;
         if (room >= 0)
         {
-            var apply = new EntityApply(_host, presence, _source.Name, _source.Database, state, room);
+            var apply = new EntityApply(_host, _parked, presence, _source.Name, _source.Database, state, room);
             try
             {
                 apply.Take(in first);
+                if (_host.Samples.Applied(first.Place) is var at and not 0)
+                    apply.AppliedAt = at;
             }
 #pragma warning disable CA1031 // The entity is woken and tries again. It reports the error if that fails too.
             catch (Exception)
@@ -327,10 +384,11 @@ internal sealed class EntityRoster
         presence.IsGone = false;
         _awake.Add(
             presence, EntityGrain.Overhead + (2 * presence.Key.Key.Length), _source.Time.GetTimestamp(), isBack: _host.Buffer.Find(presence.Key) is not null);
+        var parkedAt = _parked.Admitted(presence.Key);
         if (presence.Waiting.Count > 0)
             List(presence);
-        else
-            Queue(new EntityWork(entity, presence, default));
+        if (presence.Waiting.Count == 0 || parkedAt is not null)
+            Queue(new EntityWork(entity, presence, default) { ParkedAt = parkedAt });
     }
 
     private void Give(EntityPresence presence, long now)
@@ -362,6 +420,7 @@ internal sealed class EntityRoster
             presence.Lifecycle.Left();
             presence.Activation = null;
             _awake.Left(presence);
+            _parked.Left(presence.Key);
             Settle(presence);
         }
     }

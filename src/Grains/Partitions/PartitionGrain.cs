@@ -1,8 +1,14 @@
+using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Interfaces.Backfills;
+using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
+using CdcOrleans.Grains.Interfaces.Replays;
 using CdcOrleans.Grains.Placement;
 using CdcOrleans.Grains.Runtime;
 using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 using Orleans.Concurrency;
 
@@ -21,7 +27,14 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     /// <summary>Time for changes in progress to finish before a planned move. The rest is streamed again.</summary>
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(5);
 
+    /// <summary>Time for dead letters to be parked, before the call is answered.</summary>
+    private static readonly TimeSpan RedeliverTime = TimeSpan.FromSeconds(1);
+
+    /// <summary>Time for a part of a replay, before the call is answered.</summary>
+    private static readonly TimeSpan ReplayTime = TimeSpan.FromSeconds(1);
+
     private readonly SourceRuntimes _sources;
+    private readonly SinkPauses _pauses;
     private readonly IEntityWaker _waker;
     private readonly EntityHosts _hosts;
     private readonly PartitionHomes _homes;
@@ -31,9 +44,10 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     private long _expected;
     private volatile bool _fenced;
 
-    public PartitionGrain(SourceRuntimes sources, IEntityWaker waker, EntityHosts hosts, PartitionHomes homes, ILogger<PartitionGrain> logger)
+    public PartitionGrain(SourceRuntimes sources, SinkPauses pauses, IEntityWaker waker, EntityHosts hosts, PartitionHomes homes, ILogger<PartitionGrain> logger)
     {
         _sources = sources;
+        _pauses = pauses;
         _waker = waker;
         _hosts = hosts;
         _homes = homes;
@@ -47,11 +61,15 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         if (_homes.HomeElsewhere(source, index) is { } home)
             throw new InvalidOperationException($"{source}: partition {index} does not start on this silo: its home is {home}. Call again.");
         _source = _sources.Get(source);
+        await _pauses.EnsureRead(cancellationToken);
         var claim = await _source.Store.Claim(source, index, RuntimeIdentity, cancellationToken);
+        var parked = await _source.Parked.ReadEntities(source, index, cancellationToken);
+        var fence = await _source.Backfills.Fence(source, cancellationToken);
         var scheduler = GrainContext.Scheduler;
-        _partition = new Partition(_source, index, claim, _waker, (turn, state) => scheduler.QueueAction(s => Turn(turn, s), state));
+        _partition = new Partition(_source, index, claim, parked, _waker, (turn, state) => scheduler.QueueAction(s => Turn(turn, s), state), fence);
         _hosts.Add(source, index, _partition);
         _source.Checkpointer.Register(_partition, Fence);
+        _source.Outlets.Add(_partition);
         _source.Figures.PartitionStarted();
         _homes.Register(this, source, index, () => scheduler.QueueAction(static grain => ((PartitionGrain)grain).DeactivateOnIdle(), this));
         LogStarted(_logger, source, index, claim.Generation, claim.Progress);
@@ -80,6 +98,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         }
 
         _source.Checkpointer.Unregister(_partition);
+        _source.Outlets.Remove(_partition);
         _source.Figures.PartitionEnded();
         _partition.Close();
         _hosts.Remove(_source.Name, _partition.Index, _partition);
@@ -95,6 +114,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         ThrowIfFenced();
         ThrowIfStale(epoch);
         _partition.Epoch = epoch;
+        _partition.ReleaseReplays();
         _expected = 1;
         return ValueTask.FromResult(new PartitionOpened(_partition.Generation, _partition.Accepted, _partition.Buffer.Durable));
     }
@@ -115,7 +135,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         _expected++;
         try
         {
-            _partition.Take(batch.Changes);
+            _partition.Take(batch.Changes, batch.SentMicros);
         }
         catch (Exception exception)
         {
@@ -142,6 +162,182 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         ThrowIfStale(epoch);
         Fence();
         return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc />
+    public async ValueTask<LetterRefusal[]> Redeliver(long[] ids, RedeliverAs what)
+    {
+        ThrowIfFenced();
+        IReadOnlyList<StoredLetter> letters;
+        try
+        {
+            letters = await _source.Letters.Claim(_source.Name, ids, _partition.Generation, CancellationToken.None);
+        }
+        catch (StateUnavailableException unavailable)
+        {
+            // The claim may be stored all the same.
+            _ = Release(ids);
+            throw new EntityUnavailableException(unavailable.Message);
+        }
+
+        ThrowIfFenced();
+        var taken = letters.Select(l => l.Summary.Id).ToHashSet();
+        IEnumerable<LetterRefusal> refused = ids.Where(id => !taken.Contains(id)).Select(id => new LetterRefusal(id, "It does not exist any more, or it is being delivered again already."));
+        var parked = GiveBack(_partition.Redeliver(letters, what));
+        await ((Task)parked).WaitAsync(RedeliverTime, _source.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        if (!parked.IsCompletedSuccessfully)
+            return [.. refused];
+        return [.. refused, .. await parked];
+    }
+
+    private async Task<IReadOnlyList<LetterRefusal>> GiveBack(Task<IReadOnlyList<LetterRefusal>> parked)
+    {
+        var refused = await parked;
+        if (refused.Count > 0)
+            await Release([.. refused.Select(a => a.Id)]);
+        return refused;
+    }
+
+    /// <inheritdoc />
+    public async ValueTask<long[]> Discard(long[] ids)
+    {
+        ThrowIfFenced();
+        IReadOnlyList<LetterPlace> discarded;
+        try
+        {
+            discarded = await _source.Letters.Discard(_source.Name, ids, _partition.Generation, CancellationToken.None);
+        }
+        catch (StateUnavailableException unavailable)
+        {
+            throw new EntityUnavailableException(unavailable.Message);
+        }
+
+        if (!_fenced)
+            _partition.Discarded(discarded);
+        return [.. discarded.Select(d => d.Id)];
+    }
+
+    /// <inheritdoc />
+    public ValueTask<int> RetryParked(string sink, string? table, string? key)
+    {
+        ThrowIfFenced();
+        return ValueTask.FromResult(_partition.RetryParked(sink, table, key));
+    }
+
+    /// <inheritdoc />
+    public async ValueTask<ReplayAnswer> Replay(ReplaySlice slice)
+    {
+        ThrowIfFenced();
+        if (_partition.FindReplay(slice) is not { } work)
+        {
+            if (_source.Routes.TargetOf(slice.Table, slice.Sink) is not { } target)
+                return new ReplayAnswer { Problem = $"No route leads from {_source.Name}.{slice.Table} to sink '{slice.Sink}' any more. Configure the sink and its route again, and start another replay." };
+            if (await _source.Schemas.FindLatest(_source.Name, slice.Table, CancellationToken.None) is not { } table)
+                return new ReplayAnswer { Problem = $"Nothing is known of the table {_source.Name}.{slice.Table} any more." };
+            var mode = _source.Routes.Plan(table).Mode;
+            if (slice.Journal is not null && mode == EntityMode.Off)
+                return new ReplayAnswer { Problem = $"{_source.Name}.{slice.Table} has no entities any more: 'entities' is 'off', or the table has no key." };
+            if (slice.Journal is null && mode != EntityMode.Row)
+                return new ReplayAnswer { Problem = $"The rows of {_source.Name}.{slice.Table} are not stored any more: 'entities' is not 'row', or the table has no key." };
+            ThrowIfFenced();
+            work = _partition.Replay(slice, table, target);
+        }
+
+        await work.Done.Task.WaitAsync(ReplayTime, _source.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        ThrowIfFenced();
+        if (!work.Done.Task.IsCompleted)
+            return new ReplayAnswer { Waiting = work.Target.Outlet.IsOpen ? $"Sink '{slice.Sink}' is out of reach: {work.Target.Outlet.Status.LastError}" : null };
+        await work.Done.Task;
+        _partition.ReplayAnswered(slice);
+        return new ReplayAnswer
+        {
+            IsDone = true,
+            Sent = work.Finished[(int)ReplayedAs.Sent],
+            Absent = work.Finished[(int)ReplayedAs.Absent],
+            WithoutRow = work.Finished[(int)ReplayedAs.WithoutRow],
+            Parked = work.Parked,
+            Refused = work.Refused,
+        };
+    }
+
+    /// <inheritdoc />
+    public async ValueTask<ChunkAnswer> Merge(ChunkSlice slice)
+    {
+        ThrowIfFenced();
+        if (_partition.FindRows(slice.At) is not { } work)
+        {
+            // What a truncation or another loss of rows has told is only with the activation that was told.
+            if (slice.Generation != _partition.Generation || !slice.HasRows)
+                return new ChunkAnswer { MustReadAgain = true };
+            if (_source.Routes.Plan(slice.Table).Mode == EntityMode.Off)
+                return new ChunkAnswer { Problem = $"The rows of {_source.Name}.{slice.Table.FullName} cannot be merged with the stream: 'entities' is 'off', or the table has no key." };
+            work = _partition.Merge(slice);
+        }
+
+        await work.Done.Task.WaitAsync(ReplayTime, _source.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        ThrowIfFenced();
+        if (!work.Done.Task.IsCompleted)
+            return new ChunkAnswer();
+        _partition.RowsAnswered(slice.At);
+        if (!work.Done.Task.IsCompletedSuccessfully)
+            return new ChunkAnswer { MustReadAgain = true };
+        return new ChunkAnswer
+        {
+            IsDone = true,
+            Sent = work.Finished[(int)RowMerged.Sent],
+            Unchanged = work.Finished[(int)RowMerged.Unchanged],
+            Created = work.Finished[(int)RowMerged.Created],
+            Updated = work.Finished[(int)RowMerged.Updated],
+            Deleted = work.Finished[(int)RowMerged.Deleted],
+            Again = [.. work.Again],
+            Parked = work.Parked,
+            Refused = work.Refused,
+        };
+    }
+
+    /// <inheritdoc />
+    public ValueTask WatchIncomplete(int table, bool isWanted)
+    {
+        ThrowIfFenced();
+        _partition.WatchIncomplete(table, isWanted);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc />
+    public ValueTask<string[]> TakeIncomplete(int table)
+    {
+        ThrowIfFenced();
+        return ValueTask.FromResult(_partition.TakeIncomplete(table));
+    }
+
+    /// <inheritdoc />
+    public ValueTask<long> GetGeneration()
+    {
+        ThrowIfFenced();
+        return ValueTask.FromResult(_partition.Generation);
+    }
+
+    /// <inheritdoc />
+    public async ValueTask<bool> HoldReplays(long epoch, int[] tables)
+    {
+        ThrowIfFenced();
+        ThrowIfStale(epoch);
+        var quiet = _partition.HoldReplays(tables);
+        await quiet.WaitAsync(ReplayTime, _source.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        ThrowIfFenced();
+        return quiet.IsCompletedSuccessfully;
+    }
+
+    private async Task Release(long[] ids)
+    {
+        try
+        {
+            await _source.Letters.Release(ids, _partition.Generation, CancellationToken.None);
+        }
+        catch (StateUnavailableException)
+        {
+            // The next activation of the partition can claim them.
+        }
     }
 
     // An error here is a defect of this product, or the store has unexpected data. The turn is only partly done, so the activation ends.

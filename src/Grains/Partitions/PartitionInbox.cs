@@ -5,6 +5,7 @@ using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Grains.Entities;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Partitions;
 
@@ -57,7 +58,7 @@ internal sealed class PartitionInbox(MemoryBudget memory, Action<Action<object>,
     public void End() => _isEnded = true;
 
     /// <summary>
-    /// Discards all answers. New activations of entities are ended, questions are answered with false, and reserved memory is given back.
+    /// Discards all answers. New activations of entities are ended, questions are answered with false, and what was reserved is given back.
     /// </summary>
     public void Discard()
     {
@@ -69,6 +70,8 @@ internal sealed class PartitionInbox(MemoryBudget memory, Action<Action<object>,
                 question.Answer.TrySetResult(false);
             else if (answer is EventBatch events)
                 memory.Give(events.ReleaseRoom());
+            else if (answer is ShareSettled settled)
+                settled.Share.Release();
             else if (answer is Loaded loaded)
                 memory.Give(loaded.Room);
             else if (answer is LaneRoom room)
@@ -161,6 +164,99 @@ internal sealed record EntityFault(Exception Exception) : RosterAnswer
 {
     /// <inheritdoc />
     public override void Apply(EntityRoster roster) => throw new InvalidOperationException("An entity failed outside an apply.", Exception);
+}
+
+/// <summary>The first of several sinks is done with a batch of a lane.</summary>
+internal sealed record LaneFirstDone(LaneBatch Batch);
+
+/// <summary>An answer that is only for the parked entities.</summary>
+internal abstract record ParkedAnswer
+{
+    /// <summary>Passes the answer to the parked entities.</summary>
+    public abstract void Apply(ParkedEntities parked);
+}
+
+/// <summary>Dead letters of changes that could not be formatted.</summary>
+internal sealed record LettersMade(IReadOnlyList<DeadLetter> Letters);
+
+/// <inheritdoc cref="ParkedEntities.Take" />
+internal sealed record ShareSettled(SinkShare Share) : ParkedAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(ParkedEntities parked) => parked.Take(Share);
+}
+
+/// <inheritdoc cref="ParkedEntities.AnsweredLate" />
+internal sealed record AnsweredLate(SinkShare Share) : ParkedAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(ParkedEntities parked) => parked.AnsweredLate(Share);
+}
+
+/// <inheritdoc cref="ParkedEntities.TryDue" />
+internal sealed record ParkedDue : ParkedAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(ParkedEntities parked) => parked.TryDue();
+}
+
+/// <inheritdoc cref="ParkedEntities.Found" />
+/// <param name="Outlet">The way to the sink.</param>
+/// <param name="Due">The entities that were read.</param>
+/// <param name="Events">Their events; null when they could not be read.</param>
+internal sealed record ParkedFound(Outlet Outlet, List<ParkedEntity> Due, IReadOnlyList<ParkedEvent>? Events) : ParkedAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(ParkedEntities parked)
+    {
+        // Those that are not tried now wait for their destination, and are not read again before.
+        var oldest = (Events ?? []).GroupBy(e => e.Event.Entity).ToDictionary(g => g.Key, g => g.First().Event);
+        foreach (var entity in Due)
+            entity.Destination = oldest.TryGetValue(entity.Key, out var made) ? Outlet.DestinationOf(made) : null;
+        parked.Found(Outlet, Due, Events);
+    }
+}
+
+/// <inheritdoc cref="ParkedEntities.Tried" />
+internal sealed record ParkedTried(ParkedAttempt Attempt) : ParkedAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(ParkedEntities parked) => parked.Tried(Attempt);
+}
+
+/// <inheritdoc cref="ParkedEntities.Unparked" />
+internal sealed record EntityUnparked(EntityKey Entity, Outlet Outlet, bool IsUnparked) : ParkedAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(ParkedEntities parked) => parked.Unparked(Entity, Outlet, IsUnparked);
+}
+
+/// <inheritdoc cref="ParkedEntities.Joined" />
+internal sealed record EntityJoined(EntityKey Entity, Outlet Outlet, bool IsJoined, KnownState? State) : ParkedAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(ParkedEntities parked) => parked.Joined(Entity, Outlet, IsJoined, State);
+}
+
+/// <inheritdoc cref="ParkedEntities.StateRead" />
+internal sealed record LetterStateRead(ParkedEntity Entity, ParkedPosition Newest, KnownState? State) : ParkedAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(ParkedEntities parked) => parked.StateRead(Entity, Newest, State);
+}
+
+/// <inheritdoc cref="ParkedEntities.HistoriesRead" />
+internal sealed record HistoryPagesRead(IReadOnlyList<ParkedEntity> Entities, IReadOnlyList<HistoryEvents>? Pages, string? Error) : ParkedAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(ParkedEntities parked) => parked.HistoriesRead(Entities, Pages, Error);
+}
+
+/// <inheritdoc cref="ParkedEntities.HistorySent" />
+internal sealed record HistoryPageSent(ParkedAttempt Attempt) : ParkedAnswer
+{
+    /// <inheritdoc />
+    public override void Apply(ParkedEntities parked) => parked.HistorySent(Attempt);
 }
 
 /// <summary>A question whether the partition has accepted what a reader sent to it (<see cref="IEntityHost.HasTaken"/>).</summary>

@@ -41,8 +41,23 @@ internal sealed class SourceRuntime
     /// <summary>States and progress in the control database.</summary>
     public required ICheckpointStore Store { get; init; }
 
+    /// <summary>Parked events in the control database.</summary>
+    public required IParkedStore Parked { get; init; }
+
+    /// <summary>Reads the changes of entities that are sent again.</summary>
+    public required IJournalHistories Histories { get; init; }
+
+    /// <summary>The backfills in the control database.</summary>
+    public required IBackfillStore Backfills { get; init; }
+
+    /// <summary>The ways to the sinks.</summary>
+    public required SourceOutlets Outlets { get; init; }
+
     /// <summary>Reads states for people and programs that ask, without taking connections from <see cref="Store"/>.</summary>
     public required IStateQueries Queries { get; init; }
+
+    /// <summary>The dead letters in the control database.</summary>
+    public required IDeadLetterStore Letters { get; init; }
 
     /// <summary>Table schemas in the control database.</summary>
     public required ISchemaStore Schemas { get; init; }

@@ -20,10 +20,15 @@ internal sealed class SourceRuntimes : IAsyncDisposable
     private readonly IEventFormat[] _formats;
     private readonly IRowFormatter _rows;
     private readonly ICheckpointStore _store;
+    private readonly IParkedStore _parked;
+    private readonly IJournalHistories _histories;
+    private readonly IBackfillStore _backfills;
     private readonly IStateQueries _queries;
+    private readonly IDeadLetterStore _letters;
     private readonly ISchemaStore _schemas;
     private readonly IGrainFactory _grains;
     private readonly ILocalSiloDetails _silo;
+    private readonly SinkPauses _pauses;
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _loggers;
     private readonly EntityBudget _budget;
@@ -32,17 +37,23 @@ internal sealed class SourceRuntimes : IAsyncDisposable
 
     public SourceRuntimes(
         PipelineConfiguration configuration, ISinkFactory sinks, IEnumerable<IEventFormat> formats, IRowFormatter rows,
-        ICheckpointStore store, IStateQueries queries, ISchemaStore schemas, IGrainFactory grains, ILocalSiloDetails silo, TimeProvider time, ILoggerFactory loggers)
+        ICheckpointStore store, IParkedStore parked, IJournalHistories histories, IBackfillStore backfills, IStateQueries queries,
+        IDeadLetterStore letters, ISchemaStore schemas, IGrainFactory grains, ILocalSiloDetails silo, SinkPauses pauses, TimeProvider time, ILoggerFactory loggers)
     {
         _configuration = configuration;
         _sinks = configuration.Sinks.ToDictionary(s => s.Key, s => sinks.Create(s.Value));
         _formats = [.. formats];
         _rows = rows;
         _store = store;
+        _parked = parked;
+        _histories = histories;
+        _backfills = backfills;
         _queries = queries;
+        _letters = letters;
         _schemas = schemas;
         _grains = grains;
         _silo = silo;
+        _pauses = pauses;
         _time = time;
         _loggers = loggers;
         _budget = new EntityBudget(configuration.Cluster.EntityCacheBytes, Math.Max(1, configuration.Sources.Values.Sum(s => s.Partitions)));
@@ -64,10 +75,14 @@ internal sealed class SourceRuntimes : IAsyncDisposable
         }
     }
 
+    /// <summary>Returns a sink; null when no such sink is configured.</summary>
+    public ISink? Sink(string name) => _sinks.GetValueOrDefault(name);
+
     public async ValueTask DisposeAsync()
     {
         foreach (var source in _sources.Values)
         {
+            await source.Outlets.DisposeAsync();
             await source.Checkpointer.DisposeAsync();
             await source.States.DisposeAsync();
         }
@@ -78,10 +93,13 @@ internal sealed class SourceRuntimes : IAsyncDisposable
 
     private SourceRuntime Build(SourceConfiguration source)
     {
+        var outlets = new SourceOutlets(source.Name, source.Partitions, _sinks.Values, Spill(), _time, _loggers.CreateLogger<Outlet>());
+        _pauses.Add(outlets);
+        outlets.Start();
         var limit = SourceMemory.Of(source, _configuration.Sources.Count, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
         var memory = new MemoryBudget(SourceMemory.BesideWindow(source, limit));
-        var figures = new SourceFigures(source, _time, _budget, memory, [.. _sinks.Values]);
-        var routes = new RouteTable(source, _configuration.Routes, _sinks, _formats);
+        var figures = new SourceFigures(source, _time, _budget, memory, outlets.Status);
+        var routes = new RouteTable(source, _configuration.Routes, outlets.ByName, _formats);
         var checkpointer = new Checkpointer(
             source, _silo.SiloAddress.ToParsableString(), _configuration.Control, _store, figures,
             _grains.GetGrain<IWalReaderGrain>(source.Name), _time, _loggers.CreateLogger<Checkpointer>());
@@ -96,7 +114,12 @@ internal sealed class SourceRuntimes : IAsyncDisposable
             Budget = _budget,
             Memory = memory,
             Store = _store,
+            Parked = _parked,
+            Histories = _histories,
+            Backfills = _backfills,
+            Outlets = outlets,
             Queries = _queries,
+            Letters = _letters,
             Schemas = _schemas,
             Rows = _rows,
             Figures = figures,
@@ -104,6 +127,12 @@ internal sealed class SourceRuntimes : IAsyncDisposable
             Logger = _loggers.CreateLogger<SourceRuntime>(),
         };
     }
+
+    // Several routes may lead to a sink. The least limit counts.
+    private Dictionary<string, long> Spill() => _configuration.Routes
+        .SelectMany(r => r.To, (route, sink) => (Sink: sink, route.DeliveryTo(sink).SpillBytes))
+        .GroupBy(r => r.Sink, r => r.SpillBytes)
+        .ToDictionary(g => g.Key, g => g.Min());
 
     private static string DatabaseOf(string connection)
     {

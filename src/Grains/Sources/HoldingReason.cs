@@ -15,6 +15,8 @@ internal static class HoldingReason
                 return $"The window is full: checkpoints fail on the control database: {error}";
             foreach (var sink in silo.Sinks)
             {
+                if (sink is { Pause: { } pause, Held: > 0 })
+                    return string.Create(CultureInfo.InvariantCulture, $"The window is full: sink '{sink.Name}' is paused by {pause.Who} since {pause.Since.UtcDateTime:u}. Remedy: resume it with 'cdc sinks resume {sink.Name}', or with POST /api/v1/sinks/{sink.Name}/resume.");
                 if (!sink.Healthy)
                     return $"The window is full: sink '{sink.Name}' does not accept events: {sink.LastError}";
             }

@@ -20,10 +20,7 @@ internal sealed partial class PartitionLink
     private const int MostChanges = 2000;
     private const int MostBytes = 4 << 20;
 
-    /// <summary>Longest wait for a partition to accept a batch of ordinary size. See <see cref="CallPatience"/>.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
-
-    /// <summary>More time for a batch with a large change, in bytes per second: less than what a slow network carries.</summary>
+    /// <summary>What the slowest network carries, in bytes per second: a batch with a large change has so much more time.</summary>
     private const double SlowestNetwork = 4 << 20;
 
     private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(2));
@@ -42,11 +39,16 @@ internal sealed partial class PartitionLink
     private readonly Ring<RowChange> _retained = new();
     private int _sent;
     private bool _isSending;
+    private bool _isAsking;
     private ChangeVersion _last;
     private long _sequence;
     private long _generation;
     private bool _isOpen;
     private long _quietSince;
+
+    // The change of the next batch whose times are measured, and when it was read; 0 when there is none.
+    private ChangeVersion _sampled;
+    private long _sampledAt;
 
     public PartitionLink(WalSession session, int index, IPartitionGrain grain, TimeProvider time, ILogger logger)
     {
@@ -65,6 +67,10 @@ internal sealed partial class PartitionLink
         {
             _retained.Add(change);
             _last = change.Version;
+            if (_sampledAt != 0)
+                return;
+            _sampled = change.Version;
+            _sampledAt = _session.Times.Read(change.Transaction.CommitMicros);
         }
     }
 
@@ -99,6 +105,20 @@ internal sealed partial class PartitionLink
             return true;
         },
         cancellation);
+
+    /// <summary>
+    /// Makes the partition begin no entity of tables for a replay any more, and waits until none is under way: their stored rows are about
+    /// to be deleted.
+    /// </summary>
+    public async Task<bool> HoldReplays(int[] tables, CancellationToken cancellation)
+    {
+        while (!await Call(token => _grain.HoldReplays(_session.Epoch, tables).AsTask().WaitAsync(token), cancellation))
+        {
+            // The partition has waited for a moment already.
+        }
+
+        return true;
+    }
 
     // Calls until the partition answers. The partition may be moving, or its silo may have failed; it then starts on another silo. If it
     // answers that a newer reader exists, the session ends.
@@ -175,20 +195,54 @@ internal sealed partial class PartitionLink
 
     /// <summary>
     /// Opens the partition again when accepted changes have not become durable for the given time. This detects an activation that was
-    /// lost after it had accepted them. Without this, the loss would be detected only by the next change of the partition.
+    /// lost after it had accepted them. Without this, the loss would be detected only by the next change of the partition. A partition that
+    /// has nothing to do is asked whether it still is the activation that was opened: another one neither writes checkpoints nor tries
+    /// parked events before it is opened.
     /// </summary>
     public void Verify(TimeSpan patience)
     {
+        bool isIdle;
         lock (_gate)
         {
-            if (_isSending || _sent == 0 || _time.GetElapsedTime(_quietSince) < patience)
+            if (_isSending || _isAsking || _time.GetElapsedTime(_quietSince) < patience)
                 return;
             _quietSince = _time.GetTimestamp();
-            _isOpen = false;
-            _isSending = true;
+            isIdle = _sent == 0;
+            if (isIdle)
+            {
+                _isAsking = true;
+            }
+            else
+            {
+                _isOpen = false;
+                _isSending = true;
+            }
         }
 
-        _ = Send();
+        _ = isIdle ? Ask() : Send();
+    }
+
+    private async Task Ask()
+    {
+        try
+        {
+            var generation = await _grain.GetGeneration().AsTask().WaitAsync(CallPatience.BriefTime, _time, _session.Stopping);
+            bool isOther;
+            lock (_gate)
+                isOther = generation != _generation;
+            if (isOther)
+                OpenAgain();
+        }
+#pragma warning disable CA1031 // It is asked again, or the next change shows it.
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+        }
+        finally
+        {
+            lock (_gate)
+                _isAsking = false;
+        }
     }
 
     private async Task Send()
@@ -228,7 +282,7 @@ internal sealed partial class PartitionLink
                 return false;
 
             // An answer that comes later than this changes nothing: the partition is opened again and says what it has accepted.
-            await _grain.Receive(batch).AsTask().WaitAsync(Patience + TimeSpan.FromSeconds(bytes / SlowestNetwork), _time, cancellation);
+            await _grain.Receive(batch).AsTask().WaitAsync(CallPatience.BriefTime + TimeSpan.FromSeconds(bytes / SlowestNetwork), _time, cancellation);
             lock (_gate)
                 _sent = Math.Min(_retained.Count, _sent + batch.Changes.Length - Released(batch));
             return true;
@@ -283,7 +337,14 @@ internal sealed partial class PartitionLink
             var changes = new RowChange[count];
             for (var i = 0; i < count; i++)
                 changes[i] = _retained[_sent + i];
-            batch = new ChangeBatch { Epoch = _session.Epoch, Generation = _generation, Sequence = ++_sequence, Changes = changes };
+            if (_sampledAt != 0 && changes[^1].Version >= _sampled)
+            {
+                _session.Times.Dispatched(_sampledAt);
+                _sampledAt = 0;
+            }
+
+            var now = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+            batch = new ChangeBatch { Epoch = _session.Epoch, Generation = _generation, Sequence = ++_sequence, Changes = changes, SentMicros = now };
             return true;
         }
     }

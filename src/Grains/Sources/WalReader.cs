@@ -1,3 +1,5 @@
+using CdcOrleans.Grains.Figures;
+using CdcOrleans.Grains.Interfaces.Backfills;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Grains.Placement;
@@ -35,6 +37,9 @@ internal sealed partial class WalReader : IAsyncDisposable
     /// <summary>Most tables that are left out and named in the status.</summary>
     private const int MostLeftOut = 100;
 
+    /// <summary>Time between two attempts to start backfills.</summary>
+    private static readonly TimeSpan StartInterval = TimeSpan.FromSeconds(5);
+
     private static readonly TimeSpan PositionsInterval = TimeSpan.FromSeconds(2);
 
     /// <summary>
@@ -53,11 +58,18 @@ internal sealed partial class WalReader : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _stopReading = new();
     private readonly Dictionary<string, (SiloFigures Figures, long At)> _silos = [];
+    private readonly ReaderTimes _times;
     private readonly Task _run;
     private volatile WalSession? _session;
     private volatile string? _detail;
     private volatile int _state = (int)SourceState.Starting;
     private SourcePositions _serverPositions;
+
+    private long _startAt;
+
+    // Captured tables whose first backfill may have to be started.
+    private List<string> _joined = [];
+    private Task<string[]> _starting = Task.FromResult<string[]>([]);
     private Lsn _lastConfirmed;
     private Lsn _lastSent;
     private long? _epoch;
@@ -72,6 +84,7 @@ internal sealed partial class WalReader : IAsyncDisposable
         _positions = positions;
         _grains = grains;
         _time = time;
+        _times = new ReaderTimes(time);
         _logger = logger;
         _silo = silo;
         _run = Task.Run(Run);
@@ -87,6 +100,9 @@ internal sealed partial class WalReader : IAsyncDisposable
             _silos[report.Silo] = (report.Figures, _time.GetTimestamp());
         _session?.Progressed(report);
     }
+
+    /// <summary>Writes a heartbeat, while it streams.</summary>
+    public Task WriteHeartbeat() => _session is null ? Task.CompletedTask : _capture.Heartbeat(_stop.Token);
 
     /// <summary>Returns the status of the source.</summary>
     public SourceStatus Status()
@@ -127,6 +143,8 @@ internal sealed partial class WalReader : IAsyncDisposable
             Partitions = _configuration.Partitions,
             Silos = silos,
             LeftOut = [.. _capture.LeftOut.Take(MostLeftOut)],
+            Reads = _times.Reads,
+            Dispatches = _times.Dispatches,
         };
     }
 
@@ -241,9 +259,15 @@ internal sealed partial class WalReader : IAsyncDisposable
             _positions.Set(_configuration.Name, _epoch.Value, facts.Log, confirmed > facts.ConfirmedLsn ? confirmed : facts.ConfirmedLsn, cancellation);
 
         await using var session = new WalSession(
-            _configuration, stream, _store, _epoch.Value, facts.ConfirmedLsn, _grains, _time, _logger, token);
+            _configuration, stream, _store, _epoch.Value, facts.ConfirmedLsn, _grains, _time, _logger, token)
+        {
+            Times = _times,
+        };
         session.Start();
         _session = session;
+        _joined = [.. facts.Tables];
+        _starting = Task.FromResult<string[]>([]);
+        _startAt = 0;
         SetState(SourceState.Streaming, null);
         LogStreaming(_logger, _configuration.Name, _epoch.Value, facts.ConfirmedLsn);
         using var reading = CancellationTokenSource.CreateLinkedTokenSource(token, _stopReading.Token);
@@ -268,15 +292,20 @@ internal sealed partial class WalReader : IAsyncDisposable
         }
     }
 
-    // A person has accepted the gap. The stored rows may lack changes, and stored positions may belong to another log. So both are deleted.
+    // A person has accepted the gap. The stored rows may lack changes, and stored positions may belong to another log. So both are deleted,
+    // or a repair will tell what differs from the stored rows.
     private async Task Reset(string gap, CaptureFacts facts, CancellationToken cancellation)
     {
         LogReset(_logger, _configuration.Name, gap, facts.ConfirmedLsn);
-        await _positions.Reset(_configuration.Name, _epoch!.Value, facts.Log, facts.ConfirmedLsn, cancellation);
+        List<string> repaired = [.. facts.Tables.Where(IsRepaired)];
+        await _positions.Reset(_configuration.Name, _epoch!.Value, facts.Log, facts.ConfirmedLsn, repaired, cancellation);
         _lastSent = Lsn.None;
         for (var partition = 0; partition < _configuration.Partitions; partition++)
             await _grains.GetGrain<IPartitionGrain>(PartitionKey.For(_configuration.Name, partition)).Reset(_epoch.Value);
     }
+
+    private bool IsRepaired(string table) => _configuration.Select(table) is { Entities: EntityMode.Row } selection
+        && (selection.Backfill ?? _configuration.Backfill).Mode == BackfillMode.WhenNeeded;
 
     // Writes heartbeats, reads the server's positions, and checks the publication and the tables. It does not complete without an error.
     // A transient error does not end the session: if the server fails, the stream reports it. A permanent error ends the session, for
@@ -297,6 +326,7 @@ internal sealed partial class WalReader : IAsyncDisposable
                 }
 
                 _serverPositions = await _capture.Positions(cancellation);
+                StartBackfills(cancellation);
                 if (_time.GetElapsedTime(lastWatch) >= WatchInterval)
                 {
                     lastWatch = _time.GetTimestamp();
@@ -313,11 +343,47 @@ internal sealed partial class WalReader : IAsyncDisposable
         while (await timer.WaitForNextTickAsync(cancellation));
     }
 
+    // The slot exists and the tables are in the publication, so that nothing is missing between the rows and the stream.
+    // The source is asked about each table, which may take long. Heartbeats do not wait for it.
+    private void StartBackfills(CancellationToken cancellation)
+    {
+        if (!_starting.IsCompletedSuccessfully)
+            return;
+        _joined.RemoveAll(_starting.Result.Contains);
+        _starting = Task.FromResult<string[]>([]);
+        if (_joined.Count == 0 || _time.GetTimestamp() < _startAt)
+            return;
+        _startAt = _time.GetTimestamp() + (_time.TimestampFrequency * (long)StartInterval.TotalSeconds);
+        _starting = StartBackfills([.. _joined], cancellation);
+    }
+
+    // Returns the tables that need not be asked about again.
+    private async Task<string[]> StartBackfills(string[] tables, CancellationToken cancellation)
+    {
+        try
+        {
+            await _grains.GetGrain<IBackfillsGrain>(IBackfillsGrain.Key).StartInitial(_configuration.Name, tables).WaitAsync(cancellation);
+            return tables;
+        }
+#pragma warning disable CA1031 // The source, the control database or another backfill is in the way for now.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            if (!cancellation.IsCancellationRequested)
+                LogNotStarted(_logger, _configuration.Name, exception.Message);
+            return [];
+        }
+    }
+
     private async Task Watch(CancellationToken cancellation)
     {
         try
         {
-            await _capture.Watch(cancellation);
+            if (await _capture.Watch(cancellation) is { Count: > 0 } joined)
+            {
+                _joined.AddRange(joined);
+                _startAt = 0;
+            }
         }
         catch (CaptureException exception) when (exception.Transient)
         {
@@ -345,6 +411,9 @@ internal sealed partial class WalReader : IAsyncDisposable
         _detail = detail;
         _state = (int)state;
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: backfills could not be started now; it is tried again: {Reason}")]
+    private static partial void LogNotStarted(ILogger logger, string source, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Source}: streaming, epoch {Epoch}, from {Position}")]
     private static partial void LogStreaming(ILogger logger, string source, long epoch, Lsn position);

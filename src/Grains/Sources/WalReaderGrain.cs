@@ -59,6 +59,13 @@ internal sealed partial class WalReaderGrain(WalReaders readers, ILocalSiloDetai
     }
 
     /// <inheritdoc />
+    public async ValueTask WriteHeartbeat()
+    {
+        if (_reader is { } reader)
+            await reader.WriteHeartbeat();
+    }
+
+    /// <inheritdoc />
     public ValueTask<SourceStatus> GetStatus() =>
         ValueTask.FromResult(_reader?.Status() ?? throw new InvalidOperationException("The reader has not started yet."));
 

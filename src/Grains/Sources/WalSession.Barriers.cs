@@ -1,4 +1,5 @@
 using CdcOrleans.Grains.Entities;
+using CdcOrleans.Model.Backfills;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -24,9 +25,11 @@ internal sealed partial class WalSession
         await _window.WhenEmpty(cancellation);
     }
 
-    // Everything before the truncation is durable. Delete the table's stored rows; then the partitions remove them from memory.
+    // Everything before the truncation is durable, and no replay has a row of the table. Delete the table's stored rows; then the partitions
+    // remove them from memory.
     private async Task Truncate(RowChange change, CancellationToken cancellation)
     {
+        await HoldReplays([change.Table.TableId], change.Version, cancellation);
         await _wait.ForStore(
             $"the stored rows of {change.Table.FullName}, which was truncated, to be deleted",
             token => _store.Truncate(Source, Epoch, change.Table.TableId, change.Version, token), cancellation);
@@ -40,6 +43,13 @@ internal sealed partial class WalSession
         _afterTruncate = true;
     }
 
+    // A partition in which the truncation is durable does not get it again, so nothing would end the hold.
+    private Task<bool[]> HoldReplays(int[] tables, ChangeVersion? truncation, CancellationToken cancellation)
+    {
+        var links = _links.Where((_, partition) => truncation is not { } version || !IsDurable(partition, version));
+        return _wait.For("rows that a replay is sending", Task.WhenAll(links.Select(link => link.HoldReplays(tables, cancellation))));
+    }
+
     // From here on, the rows of these tables have other keys or another table name, or their changes were not captured for a time. So the
     // stored rows are not certainly right any more. Wait until all earlier changes are durable, delete the stored rows, then make the
     // partitions remove them from memory. After a crash this item may be read again. Then only rows that are older than it are deleted.
@@ -47,6 +57,7 @@ internal sealed partial class WalSession
     {
         await WaitUntilDurable(cancellation);
         int[] tables = [.. forgotten.Tables];
+        await HoldReplays(tables, null, cancellation);
         foreach (var table in tables)
         {
             await _wait.ForStore(
@@ -76,8 +87,12 @@ internal sealed partial class WalSession
         // The entity may wait for a slow sink. Changes of other entities must not wait with it, so they are sent now.
         FlushNow();
         var stored = await _wait.For($"a row of {change.Table.FullName} that moved to another key", _links[partition].ReadRow(change.Entity, cancellation));
-        if (stored.Table is not null && stored.Version < change.Version)
+        if (stored.Table is not null && stored.Version < change.Version && !IsIncluded(change, stored.Chunk))
             _oldRow = new EntityState(stored.Version, stored.Table, stored.Row, false);
         return change;
     }
+
+    // A chunk that told the row may have told it as it was after the change.
+    private static bool IsIncluded(RowChange change, StoredChunk? chunk) => chunk is not null
+        && chunk.Snapshot.Includes(change.Version.CommitLsn, TransactionIds.Widen(change.Transaction.Xid, chunk.Snapshot.Snapshot.Xmax));
 }

@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Figures;
 using CdcOrleans.Grains.Interfaces;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
@@ -62,6 +63,7 @@ internal sealed partial class WalSession : IAsyncDisposable
         _store = store;
         _grains = grains;
         _time = time;
+        Times = new ReaderTimes(time);
         Epoch = epoch;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         _tracker = new AckTracker(configuration.Partitions, confirmed);
@@ -114,6 +116,9 @@ internal sealed partial class WalSession : IAsyncDisposable
 
     /// <summary>Heartbeats read.</summary>
     public long Heartbeats { get; private set; }
+
+    /// <summary>Measures how long changes take to get here, and from here to their partitions.</summary>
+    public ReaderTimes Times { get; init; }
 
     /// <summary>The window.</summary>
     public SessionWindow Window => _window;

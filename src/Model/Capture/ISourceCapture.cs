@@ -34,7 +34,7 @@ public interface ISourceCapture : IAsyncDisposable
 
     /// <summary>
     /// Runs the checks again while streaming. Adds tables to the publication that were created, or removed from it, since the last check.
-    /// Rows written before are not captured.
+    /// Rows written before are not in the log.
     /// </summary>
     /// <returns>The tables that were added, as <c>schema.table</c>.</returns>
     /// <exception cref="CaptureException">A check failed, or the publication is gone; the message names the place and the remedy.</exception>

@@ -55,6 +55,9 @@ public sealed record RowChange
     /// <summary>Whether the images lack a value because it is too long (<see cref="ColumnKind.Omitted"/>).</summary>
     public bool HasOmitted { get; init; }
 
+    /// <summary>For a row that a backfill read, its place in the backfill.</summary>
+    public SnapshotMark Snapshot { get; init; }
+
     /// <summary>Approximate size in memory, in bytes. Windows and buffers count it.</summary>
     public int Size => (int)Math.Min(int.MaxValue, 160L + (2L * Entity.Key.Length) + Before.Size + After.Size + OtherRow.Size);
 

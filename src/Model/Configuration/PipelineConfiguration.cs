@@ -61,6 +61,9 @@ public sealed record ControlConfiguration
 
     /// <summary>How long dead letters are kept; zero: for ever. Default 30 days, 1 hour to 10 years.</summary>
     public TimeSpan DeadLetterRetention { get; init; } = TimeSpan.FromDays(30);
+
+    /// <summary>How long entries of the audit log are kept; zero: for ever. Default 90 days, 1 hour to 10 years.</summary>
+    public TimeSpan AuditRetention { get; init; } = TimeSpan.FromDays(90);
 }
 
 /// <summary>One captured PostgreSQL database.</summary>
@@ -81,8 +84,8 @@ public sealed record SourceConfiguration
     /// <summary>Captured tables and their options. A selection without <c>*</c> wins over patterns; among patterns the first that matches decides.</summary>
     public required IReadOnlyList<TableSelection> Tables { get; init; }
 
-    /// <summary>Whether rows are read that exist before the first start.</summary>
-    public BackfillMode Backfill { get; init; } = BackfillMode.Never;
+    /// <summary>Whether existing rows are read; for tables without options of their own. It has no condition and no columns.</summary>
+    public BackfillOptions Backfill { get; init; } = BackfillOptions.Never;
 
     /// <summary>Number of partitions; fixed at the source's first start. Default 32, 1 to 4096.</summary>
     public int Partitions { get; init; } = 32;
@@ -134,6 +137,13 @@ public sealed record SourceConfiguration
         var name = $"{schema}.{table}";
         return Tables.FirstOrDefault(t => t.Pattern == name) ?? Tables.FirstOrDefault(t => NamePattern.Matches(t.Pattern, name));
     }
+
+    /// <summary>Finds the selection that applies to a table; null when none matches, or when the name is not <c>schema.table</c>.</summary>
+    public TableSelection? Select(string table)
+    {
+        var dot = table.IndexOf('.', StringComparison.Ordinal);
+        return dot < 1 || dot == table.Length - 1 ? null : Select(table[..dot], table[(dot + 1)..]);
+    }
 }
 
 /// <summary>What happens to rows that exist when capture begins.</summary>
@@ -142,10 +152,10 @@ public enum BackfillMode
     /// <summary>They are not read. Only changes from the first start on are captured.</summary>
     Never,
 
-    /// <summary>Read them once, at the first start.</summary>
+    /// <summary>They are read once, while changes are captured.</summary>
     Initial,
 
-    /// <summary>Read them at the first start and whenever the slot was lost.</summary>
+    /// <summary>They are read once, as with <see cref="Initial"/>.</summary>
     WhenNeeded,
 }
 
@@ -189,6 +199,22 @@ public sealed record TableSelection
 
     /// <summary>Which changes of these tables become events; null for the source's options.</summary>
     public EventOptions? Events { get; init; }
+
+    /// <summary>How long the changes of these tables are kept in a journal; null for no journal.</summary>
+    public JournalOptions? Journal { get; init; }
+
+    /// <summary>Whether existing rows of these tables are read; null for the source's options.</summary>
+    public BackfillOptions? Backfill { get; init; }
+}
+
+/// <summary>How long the journal of a table keeps changes. At least one of the two bounds is set.</summary>
+public sealed record JournalOptions
+{
+    /// <summary>The age up to which changes are kept; null for any age. 1 hour to 10 years.</summary>
+    public TimeSpan? Age { get; init; }
+
+    /// <summary>Bytes in the control database beyond which the oldest changes are deleted; null for any size. 64 MB to 64 TB.</summary>
+    public long? Size { get; init; }
 }
 
 /// <summary>A sink.</summary>
@@ -199,29 +225,6 @@ public abstract record SinkConfiguration
 
     /// <summary>Its type in the configuration.</summary>
     public abstract string Type { get; }
-}
-
-/// <summary>Apache Kafka.</summary>
-public sealed record KafkaSinkConfiguration : SinkConfiguration
-{
-    /// <inheritdoc />
-    public override string Type => "kafka";
-
-    /// <summary>Bootstrap servers, <c>host:port</c> separated by commas.</summary>
-    public required string Bootstrap { get; init; }
-
-    /// <summary>Further librdkafka producer settings, such as <c>compression.type</c>.</summary>
-    public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
-}
-
-/// <summary>Files of one JSON object a line, one file a topic.</summary>
-public sealed record FileSinkConfiguration : SinkConfiguration
-{
-    /// <inheritdoc />
-    public override string Type => "file";
-
-    /// <summary>Folder of the files; created if missing.</summary>
-    public required string Directory { get; init; }
 }
 
 /// <summary>A route from tables to sinks.</summary>
@@ -235,6 +238,12 @@ public sealed record RouteConfiguration
 
     /// <summary>Name of the event format.</summary>
     public string Format { get; init; } = "debezium";
+
+    /// <summary>How events are delivered that a sink does not accept at once, by sink; a sink that is not in it has the default policy.</summary>
+    public IReadOnlyDictionary<string, DeliveryPolicy> Delivery { get; init; } = new Dictionary<string, DeliveryPolicy>();
+
+    /// <summary>Returns the policy for a sink.</summary>
+    public DeliveryPolicy DeliveryTo(string sink) => Delivery.GetValueOrDefault(sink, DeliveryPolicy.Default);
 }
 
 /// <summary>The HTTP gateway.</summary>

@@ -32,7 +32,8 @@ public static class TopicName
             : $"{source}.{stream.Name}");
     }
 
-    private static string Valid(string name)
+    /// <summary>Makes a name valid for Kafka, as <see cref="For"/> does.</summary>
+    public static string Valid(string name)
     {
         if (name.Length <= MaxLength && !name.AsSpan().ContainsAnyExcept(Letters))
             return name;

@@ -1,5 +1,6 @@
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Sinks;
 
 namespace CdcOrleans.Model.Storage;
 
@@ -41,6 +42,13 @@ public interface ICheckpointStore
     /// </summary>
     /// <exception cref="StaleOwnerException">The epoch is not the store's current one.</exception>
     Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation);
+
+    /// <summary>
+    /// Marks the stored rows of a table as doubtful (<see cref="EntityState.IsDoubtful"/>), because changes of it are missing: they have no
+    /// version any more. Deletes its delete markers. The caller must make sure that nobody writes states of it. Calling it again is harmless.
+    /// </summary>
+    /// <exception cref="StaleOwnerException">The epoch is not the store's current one.</exception>
+    Task Doubt(string source, long epoch, int tableId, CancellationToken cancellation);
 
     /// <summary>
     /// Reads states in one round trip. The result has the order of <paramref name="keys"/>, and null where nothing is stored. A state that
@@ -99,6 +107,21 @@ public sealed record PartitionCheckpoint
 
     /// <summary>Dead letters since the last checkpoint.</summary>
     public required IReadOnlyCollection<DeadLetter> DeadLetters { get; init; }
+
+    /// <summary>Events that were parked since the last checkpoint, in order.</summary>
+    public IReadOnlyCollection<ParkedEvent> Parked { get; init; } = [];
+
+    /// <summary>Parked events that were delivered or given up on since the last checkpoint. They may be among <see cref="Parked"/>.</summary>
+    public IReadOnlyCollection<ParkedEventId> Unparked { get; init; } = [];
+
+    /// <summary>What became of dead letters that were delivered again. Their events are among <see cref="Unparked"/>.</summary>
+    public IReadOnlyCollection<LetterOutcome> Letters { get; init; } = [];
+
+    /// <summary>Entities whose parked events changed since the last checkpoint.</summary>
+    public IReadOnlyCollection<ParkedEntityState> ParkedEntities { get; init; } = [];
+
+    /// <summary>Changes since the last checkpoint of tables that have a journal. A change may be in it that the journal has already.</summary>
+    public IReadOnlyCollection<JournalRow> Journal { get; init; } = [];
 }
 
 /// <summary>An event that its sink refused for good, with all its data.</summary>
@@ -124,6 +147,27 @@ public sealed record DeadLetter
 
     /// <summary>The error, in the words of the sink.</summary>
     public required string Error { get; init; }
+
+    /// <summary>Whether there is an event. No format could write the change of a letter without one.</summary>
+    public bool HasEvent { get; init; } = true;
+
+    /// <summary>Headers of the event; null for none.</summary>
+    public IReadOnlyList<KeyValuePair<string, byte[]>>? Headers { get; init; }
+
+    /// <summary>Number of the table schema that the event follows; 0 without an event.</summary>
+    public int SchemaVersion { get; init; }
+
+    /// <summary>Why the event was sent.</summary>
+    public EventOrigin Origin { get; init; }
+
+    /// <summary>Number of the event among those of its change.</summary>
+    public int Part { get; init; }
+
+    /// <summary>How often it was tried.</summary>
+    public int Attempts { get; init; } = 1;
+
+    /// <summary>When it was tried first; null when that was when it was refused.</summary>
+    public DateTimeOffset? FirstFailedAt { get; init; }
 }
 
 /// <summary>The caller is stale: a newer reader or a newer activation exists. Nothing was written.</summary>

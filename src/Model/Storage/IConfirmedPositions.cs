@@ -17,12 +17,18 @@ public interface IConfirmedPositions
     Task Set(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation);
 
     /// <summary>
-    /// Resets a source after a gap was accepted: deletes its stored rows, the progress of its partitions, the history of its relations and
-    /// the acceptance itself. Then stores the confirmed position. The caller must end the activations of its partitions. Calling it again
+    /// Resets a source after a gap was accepted: deletes its stored rows or marks them as doubtful
+    /// (<see cref="Entities.EntityState.IsDoubtful"/>), deletes the progress of its partitions, the history of its relations and the acceptance itself. Then stores the confirmed position. The caller must end the activations of its partitions. Calling it again
     /// is harmless.
     /// </summary>
     /// <exception cref="StaleOwnerException">The epoch is not the store's current one.</exception>
-    Task Reset(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation);
+    /// <param name="source">The source.</param>
+    /// <param name="epoch">The epoch of the reader.</param>
+    /// <param name="log">The log that is read from now on.</param>
+    /// <param name="confirmed">The position at which it begins.</param>
+    /// <param name="doubted">The tables whose stored rows are kept as doubtful, as <c>schema.table</c>; those of the others are deleted.</param>
+    /// <param name="cancellation">Cancels.</param>
+    Task Reset(string source, long epoch, ServerLog log, Lsn confirmed, IReadOnlyCollection<string> doubted, CancellationToken cancellation);
 }
 
 /// <summary>The confirmed position of a source, and the log that it belongs to.</summary>

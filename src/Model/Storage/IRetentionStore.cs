@@ -1,3 +1,5 @@
+using CdcOrleans.Model.Configuration;
+
 namespace CdcOrleans.Model.Storage;
 
 /// <summary>Deletes what the control database needs no longer. Safe for concurrent use by several silos: one works, the others get null.</summary>
@@ -19,4 +21,21 @@ public interface IRetentionStore
     /// <param name="cancellation">Cancels.</param>
     /// <returns>How many were deleted; null while another silo deletes.</returns>
     Task<int?> PurgeDeadLetters(TimeSpan age, int most, CancellationToken cancellation);
+
+    /// <summary>
+    /// Looks after the journal of a table: measures it, begins a new segment when the newest one is large or old enough, and deletes the
+    /// oldest segments beyond the bounds. Checkpoints of the table wait meanwhile.
+    /// </summary>
+    /// <param name="tableId">Number of the table in the schema store.</param>
+    /// <param name="options">The bounds; null for those of the last call that had some.</param>
+    /// <param name="cancellation">Cancels.</param>
+    /// <returns>How many segments were deleted; null while another silo deletes.</returns>
+    Task<int?> SweepJournal(int tableId, JournalOptions? options, CancellationToken cancellation);
+
+    /// <summary>Deletes entries of the audit log of a certain age.</summary>
+    /// <param name="age">The least age.</param>
+    /// <param name="most">The most entries to delete.</param>
+    /// <param name="cancellation">Cancels.</param>
+    /// <returns>How many were deleted; null while another silo deletes.</returns>
+    Task<int?> PurgeAudit(TimeSpan age, int most, CancellationToken cancellation);
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using CdcOrleans.Configuration;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Sinks;
 
 namespace CdcOrleans.Silo.Commands;
 
@@ -18,7 +19,7 @@ internal static class ConfigOption
     {
         try
         {
-            var configuration = ConfigurationFile.Load(path, environment: null, out var warnings);
+            var configuration = ConfigurationFile.Load(path, SinkTypes.All, environment: null, out var warnings);
             foreach (var warning in warnings)
                 Console.Error.WriteLine($"warning: {warning}");
             return configuration;

@@ -81,7 +81,9 @@ internal static class SiloHost
             options.ProbeTimeout = TimeSpan.FromSeconds(1);
             options.NumMissedProbesLimit = 3;
             options.MaxProbeTimeout = TimeSpan.FromSeconds(1.5);
-            options.TableRefreshTimeout = TimeSpan.FromSeconds(5);
+
+            // Silos tell each other who died. One that is not told, or that does not get the message, reads it here.
+            options.TableRefreshTimeout = TimeSpan.FromSeconds(2);
             options.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(5);
             options.NumMissedTableIAmAliveLimit = 2;
         });

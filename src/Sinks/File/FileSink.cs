@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Threading.Channels;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Retries;
@@ -13,17 +14,18 @@ namespace CdcOrleans.Sinks.File;
 /// delivery survives a power failure, and many events share the cost of the disk.
 /// </summary>
 /// <remarks>
-/// A file that cannot be written delays only its own topic. It is tried again after growing waits, up to 30 s. Several processes may write
-/// to one folder: a process locks the folder while it writes.
+/// The events of a file that cannot be written fail for now, without those of other files. Several processes may write to one folder: a
+/// process locks the folder while it writes.
 /// </remarks>
 internal sealed partial class FileSink : ISink
 {
     private const int BatchBytes = 4 << 20;
     private const int KeptOutlets = 1024;
+    private static readonly TimeSpan MemoryWait = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan BusyWait = TimeSpan.FromMilliseconds(5);
-    private static readonly RetryPolicy Retries = new(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(30));
 
     private readonly string _directory;
+    private readonly FileRotation? _rotation;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly SinkHealth _health;
@@ -36,6 +38,7 @@ internal sealed partial class FileSink : ISink
     public FileSink(FileSinkConfiguration configuration, TimeProvider time, ILogger log)
     {
         _directory = Path.GetFullPath(configuration.Directory);
+        _rotation = configuration.Rotation;
         _time = time;
         _log = log;
         _health = new SinkHealth(configuration.Name, configuration.Type);
@@ -53,6 +56,26 @@ internal sealed partial class FileSink : ISink
     {
         _health.Taken(delivery.Events.Count);
         _incoming.Writer.TryWrite(delivery);
+    }
+
+    /// <inheritdoc />
+    /// <remarks>Creates the folder if it is missing, and writes and deletes a small file in it.</remarks>
+    public async Task<string?> Test(TimeSpan limit, CancellationToken cancellation)
+    {
+        try
+        {
+            // A disk that hangs, for example of a server that is gone, does not answer.
+            await Task.Run(() => TopicFile.Try(_directory), cancellation).WaitAsync(limit, _time, cancellation);
+            return null;
+        }
+        catch (TimeoutException)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"Writing to '{_directory}' has not ended within {limit.TotalSeconds:0.###} s. Look whether its disk answers.");
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return Words(failure);
+        }
     }
 
     /// <inheritdoc />
@@ -75,7 +98,7 @@ internal sealed partial class FileSink : ISink
                 if (TrySort(delivery))
                     _incoming.Reader.TryRead(out _);
                 else
-                    await Task.Delay(Retries.After(1), _time);
+                    await Task.Delay(MemoryWait, _time);
             }
 
             foreach (var outlet in _outlets.Values)
@@ -117,7 +140,7 @@ internal sealed partial class FileSink : ISink
             foreach (var single in delivery.Events)
             {
                 if (!_outlets.TryGetValue(single.Topic, out var outlet))
-                    _outlets[single.Topic] = outlet = new Outlet(Path.Combine(_directory, FileName.For(single.Topic)));
+                    _outlets[single.Topic] = outlet = new Outlet(single.Topic, Path.Combine(_directory, FileName.For(single.Topic)));
                 outlet.Pending.EnsureCapacity(outlet.Pending.Count + delivery.Events.Count);
             }
         }
@@ -135,11 +158,8 @@ internal sealed partial class FileSink : ISink
     // Writes one batch; returns the time until there is something to do for this file again.
     private TimeSpan Write(Outlet outlet)
     {
-        var now = _time.GetTimestamp();
-        if (outlet.Failures > 0 && _time.GetElapsedTime(outlet.FailedAt, now) is var passed && passed < outlet.Wait && !_closing.IsCancellationRequested)
-            return outlet.Wait - passed;
-
         var count = 0;
+        DeliveryFailure? failure = null;
         try
         {
             _lines.Clear();
@@ -151,48 +171,50 @@ internal sealed partial class FileSink : ISink
                     break;
             }
 
-            TopicFile.Append(outlet.Path, _lines.Written);
+            TopicFile.Append(outlet.Path, _lines.Written, _rotation, _time.GetUtcNow());
             _lines.Shrink();
         }
         catch (IOException busy) when (TopicFile.IsBusy(busy) && !_closing.IsCancellationRequested)
         {
             return BusyWait;
         }
-#pragma warning disable CA1031 // After any error the events are tried again. An error that ended the loop would stop the sink without a word.
-        catch (Exception failure)
+#pragma warning disable CA1031 // Any error is an outcome of the events. An error that ended the loop would stop the sink without a word.
+        catch (Exception exception)
 #pragma warning restore CA1031
         {
-            Failed(outlet, failure);
-            return _closing.IsCancellationRequested ? Timeout.InfiniteTimeSpan : outlet.Wait;
+            failure = Failed(outlet, exception);
+            count = outlet.Pending.Count;
         }
 
-        if (outlet.Failures > 0)
+        if (failure is null && outlet.Fails)
             Recovered(outlet);
         for (; count > 0; count--)
         {
-            if (outlet.Pending.Dequeue().Parcel.Written() is { } complete)
-            {
-                _health.Completed(complete.Events.Count, refused: 0);
-                complete.Complete();
-            }
+            var (single, parcel) = outlet.Pending.Dequeue();
+            single.Failure = failure;
+            if (parcel.Answered() is { } complete)
+                _health.Complete(complete);
         }
 
         return outlet.Pending.Count > 0 ? TimeSpan.Zero : Timeout.InfiniteTimeSpan;
     }
 
-    private void Failed(Outlet outlet, Exception failure)
+    private DeliveryFailure Failed(Outlet outlet, Exception exception)
     {
-        outlet.Failures++;
-        outlet.FailedAt = _time.GetTimestamp();
-        outlet.Wait = Retries.After(outlet.Failures);
-        if (_health.Down($"Writing to '{_directory}' failed: {failure.Message} Free space or grant access; the sink then continues by itself."))
-            LogDown(Name, _directory, failure.Message);
+        outlet.Fails = true;
+        var error = Words(exception);
+        if (_health.Down(error))
+            LogDown(Name, _directory, exception.Message);
+        return DeliveryFailure.OfDestination(outlet.Topic, error);
     }
+
+    private string Words(Exception exception) =>
+        $"Writing to '{_directory}' failed: {exception.Message} Free space or grant access; the sink then continues by itself.";
 
     private void Recovered(Outlet outlet)
     {
-        outlet.Failures = 0;
-        if (_outlets.Values.All(o => o.Failures == 0) && _health.Up())
+        outlet.Fails = false;
+        if (_outlets.Values.All(o => !o.Fails) && _health.Up())
             LogUp(Name);
     }
 
@@ -219,25 +241,15 @@ internal sealed partial class FileSink : ISink
     private partial void LogUp(string sink);
 
     /// <summary>The file of a topic, and the deliveries that wait for it.</summary>
-    private sealed class Outlet(string path)
+    private sealed class Outlet(string topic, string path)
     {
+        public string Topic { get; } = topic;
+
         public string Path { get; } = path;
 
         public Queue<(SinkEvent Event, Parcel Parcel)> Pending { get; } = new();
 
-        public int Failures { get; set; }
-
-        public long FailedAt { get; set; }
-
-        public TimeSpan Wait { get; set; }
-    }
-
-    /// <summary>A delivery and how many of its events are still to be written.</summary>
-    private sealed class Parcel(Delivery delivery)
-    {
-        private int _left = delivery.Events.Count;
-
-        /// <summary>One more event is written; the delivery when it was the last.</summary>
-        public Delivery? Written() => --_left == 0 ? delivery : null;
+        /// <summary>Whether the last attempt to write failed.</summary>
+        public bool Fails { get; set; }
     }
 }

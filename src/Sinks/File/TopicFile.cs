@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using CdcOrleans.Model.Configuration;
 using Microsoft.Win32.SafeHandles;
 
 namespace CdcOrleans.Sinks.File;
@@ -15,17 +16,30 @@ internal static class TopicFile
 
     // On Unix, share modes other than "none" are shared locks, so two writers would both get the lock of the file itself.
     private const string LockName = ".cdc-lock";
+    private const string TestName = ".cdc-test-";
 
     /// <summary>Appends whole lines. They are on the disk when this returns.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="lines">The lines.</param>
+    /// <param name="rotation">When the file is closed and a new one begins; null for never.</param>
+    /// <param name="now">The time.</param>
     /// <exception cref="IOException">
     /// The disk is full, the path does not exist any more, or the like. No part of the lines counts as written.
     /// </exception>
     /// <exception cref="UnauthorizedAccessException">The file may not be written.</exception>
-    public static void Append(string path, ReadOnlySpan<byte> lines)
+    public static void Append(string path, ReadOnlySpan<byte> lines, FileRotation? rotation, DateTimeOffset now)
     {
         var folder = Path.GetDirectoryName(path)!;
         Directory.CreateDirectory(folder);
         using var folderLock = System.IO.File.OpenHandle(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        if (rotation is not null && ClosedFiles.IsDue(path, lines.Length, rotation, now))
+        {
+            var lastWrite = System.IO.File.GetLastWriteTimeUtc(path);
+            CutToLastLine(path);
+            ClosedFiles.Close(path, lastWrite, rotation);
+            FolderSync.Force(folder);
+        }
+
         var isNew = !System.IO.File.Exists(path);
         using var handle = System.IO.File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
         var end = EndOfLastLine(handle);
@@ -43,6 +57,18 @@ internal static class TopicFile
             CutOff(handle, end);
             throw;
         }
+    }
+
+    /// <summary>Looks whether a folder can be written: writes a small file to the disk and deletes it.</summary>
+    /// <exception cref="IOException">It cannot.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
+    public static void Try(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        var path = Path.Combine(folder, $"{TestName}{Guid.NewGuid():N}");
+        using var handle = System.IO.File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write, options: FileOptions.DeleteOnClose);
+        RandomAccess.Write(handle, "test"u8, 0);
+        RandomAccess.FlushToDisk(handle);
     }
 
     /// <summary>Whether the failure means that another process is using the file.</summary>
@@ -64,6 +90,12 @@ internal static class TopicFile
         {
             // The next attempt cuts the file.
         }
+    }
+
+    private static void CutToLastLine(string path)
+    {
+        using var handle = System.IO.File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        CutOff(handle, EndOfLastLine(handle));
     }
 
     private static long EndOfLastLine(SafeFileHandle handle)

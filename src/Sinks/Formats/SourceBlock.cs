@@ -8,8 +8,7 @@ internal sealed class SourceBlock
     private static readonly string ProductVersion = typeof(SourceBlock).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 
     private readonly byte[] _beforeTime;
-    private readonly byte[] _streamed;
-    private readonly byte[] _read;
+    private readonly byte[][] _beforeSequence;
     private readonly byte[] _beforeTransaction;
 
     public SourceBlock(string source, string database, string schema, string table)
@@ -23,8 +22,16 @@ internal sealed class SourceBlock
         buffer.String(source);
         buffer.Raw(",\"ts_ms\":"u8);
         _beforeTime = buffer.ToArray();
-        _streamed = BeforeSequence(buffer, "false"u8, database);
-        _read = BeforeSequence(buffer, "true"u8, database);
+        _beforeSequence =
+        [
+            BeforeSequence(buffer, "false"u8, database),
+            BeforeSequence(buffer, "true"u8, database),
+            BeforeSequence(buffer, "first"u8, database),
+            BeforeSequence(buffer, "first_in_data_collection"u8, database),
+            BeforeSequence(buffer, "last_in_data_collection"u8, database),
+            BeforeSequence(buffer, "last"u8, database),
+            BeforeSequence(buffer, "incremental"u8, database),
+        ];
         buffer.Clear();
         buffer.Raw(",\"schema\":"u8);
         buffer.String(schema);
@@ -46,7 +53,7 @@ internal sealed class SourceBlock
         var transaction = change.Transaction;
         buffer.Raw(_beforeTime);
         buffer.Number(transaction.CommitMicros / 1000);
-        buffer.Raw(change.Operation == ChangeOperation.Read ? _read : _streamed);
+        buffer.Raw(_beforeSequence[(int)(change.Operation == ChangeOperation.Read ? change.Snapshot : SnapshotMark.None)]);
         if (transaction.PreviousCommitEnd.IsNone)
         {
             buffer.Raw("null"u8);

@@ -6,9 +6,6 @@ namespace CdcOrleans.Sinks.Kafka;
 /// <summary>Settings of the sink's producers: first our defaults, then the user's options, then those that delivery depends on.</summary>
 internal sealed class KafkaSettings
 {
-    /// <summary>Name of an option of the sink, not of the client: whether missing topics are created.</summary>
-    private const string CreateTopicsOption = "create_topics";
-
     private const string LargestMessage = "message.max.bytes";
 
     /// <summary>Bytes of the largest message that are kept for headers.</summary>
@@ -50,9 +47,7 @@ internal sealed class KafkaSettings
         };
         foreach (var (name, value) in configuration.Options)
         {
-            if (name == CreateTopicsOption)
-                CreatesTopics = IsTrue(value, configuration.Name);
-            else if (!Fixed.TryGetValue(name, out var needed))
+            if (!Fixed.TryGetValue(name, out var needed))
                 _settings[name] = value;
             else if (!string.Equals(needed, value, StringComparison.OrdinalIgnoreCase))
                 throw new ArgumentException($"Sink '{configuration.Name}': option '{name}' is always '{needed}' and cannot be '{value}'. Remove it.", nameof(configuration));
@@ -62,9 +57,6 @@ internal sealed class KafkaSettings
             _settings[name] = value;
         _settings["bootstrap.servers"] = configuration.Bootstrap;
     }
-
-    /// <summary>Whether missing topics are created by the sink; otherwise the broker must create them.</summary>
-    public bool CreatesTopics { get; }
 
     /// <summary>Bytes of key and value of the largest event that the client takes.</summary>
     public long? LargestEvent => long.TryParse(_settings[LargestMessage], NumberStyles.None, CultureInfo.InvariantCulture, out var largest) ? largest - HeaderBytes : null;
@@ -83,8 +75,4 @@ internal sealed class KafkaSettings
             .Where(s => security.Contains(s.Key) || s.Key.StartsWith("sasl.", StringComparison.Ordinal) || s.Key.StartsWith("ssl.", StringComparison.Ordinal))
             .ToDictionary();
     }
-
-    private static bool IsTrue(string value, string sink) => bool.TryParse(value, out var isTrue)
-        ? isTrue
-        : throw new ArgumentException($"Sink '{sink}': option '{CreateTopicsOption}' is true or false, not '{value}'.", nameof(value));
 }

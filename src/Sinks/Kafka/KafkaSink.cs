@@ -3,7 +3,6 @@ using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Sinks;
 using Confluent.Kafka;
-using Confluent.Kafka.Admin;
 using Microsoft.Extensions.Logging;
 using ErrorCode = Confluent.Kafka.ErrorCode;
 
@@ -11,8 +10,8 @@ namespace CdcOrleans.Sinks.Kafka;
 
 /// <summary>
 /// Delivers to Apache Kafka with an idempotent producer. A delivery is completed when all in-sync replicas have acknowledged its last
-/// event. While brokers cannot be reached, deliveries wait in the client and do not expire. Events that fail for a reason that may pass are
-/// sent again in order. An event that the broker refuses for good is refused by itself, without the other events of its batch.
+/// event. While brokers cannot be reached, deliveries wait in the client and do not expire. An event that the broker refuses for good is
+/// refused by itself, without the other events of its batch.
 /// </summary>
 /// <remarks>
 /// After a fatal error of the producer (its sequence numbers were lost at the broker, say) a new one takes over and sends again what was
@@ -26,23 +25,32 @@ internal sealed partial class KafkaSink : ISink
     private static readonly TimeSpan ClosingTime = TimeSpan.FromSeconds(10);
 
     private readonly KafkaSettings _settings;
+    private readonly TopicTemplate _topics;
+    private readonly TopicCreator? _creator;
+    private readonly string _bootstrap;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly SinkHealth _health;
     private readonly CancellationTokenSource _closing = new();
     private readonly SemaphoreSlim _signal = new(0);
     private readonly ConcurrentQueue<Shipment> _waitingForRoom = new();
-    private readonly ConcurrentQueue<Shipment> _failed = new();
+    private readonly ConcurrentQueue<Shipment> _again = new();
+    private readonly ConcurrentQueue<Shipment> _withoutTopic = new();
     private readonly ConcurrentBag<Task> _retirements = [];
     private readonly Task _sending;
     private Lane _batches;
     private Lane? _singles;
     private int _failures;
+    private volatile bool _isClosed;
 
     public KafkaSink(KafkaSinkConfiguration configuration, TimeProvider time, ILogger log)
     {
         _settings = new KafkaSettings(configuration);
+        _bootstrap = configuration.Bootstrap;
         LargestEvent = _settings.LargestEvent;
+        _topics = new TopicTemplate(configuration.Topic);
+        if (configuration.CreateTopics is { } creation)
+            _creator = new TopicCreator(_settings, creation, (facility, message) => LogClient(Name, facility, message));
         _time = time;
         _log = log;
         _health = new SinkHealth(configuration.Name, configuration.Type);
@@ -67,6 +75,9 @@ internal sealed partial class KafkaSink : ISink
     /// <inheritdoc />
     public long? LargestEvent { get; }
 
+    /// <inheritdoc />
+    public string DestinationOf(SinkEvent sent) => TopicOf(sent);
+
     /// <summary>The native handle of the producer for batches; tests raise fatal errors in it.</summary>
     internal Handle Handle => _batches.Producer.Handle;
 
@@ -84,17 +95,53 @@ internal sealed partial class KafkaSink : ISink
     }
 
     /// <inheritdoc />
+    /// <remarks>Asks the brokers for the metadata of the cluster. Whether a topic exists and may be written shows with its first event.</remarks>
+    public Task<string?> Test(TimeSpan limit, CancellationToken cancellation) => Task.Run(
+        () =>
+        {
+            var said = "";
+            try
+            {
+                using var client = new AdminClientBuilder(_settings.ForAdministration())
+                    .SetLogHandler((_, message) => LogClient(Name, message.Facility, message.Message))
+                    .SetErrorHandler((_, error) => said = $" {error.Reason}.")
+                    .Build();
+                return client.GetMetadata(limit).Brokers.Count > 0 ? null : $"{_bootstrap} knows no broker.";
+            }
+            catch (Exception failure) when (failure is KafkaException or InvalidOperationException or ArgumentException)
+            {
+                return $"{_bootstrap} cannot be asked: {failure.Message}.{said} Check the addresses, and the options for security.";
+            }
+        },
+        cancellation);
+
+    /// <inheritdoc />
     public async ValueTask DisposeAsync()
     {
         await _closing.CancelAsync();
         await _sending;
         await Task.WhenAll([Close(_batches), _singles is { } singles ? Close(singles) : Task.CompletedTask, .. _retirements]);
+        _isClosed = true;
+        AnswerQueued();
         _signal.Dispose();
         _closing.Dispose();
     }
 
-    /// <summary>Counts a delivery about to be completed.</summary>
-    internal void Completing(int events, int refused) => _health.Completed(events, refused);
+    /// <summary>Whether the sink creates missing topics.</summary>
+    internal bool CreatesTopics => _creator is not null;
+
+    /// <summary>The topic that an event is written to.</summary>
+    internal string TopicOf(SinkEvent single) => _topics.For(single);
+
+    /// <summary>Answers for a delivery.</summary>
+    internal void Complete(Shipment shipment) => _health.Complete(shipment.Delivery);
+
+    /// <summary>Answers for a delivery with events that failed for now.</summary>
+    internal void Failed(Shipment shipment, DeliveryFailure failure)
+    {
+        _health.Trouble(failure.Error);
+        _health.Complete(shipment.Delivery);
+    }
 
     /// <summary>An event was acknowledged.</summary>
     internal void Reached()
@@ -104,7 +151,7 @@ internal sealed partial class KafkaSink : ISink
             LogUp(Name);
     }
 
-    /// <summary>Takes back what could not be delivered now.</summary>
+    /// <summary>Takes back what the client could not send.</summary>
     internal void SendAgain(Shipment shipment, Error error)
     {
         if (error.Code == ErrorCode.Local_QueueFull)
@@ -113,10 +160,16 @@ internal sealed partial class KafkaSink : ISink
             return;
         }
 
-        // The errors of a broken producer add nothing: the fatal error was already reported.
-        if (error.Code is not (ErrorCode.Local_PurgeQueue or ErrorCode.Local_PurgeInflight or ErrorCode.Local_Fatal))
+        if (!KafkaErrors.IsOfBrokenProducer(error.Code))
             _health.Trouble($"{error.Reason} ({error.Code}); sending again.");
-        _failed.Enqueue(shipment);
+        _again.Enqueue(shipment);
+        Wake();
+    }
+
+    /// <summary>Takes back what needs topics that do not exist.</summary>
+    internal void CreateTopicsAndSendAgain(Shipment shipment)
+    {
+        _withoutTopic.Enqueue(shipment);
         Wake();
     }
 
@@ -170,7 +223,8 @@ internal sealed partial class KafkaSink : ISink
                 await _signal.WaitAsync(closing);
                 Replace(ref _batches!, _settings.ForBatches);
                 Replace(ref _singles, _settings.ForSingles);
-                await SendFailed(closing);
+                await CreateTopics(closing);
+                await SendAgain(closing);
                 await SendWaiting(closing);
             }
             catch (OperationCanceledException) when (closing.IsCancellationRequested)
@@ -189,23 +243,21 @@ internal sealed partial class KafkaSink : ISink
         }
     }
 
-    private async Task SendFailed(CancellationToken closing)
+    private async Task SendAgain(CancellationToken closing)
     {
-        var count = _failed.Count;
+        var count = _again.Count;
         if (count == 0)
             return;
         var failures = Interlocked.Increment(ref _failures);
         await Task.Delay(Retries.After(failures), _time, closing);
         Replace(ref _batches!, _settings.ForBatches);
         Replace(ref _singles, _settings.ForSingles);
-        if (_settings.CreatesTopics)
-            await CreateTopics(_failed.Take(count).SelectMany(s => s.Topics).Distinct(), closing);
 
         // A shipment leaves the queue only when its producer is there. Nobody else takes from the queue.
-        for (; count > 0 && _failed.TryPeek(out var shipment); count--)
+        for (; count > 0 && _again.TryPeek(out var shipment); count--)
         {
             var lane = shipment.GoesAlone ? _singles ??= Open(_settings.ForSingles()) : _batches;
-            _failed.TryDequeue(out _);
+            _again.TryDequeue(out _);
             shipment.Send(lane.Producer);
         }
     }
@@ -217,34 +269,44 @@ internal sealed partial class KafkaSink : ISink
             await Task.Delay(RoomWait, _time, closing);
             for (var count = _waitingForRoom.Count; count > 0 && _waitingForRoom.TryDequeue(out var shipment); count--)
                 shipment.Send(_batches.Producer);
-            if (!_failed.IsEmpty)
+            if (!_again.IsEmpty)
                 return;
         }
     }
 
-    private async Task CreateTopics(IEnumerable<string> topics, CancellationToken closing)
+    // Without the topics the shipments fail once more, and then they are answered.
+    private async Task CreateTopics(CancellationToken closing)
     {
-        using var client = new AdminClientBuilder(_settings.ForAdministration())
-            .SetLogHandler((_, message) => LogClient(Name, message.Facility, message.Message))
-            .Build();
-        foreach (var topic in topics)
+        var count = _withoutTopic.Count;
+        if (count == 0)
+            return;
+        var (created, errors) = await _creator!.Create(_withoutTopic.Take(count).SelectMany(s => s.Topics).Distinct().ToList(), closing);
+        foreach (var topic in created)
+            LogCreated(Name, topic);
+        foreach (var error in errors)
+            _health.Trouble(error);
+        for (; count > 0 && _withoutTopic.TryDequeue(out var shipment); count--)
+            shipment.Send(_batches.Producer);
+    }
+
+    // Nobody sends them any more.
+    private void AnswerQueued()
+    {
+        foreach (var queue in (ConcurrentQueue<Shipment>[])[_again, _waitingForRoom, _withoutTopic])
         {
-            try
-            {
-                await client.CreateTopicsAsync([new TopicSpecification { Name = topic, NumPartitions = -1, ReplicationFactor = -1 }]).WaitAsync(closing);
-                LogCreated(Name, topic);
-            }
-            catch (KafkaException refused)
-            {
-                var outcome = refused is CreateTopicsException { Results: [{ } result, ..] } ? result.Error : refused.Error;
-                if (outcome.Code != ErrorCode.TopicAlreadyExists)
-                    _health.Trouble($"Topic '{topic}' could not be created: {outcome.Reason} ({outcome.Code}).");
-            }
+            while (queue.TryDequeue(out var shipment))
+                shipment.GiveUp(DeliveryFailure.OfEvent("The sink is being closed."));
         }
     }
 
     private void Wake()
     {
+        if (_isClosed)
+        {
+            AnswerQueued();
+            return;
+        }
+
         try
         {
             _signal.Release();

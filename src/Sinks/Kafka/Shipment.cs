@@ -7,7 +7,8 @@ namespace CdcOrleans.Sinks.Kafka;
 
 /// <summary>
 /// One delivery that a producer is sending. Its events are sent one after another without waiting. When all have an outcome, the delivery
-/// is completed, or it is sent again from the first failed event on, so that a later event is never left without an earlier one.
+/// is completed. If the client lost an event without the destination's fault, the delivery is sent again from that event on, so that a
+/// later event is never left without an earlier one.
 /// </summary>
 internal sealed class Shipment
 {
@@ -18,7 +19,8 @@ internal sealed class Shipment
     private int _from;
     private int _failedAt;
     private Error? _failure;
-    private bool _wantsToBeAlone;
+    private KafkaVerdict _verdict;
+    private bool _hasTopics;
 
     public Shipment(KafkaSink sink, Delivery delivery)
     {
@@ -28,27 +30,30 @@ internal sealed class Shipment
     }
 
     /// <summary>Topics of the events that are still to be delivered.</summary>
-    public IEnumerable<string> Topics => _delivery.Events.Skip(_from).Select(e => e.Topic).Distinct();
+    public IEnumerable<string> Topics => _delivery.Events.Skip(_from).Select(_sink.TopicOf).Distinct();
 
     /// <summary>Number of events.</summary>
     public int Count => _delivery.Events.Count;
 
+    /// <summary>The delivery.</summary>
+    public Delivery Delivery => _delivery;
+
     /// <summary>Whether a broker refused a batch it was part of, so that it must be sent without company.</summary>
     public bool GoesAlone { get; private set; }
 
-    /// <summary>Hands what is still to be delivered to a producer.</summary>
+    /// <summary>Passes the events that have no outcome yet to a producer.</summary>
     public void Send(IProducer<byte[]?, byte[]?> producer)
     {
         var events = _delivery.Events;
         _failedAt = int.MaxValue;
         _failure = null;
-        _wantsToBeAlone = false;
+        _verdict = default;
 
-        // One more than the events: outcomes may arrive before all have been handed over.
+        // One more than the events: outcomes may arrive before all have been passed on.
         Volatile.Write(ref _outstanding, events.Count - _from + 1);
         for (var index = _from; index < events.Count; index++)
         {
-            var handed = events[index].Refusal is null ? Hand(producer, events[index], index) : Handed.Refused;
+            var handed = events[index].Failure is null ? Hand(producer, events[index], index) : Handed.Refused;
             if (handed == Handed.Refused)
             {
                 Settle(1);
@@ -63,15 +68,12 @@ internal sealed class Shipment
         Settle(1);
     }
 
-    /// <summary>Tells the sender that all events have an outcome.</summary>
-    public void Complete()
+    /// <summary>Answers the delivery: what has no outcome fails for now.</summary>
+    public void GiveUp(DeliveryFailure failure)
     {
-        var refused = 0;
-        var events = _delivery.Events;
-        for (var index = 0; index < events.Count; index++)
-            refused += events[index].Refusal is null ? 0 : 1;
-        _sink.Completing(Count, refused);
-        _delivery.Complete();
+        for (var index = _from; index < _delivery.Events.Count; index++)
+            _delivery.Events[index].Failure ??= failure;
+        _sink.Failed(this, failure);
     }
 
     private Handed Hand(IProducer<byte[]?, byte[]?> producer, SinkEvent single, int index)
@@ -80,11 +82,13 @@ internal sealed class Shipment
         {
             var message = new Message<byte[]?, byte[]?> { Key = single.Key, Value = single.Value, Headers = KafkaHeaders.Of(single) };
             var reported = index == 0 ? _reported : ReportedOf(index);
+            var topic = _sink.TopicOf(single);
+
             // Events without a key keep their order only if all go to one partition.
             if (single.Key is null)
-                producer.Produce(new TopicPartition(single.Topic, 0), message, reported);
+                producer.Produce(new TopicPartition(topic, 0), message, reported);
             else
-                producer.Produce(single.Topic, message, reported);
+                producer.Produce(topic, message, reported);
             return Handed.Taken;
         }
         catch (KafkaException refused)
@@ -99,14 +103,14 @@ internal sealed class Shipment
         }
         catch (Exception failure) when (Exhaustion.IsCauseOf(failure))
         {
-            Failed(index, new Error(ErrorCode.Local_Fail, "The process lacks memory"), alone: true);
+            Failed(index, KafkaErrors.NoMemory, alone: true);
             return Handed.NotTaken;
         }
 #pragma warning disable CA1031 // Events before this one are already with the producer, so this one must have an outcome as well.
         catch (Exception failure)
 #pragma warning restore CA1031
         {
-            single.Refusal = $"The client failed to accept the event: {failure.GetType().Name}.";
+            single.Failure = DeliveryFailure.Refused($"The client failed to accept the event: {failure.GetType().Name}.");
             return Handed.Refused;
         }
     }
@@ -124,24 +128,24 @@ internal sealed class Shipment
         Settle(1);
     }
 
-    // Whether the event is refused for good.
+    // Whether the event is refused for good. Otherwise the first failed event decides what is done.
     private bool Failed(int index, Error error, bool alone)
     {
         var verdict = KafkaErrors.Judge(error.Code, alone);
         if (verdict == KafkaVerdict.Refuse)
         {
             var single = _delivery.Events[index];
-            single.Refusal = KafkaErrors.Describe(single.Topic, single.Size, error);
+            single.Failure = KafkaErrors.Outcome(_sink.TopicOf(single), single.Size, error, verdict);
             return true;
         }
 
         lock (_reported)
         {
-            _wantsToBeAlone |= verdict == KafkaVerdict.Alone;
             if (index < _failedAt)
             {
                 _failedAt = index;
                 _failure = error;
+                _verdict = verdict;
             }
         }
 
@@ -154,13 +158,34 @@ internal sealed class Shipment
             return;
         if (_failedAt == int.MaxValue)
         {
-            Complete();
+            _sink.Complete(this);
             return;
         }
 
         _from = _failedAt;
-        GoesAlone |= _wantsToBeAlone;
-        _sink.SendAgain(this, _failure!);
+        GoesAlone |= _verdict == KafkaVerdict.Alone;
+        if (_verdict != KafkaVerdict.Fail)
+        {
+            _sink.SendAgain(this, _failure!);
+        }
+        else if (KafkaErrors.IsMissingTopic(_failure!.Code) && _sink.CreatesTopics && !_hasTopics)
+        {
+            _hasTopics = true;
+            _sink.CreateTopicsAndSendAgain(this);
+        }
+        else
+        {
+            Fail(_failure);
+        }
+    }
+
+    // Events after the failed one may have been written. They fail as well, because an event must not come without those before it.
+    private void Fail(Error error)
+    {
+        var events = _delivery.Events;
+        for (var index = _from; index < events.Count; index++)
+            events[index].Failure ??= KafkaErrors.Outcome(_sink.TopicOf(events[index]), events[index].Size, error, KafkaVerdict.Fail);
+        _sink.Failed(this, events[_from].Failure!);
     }
 
     private enum Handed

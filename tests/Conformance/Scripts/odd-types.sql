@@ -1,3 +1,4 @@
+-- differs (initial): source.snapshot: first_in_data_collection 1, last 1, last_in_data_collection 3 there, first 1, first_in_data_collection 1, last 1, last_in_data_collection 2 here
 -- differs (entities-off): public.zeros {"id":2}[1].before.c_computed: 0 there, null here
 -- differs (entities-off): public.zeros {"id":1}[1].before.c_computed: 0 there, null here
 -- differs: public.missing {"id":1}[0].after.c_cid: null there, "7" here

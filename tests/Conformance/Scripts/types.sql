@@ -1,3 +1,12 @@
+-- differs (initial): public.times {"id":2}[0].after.c_date: -703383 there, -735160 here
+-- differs (initial): public.times {"id":3}[0].after.c_date: -622191234 there, 2146033979 here
+-- differs (initial): public.times {"id":4}[0].after.c_date: -625821272 there, -2147472691 here
+-- differs (initial): public.generated {"id":1}[0].after.doubled: 8 there, null here
+-- differs (initial): public.generated {"id":2}[0].after.doubled: 10 there, null here
+-- differs (incremental): public.times {"id":2}[0].after.c_date: -703383 there, -735160 here
+-- differs (incremental): public.times {"id":3}[0].after.c_date: -622191234 there, 2146033979 here
+-- differs (incremental): public.times {"id":4}[0].after.c_date: -625821272 there, -2147472691 here
+
 CREATE EXTENSION IF NOT EXISTS hstore; CREATE EXTENSION IF NOT EXISTS ltree; CREATE EXTENSION IF NOT EXISTS citext
 
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s "fine"'); CREATE DOMAIN price AS numeric(6,2) CHECK (VALUE > -100); CREATE DOMAIN net AS price; CREATE TYPE pair AS (a int, b text)

@@ -32,6 +32,7 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
             .AddPostgresCapture()
             .BuildServiceProvider();
         Capture = _services.GetRequiredService<ISourceCaptureFactory>().Create(Source);
+        Chunks = _services.GetRequiredService<IChunkReaderFactory>().Create(Source);
     }
 
     public string Database { get; }
@@ -39,6 +40,8 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
     public SourceConfiguration Source { get; }
 
     public ISourceCapture Capture { get; }
+
+    public IChunkReader Chunks { get; }
 
     public MemorySchemaStore Schemas { get; }
 
@@ -121,6 +124,7 @@ internal sealed class CaptureUnderTest : IAsyncDisposable
         if (Stream is not null)
             await Stream.DisposeAsync();
         await Capture.DisposeAsync();
+        await Chunks.DisposeAsync();
         await _services.DisposeAsync();
     }
 }

@@ -1,6 +1,9 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
+using CdcOrleans.Grains.Interfaces.Backfills;
 using CdcOrleans.Grains.Interfaces.Entities;
+using CdcOrleans.Grains.Interfaces.Operations;
+using CdcOrleans.Grains.Interfaces.Replays;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Model.Changes;
 using Xunit;
@@ -13,6 +16,18 @@ internal sealed class FakeCluster
     public Dictionary<string, Func<ValueTask<SourceStatus>>> Sources { get; } = [];
 
     public Dictionary<string, Func<ValueTask<EntityView?>>> Entities { get; } = [];
+
+    /// <summary>The replays.</summary>
+    public FakeReplays Replays { get; } = new();
+
+    /// <summary>The backfills.</summary>
+    public FakeBackfills Backfills { get; } = new();
+
+    /// <summary>What people ask and decide about.</summary>
+    public FakeOperations Operations { get; } = new();
+
+    /// <summary>The journals.</summary>
+    public FakeJournals Journals { get; } = new();
 
     /// <summary>Keys of entity grains that were asked, in order.</summary>
     public List<string> Asked { get; } = [];
@@ -31,6 +46,14 @@ internal sealed class FakeCluster
     {
         if (type == typeof(IWalReaderGrain))
             return new Reader(Sources[key]);
+        if (type == typeof(IOperationsGrain))
+            return Operations;
+        if (type == typeof(IJournalGrain))
+            return Journals;
+        if (type == typeof(IReplaysGrain))
+            return Replays;
+        if (type == typeof(IBackfillsGrain))
+            return Backfills;
         Assert.Equal(typeof(IEntityGrain), type);
         Asked.Add(key);
         return new EntityGrain(Entities.GetValueOrDefault(key) ?? (() => ValueTask.FromResult<EntityView?>(null)));
@@ -41,6 +64,8 @@ internal sealed class FakeCluster
         public ValueTask EnsureRunning() => throw new NotSupportedException();
 
         public ValueTask ReportProgress(ProgressReport report) => throw new NotSupportedException();
+
+        public ValueTask WriteHeartbeat() => default;
 
         public ValueTask<SourceStatus> GetStatus() => status();
     }

@@ -60,9 +60,11 @@ internal sealed class RunningGateway : IAsyncDisposable
             Connection = "Host=127.0.0.1;Password=secret-of-the-source",
             Slot = "cdc_" + s,
             Publication = "pub_" + s,
-            Tables = [new TableSelection { Pattern = "public.log", Entities = EntityMode.Off }, new TableSelection { Pattern = "public.*" }],
+            Tables = [
+                new TableSelection { Pattern = "public.log", Entities = EntityMode.Off },
+                new TableSelection { Pattern = "public.kept", Journal = new JournalOptions { Age = TimeSpan.FromDays(7) } }, new TableSelection { Pattern = "public.*" }],
         }),
-        Sinks = new Dictionary<string, SinkConfiguration>(),
+        Sinks = new Dictionary<string, SinkConfiguration> { ["events"] = new CdcOrleans.Integration.Grains.InProcessCluster.CollectedConfiguration { Name = "events" } },
         Routes = [],
         Gateway = new GatewayConfiguration { Listen = new Uri("http://127.0.0.1:0") },
     };
@@ -82,7 +84,7 @@ internal sealed class RunningGateway : IAsyncDisposable
                 Finished = 4_999_999_988, Duplicates = 5, DeadLetters = 1, AwakeEntities = 1000, EntityBytes = 500_000,
                 MemoryLimit = 256 << 20, MemoryOfWindow = 64 << 20, MemoryOfApplies = 81_920, MemoryOfUnsaved = 4096, WaitingForMemory = 2, EntitiesWoken = 1500, EntitiesPutToSleep = 500, AppliedInPassing = 700, StateReads = 40,
                 Checkpoints = 60, StatesWritten = 900, LatencyP50 = 2.5, LatencyP99 = 8.25, LatencyMax = 20, Partitions = 32, Unrouted = 2,
-                Sinks = [new SinkStatus { Name = "events", Type = "kafka", Healthy = true, Delivered = 4_999_999_000, Refused = 1, Waiting = 12 }],
+                Sinks = [new SinkStatus { Name = "events", Type = "kafka", Healthy = true, Delivered = 4_999_999_000, Failed = 0, Refused = 1, Waiting = 12, OldestParkedSeconds = 61 }],
             },
         },
     };

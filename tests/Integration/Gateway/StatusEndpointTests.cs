@@ -27,7 +27,7 @@ public class StatusEndpointTests
         Assert.Equal("987.5", shop.GetProperty("changesPerSecond").GetRawText());
         Assert.Equal("""{"p50":2.5,"p99":8.25,"max":20}""", shop.GetProperty("latency").GetRawText());
         Assert.Equal(
-            """[{"name":"events","type":"kafka","healthy":true,"lastError":null,"delivered":4999999000,"refused":1,"waiting":12}]""",
+            """[{"name":"events","type":"kafka","healthy":true,"lastError":null,"delivered":4999999000,"refused":1,"waiting":12,"failed":0,"parked":0,"parkedBytes":0,"held":0,"isFull":false,"openCircuits":[],"paused":null}]""",
             shop.GetProperty("sinks").GetRawText());
     }
 
@@ -37,7 +37,7 @@ public class StatusEndpointTests
         await using var gateway = await RunningGateway.Start(Two(), "shop", "books");
         var (status, body) = await gateway.Get("/api/v1/sources/shop");
         Assert.Equal(HttpStatusCode.OK, status);
-        const string sink = """{"name":"events","type":"kafka","healthy":true,"lastError":null,"delivered":4999999000,"refused":1,"waiting":12}""";
+        const string sink = """{"name":"events","type":"kafka","healthy":true,"lastError":null,"delivered":4999999000,"refused":1,"waiting":12,"failed":0,"parked":0,"parkedBytes":0,"held":0,"isFull":false,"openCircuits":[],"paused":null}""";
         const string latency = """{"p50":2.5,"p99":8.25,"max":20}""";
         const string expected =
             $$"""

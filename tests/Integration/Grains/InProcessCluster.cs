@@ -4,6 +4,7 @@ using CdcOrleans.Grains.Hosting;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Integration.Storage;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks;
 using CdcOrleans.Storage.Postgres;
@@ -15,7 +16,7 @@ using Xunit;
 namespace CdcOrleans.Integration.Grains;
 
 /// <summary>An event as the sink of one silo got it.</summary>
-internal sealed record Received(string Silo, SinkEvent Event);
+internal sealed record Received(string Silo, string Sink, SinkEvent Event);
 
 /// <summary>Silos within this process, on a real source and a real control database; what they deliver is collected.</summary>
 internal sealed class InProcessCluster : IAsyncDisposable
@@ -52,6 +53,20 @@ internal sealed class InProcessCluster : IAsyncDisposable
         set => _sinks.Holds = value;
     }
 
+    /// <summary>What the sinks do not accept, by the sink's name and the event; null for what they accept.</summary>
+    public Func<string, SinkEvent, DeliveryFailure?> Fails
+    {
+        get => _sinks.Fails;
+        set => _sinks.Fails = value;
+    }
+
+    /// <summary>What a test of a sink finds, by the sink's name.</summary>
+    public Func<string, Task<string?>> Tests
+    {
+        get => _sinks.Tests;
+        set => _sinks.Tests = value;
+    }
+
     /// <summary>Bytes of the largest event that the sinks take; null without a limit.</summary>
     public long? LargestEvent
     {
@@ -64,7 +79,7 @@ internal sealed class InProcessCluster : IAsyncDisposable
 
     public static async Task<InProcessCluster> Start(
         ControlServer server, PostgresServer sources, short silos, string schema, Func<SourceConfiguration, SourceConfiguration>? configure = null,
-        Func<string, Task>? prepare = null)
+        Func<string, Task>? prepare = null, Func<PipelineConfiguration, PipelineConfiguration>? pipeline = null, Action<IServiceCollection>? services = null)
     {
         var control = await server.Migrated();
         var source = await sources.CreateDatabase($"source_{Guid.NewGuid():N}");
@@ -78,14 +93,18 @@ internal sealed class InProcessCluster : IAsyncDisposable
         };
         captured = configure?.Invoke(captured) ?? captured;
         captured = captured with { Tables = [.. captured.Tables.Select(t => t with { Activation = TestActivation.Value })] };
-        return await Start(control, ownsControl: true, silos, captured);
+        return await Start(control, ownsControl: true, silos, captured, pipeline, services: services);
     }
 
     /// <summary>
     /// Another cluster on the same source and control database, which knows nothing of this one: as two sides of a cluster that disagree
     /// about who is alive.
     /// </summary>
-    public Task<InProcessCluster> StartBeside() => Start(_control, ownsControl: false, 1, _captured);
+    /// <param name="pipeline">Changes the configuration; null for the same as that of this one at first.</param>
+    /// <param name="fails">What its sinks do not accept; null: they accept everything.</param>
+    public Task<InProcessCluster> StartBeside(
+        Func<PipelineConfiguration, PipelineConfiguration>? pipeline = null, Func<string, SinkEvent, DeliveryFailure?>? fails = null) =>
+        Start(_control, ownsControl: false, 1, _captured, pipeline, fails);
 
     /// <summary>The sinks answer for what they have not answered for.</summary>
     public void Release()
@@ -95,7 +114,9 @@ internal sealed class InProcessCluster : IAsyncDisposable
             delivery.Complete();
     }
 
-    private static async Task<InProcessCluster> Start(ControlStores control, bool ownsControl, short silos, SourceConfiguration captured)
+    private static async Task<InProcessCluster> Start(
+        ControlStores control, bool ownsControl, short silos, SourceConfiguration captured, Func<PipelineConfiguration, PipelineConfiguration>? pipeline,
+        Func<string, SinkEvent, DeliveryFailure?>? fails = null, Action<IServiceCollection>? services = null)
     {
         var configuration = new PipelineConfiguration
         {
@@ -106,7 +127,10 @@ internal sealed class InProcessCluster : IAsyncDisposable
             Routes = [new RouteConfiguration { From = "shop.*", To = ["collected"] }],
             Gateway = new GatewayConfiguration(),
         };
+        configuration = pipeline?.Invoke(configuration) ?? configuration;
         var sinks = new CollectingSinks();
+        if (fails is not null)
+            sinks.Fails = fails;
         var builder = new InProcessTestClusterBuilder(silos);
         builder.ConfigureSilo((options, silo) =>
         {
@@ -116,6 +140,7 @@ internal sealed class InProcessCluster : IAsyncDisposable
             silo.AddMemoryGrainStorageAsDefault();
             silo.UseInMemoryReminderService();
             silo.AddCdcPipeline();
+            services?.Invoke(silo.Services);
         });
         var cluster = builder.Build();
         await cluster.DeployAsync();
@@ -145,7 +170,7 @@ internal sealed class InProcessCluster : IAsyncDisposable
             await _control.DisposeAsync();
     }
 
-    private sealed record CollectedConfiguration : SinkConfiguration
+    internal sealed record CollectedConfiguration : SinkConfiguration
     {
         public override string Type => "collected";
     }
@@ -157,6 +182,10 @@ internal sealed class InProcessCluster : IAsyncDisposable
         public ConcurrentQueue<Delivery> Held { get; } = new();
 
         public volatile Func<SinkEvent, bool> Holds = _ => false;
+
+        public volatile Func<string, SinkEvent, DeliveryFailure?> Fails = (_, _) => null;
+
+        public volatile Func<string, Task<string?>> Tests = _ => Task.FromResult<string?>(null);
 
         public long? LargestEvent { get; set; }
     }
@@ -174,16 +203,27 @@ internal sealed class InProcessCluster : IAsyncDisposable
 
         public SinkStatus Status => new()
         {
-            Name = name, Type = "collected", Healthy = true, Delivered = Volatile.Read(ref _count), Refused = 0, Waiting = sinks.Held.Count,
+            Name = name, Type = "collected", Healthy = true, Delivered = Volatile.Read(ref _count), Refused = 0, Failed = 0, Waiting = sinks.Held.Count,
         };
 
         public long? LargestEvent => sinks.LargestEvent;
 
+        public Task<string?> Test(TimeSpan limit, CancellationToken cancellation) => sinks.Tests(name);
+
         public void Deliver(Delivery delivery)
         {
+            var failed = new HashSet<EntityKey>();
             foreach (var made in delivery.Events)
-                sinks.Delivered.Enqueue(new Received(silo, made));
-            Interlocked.Add(ref _count, delivery.Events.Count);
+            {
+                made.Failure = failed.Contains(made.Entity) ? DeliveryFailure.OfEvent("An earlier one failed.") : sinks.Fails(name, made);
+                if (made.Failure is { IsFinal: false })
+                    failed.Add(made.Entity);
+                if (made.Failure is not null)
+                    continue;
+                sinks.Delivered.Enqueue(new Received(silo, name, made));
+                Interlocked.Increment(ref _count);
+            }
+
             if (delivery.Events.Any(sinks.Holds))
                 sinks.Held.Enqueue(delivery);
             else

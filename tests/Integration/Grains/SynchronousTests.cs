@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using CdcOrleans.Integration.Storage;
 using CdcOrleans.Testing;
+using Npgsql;
 using Xunit;
 
 namespace CdcOrleans.Integration.Grains;
@@ -77,6 +78,26 @@ public sealed class SynchronousTests(ControlServer control)
         Assert.Equal("""u null {"first":9,"b":2,"n":5}""", Event("pair/5,2"));
         await Commit(20, "ALTER TABLE whole RENAME id TO number; UPDATE whole SET n = 2");
         Assert.Equal("""u {"number":1,"n":1,"m":7} {"number":1,"n":2,"m":7}""", Event("whole/1"));
+
+        // Only that wait is ended: a transaction behind it goes on waiting until its changes are confirmed.
+        var warnings = new Dictionary<string, List<string>> { ["altering"] = [], ["behind"] = [] };
+        var altering = Warned("altering", "BEGIN; ALTER TABLE whole RENAME number TO id; UPDATE whole SET n = 3; COMMIT");
+        await InProcessCluster.Until(
+            async () => await PostgresServer.Scalar(server.Connection(), "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1", "the transaction to wait");
+        var behind = Warned("behind", "UPDATE doc SET n = 8 WHERE id = 2");
+        await Task.WhenAll(altering, behind).WaitAsync(Seconds);
+        await cluster.Arrived(22);
+        Assert.Contains("canceling wait for synchronous replication", Assert.Single(warnings["altering"]), StringComparison.Ordinal);
+        Assert.Empty(warnings["behind"]);
+
+        async Task Warned(string name, string statements)
+        {
+            await using var connection = new NpgsqlConnection(cluster.Source);
+            connection.Notice += (_, notice) => warnings[name].Add(notice.Notice.MessageText);
+            await connection.OpenAsync();
+            await using var command = new NpgsqlCommand(statements, connection);
+            await command.ExecuteNonQueryAsync();
+        }
 
         async Task Commit(int events, string statements)
         {

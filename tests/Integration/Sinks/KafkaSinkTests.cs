@@ -1,5 +1,6 @@
 using System.Text;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks.Kafka;
 using CdcOrleans.Testing;
@@ -40,7 +41,7 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
         events[2] = WithHeaders(events[2], new InvalidOperationException(), times: int.MaxValue);
         await Deliver(sink, events);
         Assert.Equal(["0", "1", "3"], topic.Read(3).Select(r => KafkaTopic.Text(r.Message.Value)));
-        Assert.Equal([null, null, "The client failed to accept the event: InvalidOperationException.", null], events.Select(e => e.Refusal));
+        Assert.Equal([null, null, "The client failed to accept the event: InvalidOperationException.", null], events.Select(e => e.Failure?.Error));
     }
 
     [Fact]
@@ -95,7 +96,7 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
 
         await Deliver(sink, TestDelivery.Event(topic.Name, "1", "before"), large, TestDelivery.Event(topic.Name, "1", "after"));
 
-        Assert.Contains("max.message.bytes", large.Refusal, StringComparison.Ordinal);
+        Assert.Contains("max.message.bytes", large.Failure?.Error, StringComparison.Ordinal);
         Assert.Equal(["before", "after"], topic.Read(2).Select(r => KafkaTopic.Text(r.Message.Value)));
         Assert.Equal(1, sink.Status.Refused);
         Assert.Equal(2, sink.Status.Delivered);
@@ -115,8 +116,8 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
         small[25..].ForEach(sink.Deliver);
         await Task.WhenAll([large.Completed, .. small.Select(d => d.Completed)]).WaitAsync(Patience);
 
-        Assert.NotNull(large.Events[0].Refusal);
-        Assert.All(small, d => Assert.Null(d.Events[0].Refusal));
+        Assert.NotNull(large.Events[0].Failure);
+        Assert.All(small, d => Assert.Null(d.Events[0].Failure));
         Assert.Equal(Enumerable.Range(0, 50).Select(i => $"{i}").Order(), topic.Read(50).Select(r => KafkaTopic.Text(r.Message.Key)).Order());
     }
 
@@ -169,21 +170,44 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
     {
         Assert.SkipUnless(_broker.IsOurs, $"Needs a broker of its own without auto-creation; this is {_broker.Kind}.");
         await using var broker = await KafkaBroker.Start("auto.create.topics.enable=false");
-        var topic = new KafkaTopic(broker, $"sinks.{Guid.NewGuid():N}");
+        var topic = new KafkaTopic(broker, $"sinks.{Guid.NewGuid():N}", partitions: 3);
         var patient = Open(new KafkaSinkConfiguration { Name = "patient", Bootstrap = broker.Bootstrap, Options = Options("topic.metadata.propagation.max.ms", "500") });
         var creator = Open(new KafkaSinkConfiguration
         {
-            Name = "creator", Bootstrap = broker.Bootstrap, Options = Options("topic.metadata.propagation.max.ms", "500", "create_topics", "true"),
+            Name = "creator", Bootstrap = broker.Bootstrap, Options = Options("topic.metadata.propagation.max.ms", "500"),
+            CreateTopics = new TopicCreation { Partitions = 3, Replication = 1, Compact = true },
         });
 
-        var waiting = new TestDelivery(TestDelivery.Event(topic.Name, "1", "first"));
-        patient.Deliver(waiting);
-        await Until(() => patient.Status.LastError is not null);
-        Assert.False(waiting.Completed.IsCompleted);
-        await Deliver(creator, TestDelivery.Event(topic.Name, "2", "second"));
-        await waiting.Completed.WaitAsync(Patience);
+        var missing = TestDelivery.Event(topic.Name, "1", "first");
+        await Deliver(patient, missing);
+        Assert.True(missing.Failure is { IsFinal: false, Scope: FailureScope.Destination });
+        Assert.Contains("create_topics", missing.Failure.Error, StringComparison.Ordinal);
+
+        // The clients may know of the new topic a little later.
+        await DeliverAtLast(creator, () => TestDelivery.Event(topic.Name, "2", "second"));
+        await DeliverAtLast(patient, () => TestDelivery.Event(topic.Name, "1", "first"));
 
         Assert.Equal(["first", "second"], topic.Read(2).Select(r => KafkaTopic.Text(r.Message.Value)).Order());
+        Assert.Equal((3, "compact"), await topic.Shape());
+    }
+
+    [Fact]
+    public async Task A_template_names_the_topics_of_tables_and_of_nothing_else()
+    {
+        var name = $"sinks.{Guid.NewGuid():N}";
+        var sink = Open(new KafkaSinkConfiguration { Name = "named", Bootstrap = _broker.Bootstrap, Topic = name + ".{table}-of-{schema}.{source}" });
+        var (row, message) = (Of("public.Orders Ö", "row"), Of("message", "message"));
+        await DeliverAtLast(sink, () => Of("public.Orders Ö", "row"));
+        await DeliverAtLast(sink, () => Of("message", "message"));
+        Assert.Equal([$"{name}.Orders__-of-public.shop", $"{name}.own"], new[] { row, message }.Select(((ISink)sink).DestinationOf));
+        Assert.Equal("row", KafkaTopic.Text(Assert.Single(new KafkaTopic(_broker, $"{name}.Orders__-of-public.shop").Read(1)).Message.Value));
+        Assert.Equal("message", KafkaTopic.Text(Assert.Single(new KafkaTopic(_broker, $"{name}.own").Read(1)).Message.Value));
+
+        SinkEvent Of(string table, string value) => new()
+        {
+            Topic = $"{name}.own", Entity = new EntityKey(table, "1"), Key = "1"u8.ToArray(), Value = Encoding.UTF8.GetBytes(value), Source = "shop", Version = default,
+            Origin = EventOrigin.Stream, SchemaVersion = 1,
+        };
     }
 
     [Fact]
@@ -264,6 +288,20 @@ public sealed class KafkaSinkTests : IClassFixture<BrokerFixture>, IAsyncDisposa
         var delivery = new TestDelivery(events);
         sink.Deliver(delivery);
         await delivery.Completed.WaitAsync(Patience);
+    }
+
+    // As whoever sends an event: tries again what failed for now.
+    private static async Task DeliverAtLast(KafkaSink sink, Func<SinkEvent> make)
+    {
+        var deadline = DateTime.UtcNow + Patience;
+        for (var made = make(); ; made = make())
+        {
+            await Deliver(sink, made);
+            if (made.Failure is null)
+                return;
+            Assert.True(DateTime.UtcNow < deadline, made.Failure.Error);
+            await Task.Delay(100);
+        }
     }
 
     private static async Task Until(Func<bool> condition)

@@ -26,6 +26,14 @@ internal sealed class KafkaTopic(KafkaBroker broker, string name, int partitions
         return new KafkaTopic(broker, name, partitions);
     }
 
+    /// <summary>The number of its partitions and its clean-up policy.</summary>
+    public async Task<(int Partitions, string Cleanup)> Shape()
+    {
+        using var admin = new AdminClientBuilder(new Dictionary<string, string> { ["bootstrap.servers"] = broker.Bootstrap }).Build();
+        var settings = await admin.DescribeConfigsAsync([new ConfigResource { Type = ResourceType.Topic, Name = Name }]);
+        return (admin.GetMetadata(Name, Patience).Topics.Single().Partitions.Count, settings.Single().Entries["cleanup.policy"].Value);
+    }
+
     /// <summary>Everything in the topic, once there are so many records; those of a partition in its order.</summary>
     public List<ConsumeResult<byte[], byte[]?>> Read(int count)
     {

@@ -22,7 +22,7 @@ public class ConfirmedPositionsTests(ControlServer control)
         await stores.Checkpoints.RaiseEpoch("shop", "b", 1, default);
         var stale = await Assert.ThrowsAsync<StaleOwnerException>(() => stores.Positions.Set("shop", 1, Log, new Lsn(200), default));
         Assert.True(stale.EpochIsStale);
-        await Assert.ThrowsAsync<StaleOwnerException>(() => stores.Positions.Reset("shop", 1, Log, new Lsn(200), default));
+        await Assert.ThrowsAsync<StaleOwnerException>(() => stores.Positions.Reset("shop", 1, Log, new Lsn(200), [], default));
         Assert.Equal(new ConfirmedPosition(Log, new Lsn(100), GapAccepted: false), await stores.Positions.Find("shop", default));
     }
 
@@ -67,10 +67,10 @@ public class ConfirmedPositionsTests(ControlServer control)
         await stores.Scalar("SELECT cdc.accept_gap('shop')");
         await stores.Schemas.Register("shop", SampleStates.Orders("id"), default);
         await stores.Scalar("ALTER TABLE cdc.entity_states RENAME TO away");
-        await Assert.ThrowsAsync<PostgresException>(() => stores.Positions.Reset("shop", 1, Log with { Timeline = 3 }, new Lsn(90), default));
+        await Assert.ThrowsAsync<PostgresException>(() => stores.Positions.Reset("shop", 1, Log with { Timeline = 3 }, new Lsn(90), [], default));
         Assert.Equal(new ConfirmedPosition(Log, new Lsn(100), GapAccepted: true) { Delivered = new Lsn(111) }, await stores.Positions.Find("shop", default));
         await stores.Scalar("ALTER TABLE cdc.away RENAME TO entity_states");
-        await stores.Positions.Reset("shop", 1, Log with { Timeline = 3 }, new Lsn(90), default);
+        await stores.Positions.Reset("shop", 1, Log with { Timeline = 3 }, new Lsn(90), [], default);
         Assert.Equal(new ConfirmedPosition(Log with { Timeline = 3 }, new Lsn(90), GapAccepted: false), await stores.Positions.Find("shop", default));
     }
 
@@ -84,7 +84,7 @@ public class ConfirmedPositionsTests(ControlServer control)
         await stores.Positions.Set("shop", 1, Log, new Lsn(100), default);
         await stores.Scalar("SELECT cdc.accept_gap('shop')");
         Assert.True((await stores.Positions.Find("shop", default))!.GapAccepted);
-        await stores.Positions.Reset("shop", 1, Log with { SystemIdentifier = "other" }, new Lsn(50), default);
+        await stores.Positions.Reset("shop", 1, Log with { SystemIdentifier = "other" }, new Lsn(50), [], default);
         Assert.Equal(new ConfirmedPosition(Log with { SystemIdentifier = "other" }, new Lsn(50), GapAccepted: false), await stores.Positions.Find("shop", default));
 
         await stores.Scalar("UPDATE cdc.sources SET gap_accepted_at = now() - interval '2 hours'");
@@ -104,10 +104,15 @@ public class ConfirmedPositionsTests(ControlServer control)
             await stores.Schemas.Record(source, 7, new RelationRecord(ChangeVersion.None, table, EntityMode.Row, []), default);
             await stores.Scalar($"INSERT INTO cdc.entity_states (table_id, key, commit_lsn, ordinal, schema_version, deleted) VALUES ({table.TableId}, '1', 10, 1, 1, true)");
             await stores.Scalar($"UPDATE cdc.partitions SET progress_lsn = 10, high_lsn = 10 WHERE source = '{source}'");
+            await stores.Checkpoints.Commit(new Checkpoint(source, 1, [SampleStates.Parked(3, 1, "1", 10)]), default);
         }
 
-        await stores.Positions.Reset("shop", 1, Log, new Lsn(100), default);
+        await stores.Positions.Reset("shop", 1, Log, new Lsn(100), [], default);
         Assert.Equal("1", await stores.Scalar("SELECT count(*) FROM cdc.entity_states"));
+
+        // What was parked cannot be ordered among what comes then.
+        Assert.Equal("mall", await stores.Scalar("SELECT string_agg(source, ',') FROM cdc.parked_events JOIN cdc.parked_entities USING (source, sink, table_name, key_id)"));
+        Assert.Equal("shop other 1", await stores.Scalar("SELECT string_agg(concat_ws(' ', source, sink, entity_key), ',') FROM cdc.dead_letters WHERE error LIKE '%gap%'"));
         Assert.Equal("mall", await stores.Scalar("SELECT string_agg(source, ',') FROM cdc.relations"));
         Assert.Equal("mall 1 10 10,shop 3 0 0", await stores.Scalar("SELECT string_agg(concat_ws(' ', source, generation, progress_lsn, high_lsn), ',' ORDER BY source) FROM cdc.partitions"));
         Assert.Equal(new PartitionClaim(4, ChangeVersion.None, ChangeVersion.None), await stores.Checkpoints.Claim("shop", 3, "b", default));

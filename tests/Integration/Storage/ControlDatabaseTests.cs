@@ -25,7 +25,7 @@ public class ControlDatabaseTests(ControlServer control)
         var journal = await PostgresServer.Scalar(connection, "SELECT string_agg(scriptname || '@' || applied, ' ' ORDER BY scriptname) FROM cdc.migrations");
         await Migrate(connection);
         Assert.Equal(
-            "cdc.dead_letters cdc.entity_states cdc.migrations cdc.origins cdc.partitions cdc.relations cdc.sources cdc.table_schemas cdc.tables "
+            "cdc.audit cdc.backfill_chunks cdc.backfill_fences cdc.backfill_tables cdc.backfills cdc.dead_letters cdc.entity_states cdc.initial_backfills cdc.journal_rows cdc.journal_segments cdc.journals cdc.migrations cdc.origins cdc.parked_entities cdc.parked_events cdc.partitions cdc.paused_sinks cdc.relations cdc.replay_tables cdc.replays cdc.sources cdc.table_schemas cdc.tables "
             + "orleans.clusters orleans.grain_states orleans.members orleans.orleansquery orleans.reminders",
             tables);
         Assert.Equal(tables, await PostgresServer.Scalar(connection, Tables));

@@ -74,7 +74,25 @@ public sealed class ControlStores : IAsyncDisposable
 
     public IStateQueries Queries => _services.GetRequiredService<IStateQueries>();
 
+    public IReplayStore Replays => _services.GetRequiredService<IReplayStore>();
+
+    public IBackfillStore Backfills => _services.GetRequiredService<IBackfillStore>();
+
     public IRetentionStore Retention => _services.GetRequiredService<IRetentionStore>();
+
+    public IParkedStore Parked => _services.GetRequiredService<IParkedStore>();
+
+    public IDeadLetterStore Letters => _services.GetRequiredService<IDeadLetterStore>();
+
+    public IParkedQueries ParkedQueries => _services.GetRequiredService<IParkedQueries>();
+
+    public ISinkStore Sinks => _services.GetRequiredService<ISinkStore>();
+
+    public IAuditStore Audit => _services.GetRequiredService<IAuditStore>();
+
+    public IJournalHistories Histories => _services.GetRequiredService<IJournalHistories>();
+
+    public IJournalReader Journals => _services.GetRequiredService<IJournalReader>();
 
     public IConfirmedPositions Positions => _services.GetRequiredService<IConfirmedPositions>();
 

@@ -53,6 +53,18 @@ public sealed class RetentionTests(ControlServer control) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Old_audit_entries_go_a_few_at_a_time()
+    {
+        foreach (var number in Enumerable.Range(1, 15))
+            await _stores.Audit.Add(new AuditEntry(0, default, "me", "discard", $"{number}", ""), default);
+        await _stores.Scalar("UPDATE cdc.audit SET at = now() - interval '2 days' WHERE arguments <> '7'");
+        Assert.Equal([10, 4, 0], [await Purge(), await Purge(), await Purge()]);
+        Assert.Equal("7", await _stores.Scalar("SELECT arguments FROM cdc.audit"));
+
+        Task<int?> Purge() => _stores.Retention.PurgeAudit(Day, 10, default);
+    }
+
+    [Fact]
     public async Task Old_dead_letters_go_a_few_at_a_time()
     {
         await _stores.Checkpoints.Commit(new Checkpoint("shop", 1, [Partition(0, 1, At(5), letters: [.. Enumerable.Range(0, 25).Select(i => Letter($"{i}", At(5), [1]))])]), default);

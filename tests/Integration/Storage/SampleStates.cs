@@ -2,6 +2,7 @@ using System.Text;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Schemas;
+using CdcOrleans.Model.Sinks;
 using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Integration.Storage;
@@ -52,6 +53,30 @@ internal static class SampleStates
         States = [.. (states ?? []).Select(s => KeyValuePair.Create(new EntityKey(s.State.Table.FullName, s.Key), s.State))],
         DeadLetters = letters ?? [],
     };
+
+    /// <summary>A checkpoint with one event that was parked for sink "other".</summary>
+    public static PartitionCheckpoint Parked(int partition, long generation, string key, ulong lsn)
+    {
+        var entity = new EntityKey("public.orders", key);
+        var made = new SinkEvent
+        {
+            Topic = "shop.public.orders", Entity = entity, Key = Encoding.UTF8.GetBytes(key), Value = [1], Source = "shop", Version = At(lsn),
+            Origin = EventOrigin.Stream, SchemaVersion = 1,
+        };
+        var parked = new ParkedEvent("other", At(lsn), made, DateTimeOffset.UnixEpoch);
+        return Partition(partition, generation, At(lsn)) with
+        {
+            Parked = [parked],
+            ParkedEntities =
+            [
+                new ParkedEntityState
+                {
+                    Entity = entity, Sink = "other", Events = 1, Bytes = made.Size, Newest = parked.Position, Attempts = 1, FirstTriedAt = DateTimeOffset.UnixEpoch,
+                    DueAt = DateTimeOffset.UnixEpoch, LastError = "later",
+                },
+            ],
+        };
+    }
 
     public static DeadLetter Letter(string key, ChangeVersion version, byte[]? value, string sink = "events", string topic = "shop.public.orders", string error = "too large") => new()
     {

@@ -1,16 +1,28 @@
+using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Sinks;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace CdcOrleans.Testing.Pipeline;
 
 /// <summary>A sink that answers when the test says so.</summary>
 internal sealed class TestSink : ISink
 {
+    private SinkTarget? _target;
+
     public List<Delivery> Open { get; } = [];
 
     public List<SinkEvent> Answered { get; } = [];
 
     public Func<SinkEvent, bool> Refuse { get; set; } = _ => false;
+
+    /// <summary>Events that fail for now.</summary>
+    public Func<SinkEvent, DeliveryFailure?> Fails { get; set; } = _ => null;
+
+    /// <summary>The destination of an event within the sink.</summary>
+    public Func<SinkEvent, string> Destination { get; set; } = e => e.Topic;
 
     /// <summary>Deliveries that make the sink throw.</summary>
     public Func<Delivery, bool> Throws { get; set; } = _ => false;
@@ -20,9 +32,13 @@ internal sealed class TestSink : ISink
 
     public Action AfterAnswer { get; set; } = () => { };
 
-    public string Name => "sink";
+    public string Name { get; init; } = "sink";
 
-    public SinkStatus Status => new() { Name = Name, Type = "test", Healthy = true, Delivered = 0, Refused = 0, Waiting = 0 };
+    public SinkStatus Status => new() { Name = Name, Type = "test", Healthy = true, Delivered = 0, Refused = 0, Failed = 0, Waiting = 0 };
+
+    public Task<string?> Test(TimeSpan limit, CancellationToken cancellation) => Task.FromResult<string?>(null);
+
+    public string DestinationOf(SinkEvent sent) => Destination(sent);
 
     public void Deliver(Delivery delivery)
     {
@@ -33,6 +49,9 @@ internal sealed class TestSink : ISink
         Before(delivery);
         Open.Add(delivery);
     }
+
+    /// <summary>The sink as the target of a route.</summary>
+    public SinkTarget Target => _target ??= new SinkTarget(new Outlet("shop", this, TimeProvider.System, NullLogger.Instance), DeliveryPolicy.Default);
 
     /// <summary>Answers those of the open deliveries that something is true of.</summary>
     public void Answer(Func<Delivery, bool> which)
@@ -53,12 +72,16 @@ internal sealed class TestSink : ISink
     {
         if (!Open.Remove(delivery))
             return;
+        var failed = new HashSet<EntityKey>();
         foreach (var made in delivery.Events)
         {
-            if (Refuse(made))
-                made.Refusal = "no";
-            else
+            made.Failure = Refuse(made) ? DeliveryFailure.Refused("no") : Fails(made);
+            if (failed.Contains(made.Entity))
+                made.Failure = DeliveryFailure.OfEvent("an earlier one failed");
+            else if (made.Failure is null)
                 Answered.Add(made);
+            else if (!made.Failure.IsFinal)
+                failed.Add(made.Entity);
         }
 
         delivery.Complete();
@@ -76,6 +99,9 @@ internal sealed class TestFormat : IEventFormat
 
     public List<string?[]> Befores { get; } = [];
 
+    /// <summary>What it writes of a change.</summary>
+    public Func<CompletedChange, byte[]> Write { get; set; } = _ => [];
+
     public string Name => "test";
 
     void IEventFormat.Format(in CompletedChange change, ICollection<SinkEvent> events)
@@ -90,7 +116,7 @@ internal sealed class TestFormat : IEventFormat
             Topic = change.Topic,
             Entity = change.Change.Entity,
             Key = System.Text.Encoding.UTF8.GetBytes(change.Change.Entity.Key),
-            Value = [],
+            Value = Write(change),
             Source = change.Source,
             Version = change.Change.Version,
             Origin = change.Origin,

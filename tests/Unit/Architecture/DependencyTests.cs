@@ -15,7 +15,7 @@ public sealed class DependencyTests
     /// <summary>The folders of <c>src/Grains</c>; each may use those before it.</summary>
     private static readonly string[] GrainsFolders =
     [
-        "Collections", "Budgets", "Figures", "Deliveries", "Checkpoints", "Placement", "Runtime", "Entities", "Partitions", "Sources", "Hosting",
+        "Collections", "Budgets", "Figures", "Deliveries", "Checkpoints", "Placement", "Runtime", "Entities", "Partitions", "Sources", "Replays", "Backfills", "Operations", "Hosting",
     ];
 
     private static readonly ArchUnitNET.Domain.Architecture Everything = new ArchLoader().LoadAssemblies(

@@ -1,5 +1,6 @@
 using CdcOrleans.Configuration;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Sinks;
 using Xunit;
 
 namespace CdcOrleans.Unit.Configuration;
@@ -29,6 +30,67 @@ public sealed class DefaultsTests
         """;
 
     [Fact]
+    public void A_kafka_sink_takes_topics_and_security()
+    {
+        const string kafka = "{ type: kafka, bootstrap: \"127.0.0.1:9092\" }";
+        var plain = Assert.IsType<KafkaSinkConfiguration>(Reader.ReadWith(kafka, kafka).Sinks["events"]);
+        Assert.True(plain is { Topic: null, CreateTopics: null, Options.Count: 0 });
+
+        var sink = Assert.IsType<KafkaSinkConfiguration>(Reader.ReadWith(
+            kafka,
+            "{ type: kafka, bootstrap: 'k:1', topic: 'cdc.{table}', create_topics: { partitions: 6, replication: 3, compact: true }, tls: { verify: ca }, "
+            + "sasl: { mechanism: SCRAM-SHA-512, username: writer, password: \"${PASSWORD}\" } }",
+            ("PASSWORD", "secret")).Sinks["events"]);
+        Assert.Equal(("cdc.{table}", new TopicCreation { Partitions = 6, Replication = 3, Compact = true }), (sink.Topic, sink.CreateTopics));
+        Assert.Equal(
+            [
+                ("enable.ssl.certificate.verification", "true"), ("sasl.mechanism", "SCRAM-SHA-512"), ("sasl.password", "secret"), ("sasl.username", "writer"),
+                ("security.protocol", "SASL_SSL"), ("ssl.endpoint.identification.algorithm", "none"),
+            ],
+            sink.Options.OrderBy(o => o.Key, StringComparer.Ordinal).Select(o => (o.Key, o.Value)));
+        Assert.DoesNotContain("secret", sink.ToString(), StringComparison.Ordinal);
+
+        sink = Assert.IsType<KafkaSinkConfiguration>(Reader.ReadWith(kafka, "{ type: kafka, bootstrap: 'k:1', create_topics: true, tls: true }").Sinks["events"]);
+        Assert.Equal(new TopicCreation(), sink.CreateTopics);
+        Assert.Equal(("SSL", "https"), (sink.Options["security.protocol"], sink.Options["ssl.endpoint.identification.algorithm"]));
+    }
+
+    [Fact]
+    public void A_webhook_has_defaults_and_takes_secrets_from_the_environment()
+    {
+        const string secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        const string kafka = "{ type: kafka, bootstrap: \"127.0.0.1:9092\" }";
+        var hook = Assert.IsType<WebhookSinkConfiguration>(
+            Reader.ReadWith(kafka, "{ type: webhook, url: \"https://h/{table}\", secret: [\"${NEW}\", \"${OLD}\"] }", ("NEW", secret), ("OLD", secret)).Sinks["events"]);
+        Assert.Equal([secret, secret], hook.Secrets);
+        Assert.True(hook is { Url: "https://h/{table}", Batch: null, Concurrency: 8, AllowPrivate: false, RetryStatuses: [], Timeout.TotalSeconds: 10, ConnectTimeout.TotalSeconds: 5 });
+
+        hook = Assert.IsType<WebhookSinkConfiguration>(Reader.ReadWith(kafka, $"{{ type: webhook, url: http://localhost:1/, secret: {secret}, batch: 500, timeout: 30s, connect_timeout: 1s, concurrency: 2, private_addresses: allow, retry_statuses: [401, 404] }}").Sinks["events"]);
+        Assert.True(hook is { Batch: { Events: 500, Bytes: 1 << 20, Linger.TotalMilliseconds: 10 }, Concurrency: 2, AllowPrivate: true, RetryStatuses: [401, 404], Timeout.TotalSeconds: 30, ConnectTimeout.TotalSeconds: 1 });
+        hook = Assert.IsType<WebhookSinkConfiguration>(Reader.ReadWith(kafka, $"{{ type: webhook, url: https://h, secret: {secret}, batch: {{ events: 1, linger: 0 }} }}").Sinks["events"]);
+        Assert.Equal(new WebhookBatch { Events = 1, Linger = TimeSpan.Zero }, hook.Batch);
+        Assert.Null(Assert.IsType<WebhookSinkConfiguration>(Reader.ReadWith(kafka, $"{{ type: webhook, url: https://h, secret: {secret}, batch: 1 }}").Sinks["events"]).Batch);
+    }
+
+    [Fact]
+    public void A_process_without_sinks_needs_neither_their_settings_nor_their_secrets()
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, Reader.Fine.Replace("bootstrap: \"127.0.0.1:9092\"", "bootstrap: \"${ABSENT_SECRET}\"", StringComparison.Ordinal));
+            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load(file, SinkTypes.All));
+            var read = ConfigurationFile.Load(file, sinkTypes: null);
+            Assert.Empty(read.Sinks);
+            Assert.Equal(["events"], Assert.Single(read.Routes).To);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
     public void The_documented_file_is_read_whole()
     {
         var read = Reader.Read(Documented, out var warnings);
@@ -42,7 +104,7 @@ public sealed class DefaultsTests
         Assert.Equal("cdc_theworldshop", source.Slot);
         Assert.Equal("cdc_theworldshop", source.Publication);
         Assert.Equal([new TableSelection { Pattern = "public.*" }], source.Tables);
-        Assert.Equal(BackfillMode.Never, source.Backfill);
+        Assert.Equal(BackfillOptions.Never, source.Backfill);
         Assert.Equal(["events", "files"], read.Sinks.Keys);
         Assert.Equal("127.0.0.1:9092", Assert.IsType<KafkaSinkConfiguration>(read.Sinks["events"]).Bootstrap);
         Assert.Equal(Path.Combine(Environment.CurrentDirectory, "out"), Assert.IsType<FileSinkConfiguration>(read.Sinks["files"]).Directory);
@@ -61,9 +123,9 @@ public sealed class DefaultsTests
         Assert.Equal(new ClusterConfiguration { Id = "shop" }, read.Cluster);
         Assert.Equal(("127.0.0.1", 11111, 30000, 64L << 20), (read.Cluster.Address, read.Cluster.SiloPort, read.Cluster.ClientPort, read.Cluster.EntityCacheBytes));
         Assert.Equal((TimeSpan.FromMilliseconds(200), 8L << 20), (read.Control.CheckpointInterval, read.Control.CheckpointBytes));
-        Assert.Equal((TimeSpan.FromDays(7), TimeSpan.FromDays(30)), (read.Control.DeleteMarkerRetention, read.Control.DeadLetterRetention));
+        Assert.Equal((TimeSpan.FromDays(7), TimeSpan.FromDays(30), TimeSpan.FromDays(90)), (read.Control.DeleteMarkerRetention, read.Control.DeadLetterRetention, read.Control.AuditRetention));
         var source = read.Sources["shop"];
-        Assert.Equal(("cdc_shop", "cdc_shop", BackfillMode.Never), (source.Slot, source.Publication, source.Backfill));
+        Assert.Equal(("cdc_shop", "cdc_shop", BackfillOptions.Never), (source.Slot, source.Publication, source.Backfill));
         Assert.Equal((32, 15_000, 32L << 20, TimeSpan.FromSeconds(10)), (source.Partitions, source.WindowChanges, source.WindowBytes, source.HeartbeatInterval));
         Assert.Null(source.MemoryBytes);
         Assert.Empty(Assert.IsType<KafkaSinkConfiguration>(read.Sinks["events"]).Options);
@@ -79,7 +141,7 @@ public sealed class DefaultsTests
             control:
               connection: Host=db;Database=cdc;Password="${CDC_PASSWORD}"
               checkpoint: { interval: 1s, bytes: 512KB }
-              retention: { delete_markers: 36h, dead_letters: 0 }
+              retention: { delete_markers: 36h, dead_letters: 0, audit: 400d }
             sources:
               Shop-2:
                 postgres: { connection: "Server=db;DB=shop", slot: s_2, publication: My Publication }
@@ -113,7 +175,7 @@ public sealed class DefaultsTests
             new ControlConfiguration
             {
                 Connection = "Host=db;Database=cdc;Password=\"se;cret\"", CheckpointInterval = TimeSpan.FromSeconds(1), CheckpointBytes = 512 << 10,
-                DeleteMarkerRetention = TimeSpan.FromHours(36), DeadLetterRetention = TimeSpan.Zero,
+                DeleteMarkerRetention = TimeSpan.FromHours(36), DeadLetterRetention = TimeSpan.Zero, AuditRetention = TimeSpan.FromDays(400),
             },
             read.Control);
         var source = read.Sources["Shop-2"];
@@ -197,7 +259,7 @@ public sealed class DefaultsTests
         {
             var file = Path.Combine(folder.FullName, "cdc.yaml");
             File.WriteAllText(file, Documented);
-            var read = ConfigurationFile.Load(file);
+            var read = ConfigurationFile.Load(file, SinkTypes.All);
             Assert.Equal(Path.Combine(folder.FullName, "out"), Assert.IsType<FileSinkConfiguration>(read.Sinks["files"]).Directory);
         }
         finally
@@ -214,9 +276,9 @@ public sealed class DefaultsTests
         {
             File.WriteAllText(file, Reader.Fine.Replace("{ id: shop }", "{ id: \"${CDC_UNIT_TEST_ID}\" }", StringComparison.Ordinal));
             Environment.SetEnvironmentVariable("CDC_UNIT_TEST_ID", "from-process");
-            Assert.Equal("from-process", ConfigurationFile.Load(file).Cluster.Id);
-            Assert.Equal("given", ConfigurationFile.Load(file, new Dictionary<string, string> { ["CDC_UNIT_TEST_ID"] = "given" }).Cluster.Id);
-            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load(file, new Dictionary<string, string>()));
+            Assert.Equal("from-process", ConfigurationFile.Load(file, SinkTypes.All).Cluster.Id);
+            Assert.Equal("given", ConfigurationFile.Load(file, SinkTypes.All, new Dictionary<string, string> { ["CDC_UNIT_TEST_ID"] = "given" }).Cluster.Id);
+            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load(file, SinkTypes.All, new Dictionary<string, string>()));
         }
         finally
         {
@@ -230,8 +292,8 @@ public sealed class DefaultsTests
     {
         var missing = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}", "cdc.yaml");
         Assert.Equal($"{missing}: the file does not exist; name the configuration file, or create it",
-            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load(missing)).Message);
+            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load(missing, SinkTypes.All)).Message);
         Assert.Equal($"{Path.GetTempPath()}: this is a folder; name the configuration file in it",
-            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load(Path.GetTempPath())).Message);
+            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load(Path.GetTempPath(), SinkTypes.All)).Message);
     }
 }

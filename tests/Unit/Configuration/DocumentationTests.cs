@@ -15,7 +15,9 @@ public sealed partial class DocumentationTests
         ("routes", "routes: [ { from: \"shop.public.*\", to: [events, files] } ]"),
     ];
 
-    private static readonly (string, string)[] Secrets = [("CDC_PASSWORD", "a"), ("SHOP_PASSWORD", "b"), ("KAFKA_PASSWORD", "c")];
+    private const string Webhook = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    private static readonly (string, string)[] Secrets = [("CDC_PASSWORD", "a"), ("SHOP_PASSWORD", "b"), ("KAFKA_PASSWORD", "c"), ("HOOK_SECRET", Webhook), ("OLD_HOOK_SECRET", Webhook)];
 
     public static TheoryData<string> Examples =>
         [.. Example().Matches(File.ReadAllText(Path.Combine(Root, "docs", "configuration.md"))).Select(m => m.Groups[1].Value)];
@@ -32,7 +34,7 @@ public sealed partial class DocumentationTests
     }
 
     [Fact]
-    public void Every_part_has_an_example() => Assert.Equal(10, Examples.Count);
+    public void Every_part_has_an_example() => Assert.Equal(14, Examples.Count);
 
     [Fact]
     public void The_file_for_containers_is_read()

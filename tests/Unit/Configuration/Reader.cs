@@ -1,5 +1,6 @@
 using CdcOrleans.Configuration;
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Sinks;
 using Xunit;
 
 namespace CdcOrleans.Unit.Configuration;
@@ -25,7 +26,7 @@ internal static class Reader
 
     public static PipelineConfiguration Read(
         string text, out IReadOnlyList<ConfigurationFinding> warnings, params (string Name, string Value)[] environment) =>
-        ConfigurationFile.Read(text, "cdc.yaml", environment.ToDictionary(e => e.Name, e => e.Value), out warnings);
+        ConfigurationFile.Read(text, "cdc.yaml", SinkTypes.All, environment.ToDictionary(e => e.Name, e => e.Value), out warnings);
 
     /// <summary>All findings of a text, as they print.</summary>
     public static string[] Refused(string text, params (string Name, string Value)[] environment)

@@ -23,7 +23,7 @@ public sealed class AwakeEntitiesTests
         _budget,
         new SourceFigures(
             new SourceConfiguration { Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [] }, TimeProvider.System, _budget,
-            new MemoryBudget(1 << 20), []));
+            new MemoryBudget(1 << 20), () => []));
 
     [Fact]
     public void Many_that_were_used_once_leave_those_that_are_used_often_awake()

@@ -1,7 +1,9 @@
 using CdcOrleans.Grains.Budgets;
 using CdcOrleans.Grains.Checkpoints;
+using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Storage;
+using CdcOrleans.Testing;
 using CdcOrleans.Testing.Pipeline;
 using Xunit;
 
@@ -49,6 +51,41 @@ public sealed class CheckpointBufferTests
         var cut = _buffer.Cut()!;
         Assert.Equal([Sample.Version(11), Sample.Version(12)], cut.States.Select(s => s.Value.Version).Order());
         Assert.Equal(Sample.Version(1), _buffer.Durable);
+    }
+
+    [Fact]
+    public void Journal_rows_wait_for_the_checkpoint_in_their_order_and_count_in_the_memory_budget()
+    {
+        _buffer.Add([Row(10, 100_000)]);
+        Assert.InRange(_memory.Use.Unsaved, 100_000, 101_000);
+        Assert.InRange(_buffer.Bytes, 100_000, 101_000);
+        Assert.Equal([Sample.Version(10)], _buffer.Cut()!.Journal.Select(r => r.Change.Version));
+        _buffer.Add([Row(11, 100_000)]);
+        _buffer.Failed();
+        Assert.InRange(_memory.Use.Unsaved, 200_000, 202_000);
+        Assert.Equal([Sample.Version(10), Sample.Version(11)], _buffer.Cut()!.Journal.Select(r => r.Change.Version));
+        _buffer.Add([Row(12, 100_000)]);
+        _buffer.Committed();
+        Assert.InRange(_memory.Use.Unsaved, 100_000, 101_000);
+        Assert.Equal([Sample.Version(12)], _buffer.Cut()!.Journal.Select(r => r.Change.Version));
+        _buffer.Committed();
+        Assert.Equal(0, _memory.Use.Unsaved);
+        Assert.Null(_buffer.Cut());
+
+        // The image after a change is also that of the change if nothing was completed. It is in memory once.
+        static JournalRow Row(long version, int size)
+        {
+            var after = new RowImage(new byte[size]);
+            return new JournalRow
+            {
+                After = after,
+                Change = new RowChange
+                {
+                    Operation = ChangeOperation.Create, Table = Sample.Orders, Entity = Key, Version = Sample.Version(version), Lsn = Lsn.None, After = after,
+                    Transaction = new SourceTransaction { CommitLsn = Sample.Version(version).CommitLsn, Xid = 1, CommitMicros = 1 },
+                },
+            };
+        }
     }
 
     [Fact]
@@ -114,6 +151,46 @@ public sealed class CheckpointBufferTests
             _buffer.Add(Key, State(i), Retention.Used);
         Assert.Equal(Sample.Version(59), Assert.Single(_buffer.Cut()!.States).Value.Version);
     }
+
+    [Fact]
+    public void Parked_events_count_once_however_often_their_checkpoint_fails()
+    {
+        _buffer.Park(Parked(10), Waiting(10));
+        var bytes = _buffer.Bytes;
+        for (var i = 0; i < 3; i++)
+        {
+            _buffer.Cut();
+            _buffer.Failed();
+        }
+
+        Assert.Equal(bytes, _buffer.Bytes);
+        Assert.Equal(Sample.Version(10), Assert.Single(_buffer.Cut()!.Parked).Place);
+    }
+
+    [Fact]
+    public void A_parked_event_that_left_is_known_until_that_is_durable_and_may_be_parked_again()
+    {
+        var parked = Parked(10);
+        _buffer.Unpark(parked.Id, Waiting(10));
+        Assert.True(_buffer.IsUnparked(parked.Id));
+        _buffer.Cut();
+        _buffer.Park(parked, Waiting(10));
+        Assert.True(_buffer.IsUnparked(parked.Id));
+        _buffer.Failed();
+
+        Assert.False(_buffer.IsUnparked(parked.Id));
+        var cut = _buffer.Cut()!;
+        Assert.Empty(cut.Unparked);
+        Assert.Equal(parked.Id, Assert.Single(cut.Parked).Id);
+    }
+
+    private static ParkedEvent Parked(int version) => new("sink", Sample.Version(version), TestDelivery.Event("t", "1", new string('x', 1000), version), default);
+
+    private static ParkedEntityState Waiting(int version) => new()
+    {
+        Entity = Key, Sink = "sink", Events = 1, Bytes = 1000, Newest = new ParkedPosition(Sample.Version(version), Sample.Version(version), 0), Attempts = 0,
+        FirstTriedAt = default, DueAt = default,
+    };
 
     private static EntityState State(long version) => new(Sample.Version(version), Sample.Orders, Sample.Row("1", "a", "b"), Deleted: false);
 

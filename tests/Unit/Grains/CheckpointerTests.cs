@@ -176,7 +176,7 @@ public sealed class CheckpointerTests
         public Rig(long bytes = long.MaxValue, long epoch = 1, int window = 1000)
         {
             var source = new SourceConfiguration { Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [], WindowChanges = window };
-            Figures = new SourceFigures(source, _time, new EntityBudget(1 << 20, 1), new MemoryBudget(1 << 20), []);
+            Figures = new SourceFigures(source, _time, new EntityBudget(1 << 20, 1), new MemoryBudget(1 << 20), () => []);
             Checkpointer = new Checkpointer(
                 source, "silo", new ControlConfiguration { Connection = "", CheckpointInterval = Interval, CheckpointBytes = bytes },
                 Store, Figures, Reader, _time, NullLogger.Instance);
@@ -295,6 +295,8 @@ public sealed class CheckpointerTests
 
         public Task<FoundState[]> FindStates(IReadOnlyList<StateKey> keys, int mostBytes, CancellationToken cancellation) => throw new NotSupportedException();
 
+        public Task Doubt(string source, long epoch, int tableId, CancellationToken cancellation) => throw new NotSupportedException();
+
         public Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation) => throw new NotSupportedException();
     }
 
@@ -323,6 +325,8 @@ public sealed class CheckpointerTests
             if (Answer is { } answer)
                 await answer.Task;
         }
+
+        public ValueTask WriteHeartbeat() => default;
 
         public ValueTask<SourceStatus> GetStatus() => throw new NotSupportedException();
     }

@@ -63,11 +63,8 @@ public sealed class EntityQuestionTests
         second.Take(Update("a", 2));
 
         // The read for the change must have ended before the gate is closed.
-        await WalSessionTests.Until(() =>
-        {
-            second.RunTurns();
-            return second.Sink.Open.Count > 0;
-        });
+        await second.Loaded();
+        Assert.Single(second.Sink.Open);
         Assert.Equal(EntityPhase.Passing, second.Phase("a"));
 
         // The question reads the store while the change is being applied in passing; the answer comes after it.

@@ -3,6 +3,7 @@ using CdcOrleans.Grains.Deliveries;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Retries;
 using CdcOrleans.Model.Sinks;
+using CdcOrleans.Model.Storage;
 using CdcOrleans.Testing.Pipeline;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
@@ -108,7 +109,7 @@ public sealed class ExhaustionTests
     {
         var (first, second) = (new TestSink(), new TestSink());
         var broken = new TestFormat();
-        var plan = new TablePlan("public.orders", "t", [new TableOutput(new TestFormat(), [first]), new TableOutput(broken, [second])]);
+        var plan = new TablePlan("public.orders", "t", [new TableOutput(new TestFormat(), [first.Target]), new TableOutput(broken, [second.Target])]);
         var batch = new Batch();
         foreach (var (version, fails) in ((int, bool)[])[(1, false), (2, true), (2, true), (2, false), (3, true), (3, false), (4, true)])
         {
@@ -137,7 +138,7 @@ public sealed class ExhaustionTests
         var batch = new Batch();
         var change = Completed(1);
         Assert.Throws<OutOfMemoryException>(
-            () => batch.Add(in change, new TablePlan("public.orders", "t", [new TableOutput(new TestFormat(), [sink]), new TableOutput(broken, [sink])])));
+            () => batch.Add(in change, new TablePlan("public.orders", "t", [new TableOutput(new TestFormat(), [sink.Target]), new TableOutput(broken, [sink.Target])])));
         batch.Send();
         Assert.Empty(sink.Open);
         Assert.True(batch.IsFinished);
@@ -158,5 +159,7 @@ public sealed class ExhaustionTests
         public bool IsFinished { get; private set; }
 
         protected override void Finished() => IsFinished = true;
+
+        protected override void OnUnformatted(IReadOnlyList<DeadLetter> letters) => Assert.Fail("Everything can be formatted.");
     }
 }

@@ -34,6 +34,21 @@ public sealed class PartitionLinkTests
     }
 
     [Fact]
+    public async Task A_partition_that_moved_while_nothing_changed_is_opened_again()
+    {
+        await using var rig = new Rig();
+        rig.Send(1);
+        await WalSessionTests.Until(() => rig.Partition.Changes.Any());
+        rig.Session.Progressed(0, Sample.Version(1));
+        rig.Advance(TimeSpan.FromSeconds(4));
+        Assert.Equal(1, rig.Partition.Opened);
+        rig.Partition.Generation = 2;
+        await rig.Until(() => rig.Partition.Opened == 2);
+        rig.Advance(TimeSpan.FromSeconds(4));
+        Assert.Equal(2, rig.Partition.Opened);
+    }
+
+    [Fact]
     public async Task A_partition_that_lost_what_it_had_taken_gets_it_again()
     {
         await using var rig = new Rig();

@@ -1,7 +1,9 @@
 using System.Reflection;
 using System.Threading.Channels;
+using CdcOrleans.Grains.Interfaces.Backfills;
 using CdcOrleans.Grains.Interfaces.Entities;
 using CdcOrleans.Grains.Interfaces.Partitions;
+using CdcOrleans.Grains.Interfaces.Replays;
 using CdcOrleans.Grains.Placement;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
@@ -102,6 +104,30 @@ internal sealed class FakePartition : IPartitionGrain
 
     public List<int> Forgotten { get; } = [];
 
+    /// <summary>Tables of which no replay may send rows.</summary>
+    public List<int> HeldReplays { get; } = [];
+
+    public ValueTask<ReplayAnswer> Replay(ReplaySlice slice) => throw new NotSupportedException();
+
+    public ValueTask<ChunkAnswer> Merge(ChunkSlice slice) => throw new NotSupportedException();
+
+    public ValueTask WatchIncomplete(int table, bool isWanted) => throw new NotSupportedException();
+
+    public ValueTask<string[]> TakeIncomplete(int table) => throw new NotSupportedException();
+
+    public ValueTask<long> GetGeneration() => ValueTask.FromResult(Generation);
+
+    // The first call finds something under way.
+    public ValueTask<bool> HoldReplays(long epoch, int[] tables)
+    {
+        lock (_gate)
+        {
+            var isQuiet = tables.All(HeldReplays.Contains);
+            HeldReplays.AddRange(tables);
+            return ValueTask.FromResult(isQuiet);
+        }
+    }
+
     public ValueTask Forget(long epoch, int[] tables)
     {
         lock (_gate)
@@ -110,6 +136,12 @@ internal sealed class FakePartition : IPartitionGrain
     }
 
     public ValueTask Reset(long epoch) => throw new NotSupportedException();
+
+    public ValueTask<LetterRefusal[]> Redeliver(long[] ids, RedeliverAs what) => throw new NotSupportedException();
+
+    public ValueTask<long[]> Discard(long[] ids) => throw new NotSupportedException();
+
+    public ValueTask<int> RetryParked(string sink, string? table, string? key) => throw new NotSupportedException();
 
     public ValueTask Start() => default;
 
@@ -156,6 +188,8 @@ public class FakeGrains : DispatchProxy
 internal sealed class FakeStore : ICheckpointStore
 {
     public Func<CancellationToken, Task> Truncated { get; set; } = _ => Task.CompletedTask;
+
+    public Task Doubt(string source, long epoch, int tableId, CancellationToken cancellation) => throw new NotSupportedException();
 
     public Task Truncate(string source, long epoch, int tableId, ChangeVersion version, CancellationToken cancellation) => Truncated(cancellation);
 

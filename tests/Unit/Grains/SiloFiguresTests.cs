@@ -70,6 +70,6 @@ public sealed class SiloFiguresTests
 
         public Task Set(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation) => throw new NotSupportedException();
 
-        public Task Reset(string source, long epoch, ServerLog log, Lsn confirmed, CancellationToken cancellation) => throw new NotSupportedException();
+        public Task Reset(string source, long epoch, ServerLog log, Lsn confirmed, IReadOnlyCollection<string> doubted, CancellationToken cancellation) => throw new NotSupportedException();
     }
 }

@@ -19,7 +19,7 @@ public sealed class StateReaderTests
     // The stored row, the completed row, and three copies of an event with both.
     private const int Room = 8;
 
-    private readonly TablePlan _plan = new("public.orders", "t", [new TableOutput(new TestFormat(), [new TestSink()])]);
+    private readonly TablePlan _plan = new("public.orders", "t", [new TableOutput(new TestFormat(), [new TestSink().Target])]);
     private readonly TestStore _store = new();
     private readonly FakeTimeProvider _time = new();
 
@@ -105,7 +105,7 @@ public sealed class StateReaderTests
     private StateReader Reader(MemoryBudget memory)
     {
         var source = new SourceConfiguration { Name = "shop", Connection = "", Slot = "s", Publication = "p", Tables = [] };
-        return new StateReader(_store, memory, new SourceFigures(source, _time, new EntityBudget(1 << 20, 1), memory, []), _time, NullLogger.Instance);
+        return new StateReader(_store, memory, new SourceFigures(source, _time, new EntityBudget(1 << 20, 1), memory, () => []), _time, NullLogger.Instance);
     }
 
     private TestWaiter Request(StateReader reader, string key)

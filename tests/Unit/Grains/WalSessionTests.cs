@@ -85,6 +85,9 @@ public sealed class WalSessionTests
         rig.Store.Truncated = _ =>
         {
             Assert.All(rig.Partitions, p => Assert.Empty(p.Forgotten));
+
+            // Twice: at first, a replay had a row.
+            Assert.All(rig.Partitions, p => Assert.Equal([7, 7], p.HeldReplays));
             forgotten = true;
             return Task.CompletedTask;
         };
@@ -167,6 +170,20 @@ public sealed class WalSessionTests
         Assert.False(trouble.Transient);
         Assert.StartsWith("Update of public.orders at 0/10/1 (associated LSN 0/10) is of 1", trouble.Message, StringComparison.Ordinal);
         Assert.Contains("large_values.limit", trouble.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_truncation_that_is_durable_in_a_partition_holds_no_replay_there()
+    {
+        await using var rig = new Rig();
+        await rig.Opened();
+        rig.Session.Progressed(0, Sample.Version(3));
+        rig.Log.Write(Sample.Change(ChangeOperation.Truncate, "", Sample.Version(3)));
+        _ = rig.Start();
+        await Until(() => rig.Partitions[1].Changes.Any());
+        Assert.Empty(rig.Partitions[0].HeldReplays);
+        Assert.Contains(Sample.Orders.TableId, rig.Partitions[1].HeldReplays);
+        Assert.Empty(rig.Partitions[0].Changes);
     }
 
     [Fact]

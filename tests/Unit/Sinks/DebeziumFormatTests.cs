@@ -48,14 +48,20 @@ public sealed class DebeziumFormatTests
         Assert.Contains("\"origin\":\"other \\\"node\\\"\",\"origin_lsn\":null}", value, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void Read_is_a_snapshot_event()
+    [Theory]
+    [InlineData(SnapshotMark.Row, "true")]
+    [InlineData(SnapshotMark.First, "first")]
+    [InlineData(SnapshotMark.FirstInTable, "first_in_data_collection")]
+    [InlineData(SnapshotMark.LastInTable, "last_in_data_collection")]
+    [InlineData(SnapshotMark.Last, "last")]
+    [InlineData(SnapshotMark.Incremental, "incremental")]
+    public void Read_is_a_snapshot_event(SnapshotMark mark, string expected)
     {
-        var read = Rows.Change(ChangeOperation.Read, Orders, after: Rows.Image("1", "a", "1"));
+        var read = Rows.Change(ChangeOperation.Read, Orders, after: Rows.Image("1", "a", "1")) with { Snapshot = mark };
 
         var value = Text(Format(Rows.Complete(read))[0].Value);
 
-        Assert.Contains("\"snapshot\":\"true\"", value, StringComparison.Ordinal);
+        Assert.Contains($"\"snapshot\":\"{expected}\"", value, StringComparison.Ordinal);
         Assert.Contains("\"op\":\"r\"", value, StringComparison.Ordinal);
     }
 

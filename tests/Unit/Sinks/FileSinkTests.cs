@@ -90,40 +90,40 @@ public sealed class FileSinkTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Folder_that_cannot_be_written_holds_deliveries_until_it_can()
+    public async Task Folder_that_cannot_be_written_fails_events_for_now_until_it_can()
     {
         await System.IO.File.WriteAllTextAsync(_folder, "a file where the folder should be");
         var sink = Open();
-        var delivery = new TestDelivery(TestDelivery.Event("t", "1", "2"), TestDelivery.Event("t", "1", "3"));
-        sink.Deliver(delivery);
+        SinkEvent[] events = [TestDelivery.Event("t", "1", "2"), TestDelivery.Event("t", "1", "3")];
+        await Deliver(sink, new TestDelivery(events));
 
-        await Until(() => !sink.Status.Healthy);
-        Assert.False(delivery.Completed.IsCompleted);
-        Assert.Equal(2, sink.Status.Waiting);
-        Assert.Contains(_folder, sink.Status.LastError, StringComparison.Ordinal);
+        Assert.All(events, e => Assert.True(e.Failure is { IsFinal: false, Scope: FailureScope.Destination, Destination: "t" }));
+        Assert.Contains(_folder, events[0].Failure!.Error, StringComparison.Ordinal);
+        Assert.True(sink.Status is { Healthy: false, Waiting: 0, Failed: 2, Delivered: 0 });
 
         System.IO.File.Delete(_folder);
-        await delivery.Completed.WaitAsync(Patience);
+        await Deliver(sink, new TestDelivery(TestDelivery.Event("t", "1", "2"), TestDelivery.Event("t", "1", "3")));
 
         Assert.Equal(2, Content("t").Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
-        await Until(() => sink.Status is { Healthy: true, Waiting: 0, Delivered: 2 });
+        Assert.True(sink.Status is { Healthy: true, Waiting: 0, Delivered: 2 });
     }
 
     [Fact]
-    public async Task Topic_that_cannot_be_written_does_not_hold_the_others()
+    public async Task Topic_that_cannot_be_written_fails_its_own_events_alone()
     {
         Directory.CreateDirectory(Path.Combine(_folder, "bad.ndjson"));
         var sink = Open();
-        var stuck = new TestDelivery(TestDelivery.Event("bad", "1", "2"));
-        sink.Deliver(stuck);
-        await Until(() => !sink.Status.Healthy);
+        var bad = TestDelivery.Event("bad", "1", "2");
+        var good = TestDelivery.Event("good", "2", "2");
 
-        await Deliver(sink, new TestDelivery(TestDelivery.Event("good", "1", "2")));
+        await Deliver(sink, new TestDelivery(bad));
+        await Deliver(sink, new TestDelivery(good));
 
-        Assert.False(stuck.Completed.IsCompleted);
+        Assert.NotNull(bad.Failure);
+        Assert.Null(good.Failure);
         Directory.Delete(Path.Combine(_folder, "bad.ndjson"));
-        await stuck.Completed.WaitAsync(Patience);
-        await Until(() => sink.Status.Healthy);
+        await Deliver(sink, new TestDelivery(TestDelivery.Event("bad", "1", "2")));
+        Assert.True(sink.Status.Healthy);
     }
 
     [Fact]

@@ -1,6 +1,8 @@
 using CdcOrleans.Model.Configuration;
+using CdcOrleans.Model.Sinks;
 using CdcOrleans.Sinks;
 using CdcOrleans.Sinks.Kafka;
+using Confluent.Kafka;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using ErrorCode = Confluent.Kafka.ErrorCode;
@@ -15,12 +17,29 @@ public sealed class KafkaJudgementTests
         var refused = Enum.GetValues<ErrorCode>().Where(c => KafkaErrors.Judge(c, alone: true) == KafkaVerdict.Refuse).ToHashSet();
 
         Assert.Contains(ErrorCode.MsgSizeTooLarge, refused);
-        Assert.Contains(ErrorCode.TopicAuthorizationFailed, refused);
+        Assert.Contains(ErrorCode.TopicException, refused);
+        Assert.DoesNotContain(ErrorCode.TopicAuthorizationFailed, refused);
         Assert.DoesNotContain(ErrorCode.UnknownTopicOrPart, refused);
         Assert.DoesNotContain(ErrorCode.Local_Transport, refused);
         Assert.DoesNotContain(ErrorCode.ClusterAuthorizationFailed, refused);
         Assert.DoesNotContain(ErrorCode.Local_Fatal, refused);
         Assert.Equal(KafkaVerdict.Alone, KafkaErrors.Judge(ErrorCode.MsgSizeTooLarge, alone: false));
+    }
+
+    [Theory]
+    [InlineData(ErrorCode.TopicAuthorizationFailed, FailureScope.Destination, "Grant it WRITE")]
+    [InlineData(ErrorCode.Local_UnknownTopic, FailureScope.Destination, "create_topics")]
+    [InlineData(ErrorCode.NotEnoughReplicas, FailureScope.Destination, "min.insync.replicas")]
+    [InlineData(ErrorCode.SaslAuthenticationFailed, FailureScope.Sink, "orders")]
+    public void What_people_can_mend_fails_for_now_and_says_what_it_concerns(ErrorCode code, FailureScope scope, string remedy)
+    {
+        var error = new Error(code, "reason");
+        var failure = KafkaErrors.Outcome("orders", 10, error, KafkaErrors.Judge(code, alone: true));
+
+        Assert.False(failure.IsFinal);
+        Assert.Equal(scope, failure.Scope);
+        Assert.Equal(scope == FailureScope.Destination ? "orders" : null, failure.Destination);
+        Assert.Contains(remedy, failure.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -35,14 +54,12 @@ public sealed class KafkaJudgementTests
     }
 
     [Fact]
-    public void Options_win_over_defaults_and_ours_do_not_reach_the_client()
+    public void Options_win_over_defaults()
     {
-        var settings = new KafkaSettings(With("linger.ms", "50", "create_topics", "true"));
+        var settings = new KafkaSettings(With("linger.ms", "50"));
 
-        Assert.True(settings.CreatesTopics);
         Assert.Equal("50", settings.ForBatches()["linger.ms"]);
         Assert.Equal("murmur2_random", settings.ForBatches()["partitioner"]);
-        Assert.DoesNotContain("create_topics", settings.ForBatches().Keys);
         Assert.Equal("1", settings.ForSingles()["batch.num.messages"]);
     }
 

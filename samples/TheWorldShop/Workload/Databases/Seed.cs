@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Npgsql;
 
 namespace CdcOrleans.Samples.TheWorldShop.Databases;
@@ -33,17 +32,16 @@ internal static class Seed
         ON CONFLICT DO NOTHING
         """;
 
-    public static async Task Run(string connection, int customers, int products, string? afterSlot, CancellationToken cancellation)
+    public static async Task Run(string connection, int customers, int products, CancellationToken cancellation)
     {
         await using var shop = await ShopDatabase.Open(connection, cancellation);
-        if (afterSlot is not null)
-            await AwaitSlot(shop, afterSlot, cancellation);
-
         var added = await Fill(shop, Customers, customers, cancellation);
         added += await Fill(shop, Products, products, cancellation);
         added += await Fill(shop, Inventory, products, cancellation);
         await ShopDatabase.Execute(
             shop, "SELECT setval(pg_get_serial_sequence('customers', 'id'), greatest((SELECT max(id) FROM customers), 1))", cancellation);
+        // A backfill estimates by these statistics how many rows there are.
+        await ShopDatabase.Execute(shop, "ANALYZE customers, products, inventory, orders, order_lines, outbox", cancellation);
         Console.WriteLine($"Seeded: {added} rows added ({customers} customers and {products} products wanted).");
     }
 
@@ -57,18 +55,5 @@ internal static class Seed
         }
 
         return added;
-    }
-
-    /// <summary>Rows written after the slot exists are streamed, so that the stream holds the whole shop.</summary>
-    private static async Task AwaitSlot(NpgsqlConnection shop, string slot, CancellationToken cancellation)
-    {
-        const string ready = "SELECT 1 FROM pg_replication_slots WHERE slot_name = @s AND confirmed_flush_lsn IS NOT NULL";
-        var waited = Stopwatch.StartNew();
-        while (await ShopDatabase.Scalar<int>(shop, ready, cancellation, ("s", slot)) == 0)
-        {
-            if (waited.Elapsed > TimeSpan.FromSeconds(60))
-                throw new UserException($"Slot '{slot}' did not appear within 60 s: is the silo running with this source?");
-            await Task.Delay(100, cancellation);
-        }
     }
 }

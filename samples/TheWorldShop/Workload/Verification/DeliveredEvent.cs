@@ -12,13 +12,18 @@ internal interface IDeliveredEvents : IDisposable
     IEnumerable<DeliveredEvent> ReadNew();
 }
 
-/// <summary>The order of events within a source: a commit's position in the log and the change's place in the transaction.</summary>
-internal readonly record struct EventVersion(ulong CommitLsn, long Ordinal) : IComparable<EventVersion>
+/// <summary>
+/// The order of events within a source: a commit's position in the log, the change's place in the transaction, and for a row that a backfill
+/// read the number of its chunk. Such a row has the version of a place in the log, where a change may have been; it follows that change.
+/// </summary>
+internal readonly record struct EventVersion(ulong CommitLsn, long Ordinal, long Chunk = 0) : IComparable<EventVersion>
 {
     public int CompareTo(EventVersion other) =>
-        CommitLsn != other.CommitLsn ? CommitLsn.CompareTo(other.CommitLsn) : Ordinal.CompareTo(other.Ordinal);
+        CommitLsn != other.CommitLsn ? CommitLsn.CompareTo(other.CommitLsn)
+        : Ordinal != other.Ordinal ? Ordinal.CompareTo(other.Ordinal)
+        : Chunk.CompareTo(other.Chunk);
 
-    public override string ToString() => $"{CommitLsn >> 32:X}/{(uint)CommitLsn:X}/{Ordinal}";
+    public override string ToString() => $"{CommitLsn >> 32:X}/{(uint)CommitLsn:X}/{Ordinal}{(Chunk > 0 ? $" (chunk {Chunk})" : "")}";
 
     /// <summary>Reads <c>16/B374D848/3</c>.</summary>
     public static bool TryParse(string? text, out EventVersion version)

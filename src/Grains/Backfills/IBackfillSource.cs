@@ -1,0 +1,34 @@
+using CdcOrleans.Grains.Interfaces.Backfills;
+using CdcOrleans.Model.Changes;
+
+namespace CdcOrleans.Grains.Backfills;
+
+/// <summary>The reader and the partitions of a source, as a backfill sees them.</summary>
+internal interface IBackfillSource
+{
+    /// <summary>Number of partitions.</summary>
+    int Partitions { get; }
+
+    /// <summary>Returns the generation of a partition's activation.</summary>
+    Task<long> Generation(int partition);
+
+    /// <summary>Gives rows to a partition, or asks whether it is done with them.</summary>
+    Task<ChunkAnswer> Merge(int partition, ChunkSlice slice);
+
+    /// <summary>Makes a partition remember the keys of its entities whose rows lack values, from now on; or no more.</summary>
+    /// <param name="partition">The partition.</param>
+    /// <param name="table">Number of the table in the schema store.</param>
+    /// <param name="isWanted">Whether they are remembered.</param>
+    Task WatchIncomplete(int partition, int table, bool isWanted);
+
+    /// <summary>Returns the keys that a partition has remembered, and forgets them.</summary>
+    /// <param name="partition">The partition.</param>
+    /// <param name="table">Number of the table in the schema store.</param>
+    Task<string[]> TakeIncomplete(int partition, int table);
+
+    /// <summary>
+    /// Returns whether every change that commits before a position is durable in every partition; if not, with what the source is doing. The
+    /// reader is asked to move on.
+    /// </summary>
+    Task<(bool IsReached, string? Waiting)> HasReached(Lsn position);
+}

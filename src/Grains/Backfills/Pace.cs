@@ -1,0 +1,28 @@
+using CdcOrleans.Model.Capture;
+
+namespace CdcOrleans.Grains.Backfills;
+
+/// <summary>Holds reading back, so that no more rows are read per second than asked for.</summary>
+/// <param name="rate">Most rows per second; 0 for no limit.</param>
+/// <param name="time">The clock.</param>
+/// <param name="stop">Cancels.</param>
+internal sealed class Pace(int rate, TimeProvider time, CancellationToken stop)
+{
+    private long _freeAt = time.GetTimestamp();
+
+    /// <summary>Where a chunk ends: one that takes longer than a second at the rate would come in bursts.</summary>
+    public ChunkBounds Bounds { get; } = rate == 0 ? new ChunkBounds() : new ChunkBounds { Rows = Math.Clamp(rate / 2, 1, new ChunkBounds().Rows) };
+
+    /// <summary>Waits until rows may be sent.</summary>
+    public async Task Take(int rows)
+    {
+        if (rate == 0)
+            return;
+        var now = time.GetTimestamp();
+        if (_freeAt > now)
+            await Task.Delay(time.GetElapsedTime(now, _freeAt), time, stop);
+        else
+            _freeAt = now;
+        _freeAt += time.TimestampFrequency * rows / rate;
+    }
+}

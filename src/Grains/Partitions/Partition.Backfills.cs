@@ -1,0 +1,28 @@
+using CdcOrleans.Grains.Deliveries;
+using CdcOrleans.Grains.Interfaces.Backfills;
+
+namespace CdcOrleans.Grains.Partitions;
+
+/// <content>Rows of backfills for its entities (<see cref="PartitionBackfills"/>).</content>
+internal sealed partial class Partition
+{
+    /// <summary>Returns rows that were taken before; null when they were not.</summary>
+    public BackfillWork? FindRows(ChunkSlice.Place at) => _backfills.Find(at);
+
+    /// <summary>Takes rows.</summary>
+    public BackfillWork Merge(ChunkSlice slice)
+    {
+        var work = _backfills.Take(slice);
+        EndTurn();
+        return work;
+    }
+
+    /// <summary>Forgets rows whose end was answered.</summary>
+    public void RowsAnswered(ChunkSlice.Place at) => _backfills.Answered(at);
+
+    /// <inheritdoc cref="PartitionBackfills.WatchIncomplete" />
+    public void WatchIncomplete(int table, bool isWanted) => _backfills.WatchIncomplete(table, isWanted);
+
+    /// <inheritdoc cref="PartitionBackfills.TakeIncomplete" />
+    public string[] TakeIncomplete(int table) => _backfills.TakeIncomplete(table);
+}

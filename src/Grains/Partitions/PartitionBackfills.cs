@@ -1,0 +1,224 @@
+using CdcOrleans.Grains.Checkpoints;
+using CdcOrleans.Grains.Deliveries;
+using CdcOrleans.Grains.Entities;
+using CdcOrleans.Grains.Interfaces.Backfills;
+using CdcOrleans.Grains.Runtime;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Sinks;
+
+namespace CdcOrleans.Grains.Partitions;
+
+/// <summary>
+/// The rows of backfills that a partition's entities merge, some at a time. It gives them to the roster as it gives changes, so that each
+/// entity merges its row in its own order. Runs on the partition's scheduler.
+/// </summary>
+/// <param name="source">The runtime of the source on this silo.</param>
+/// <param name="roster">Gets the rows.</param>
+/// <param name="buffer">Knows what is not durable.</param>
+/// <param name="accepted">Version of the last change that the partition has accepted.</param>
+/// <param name="fence">The highest fence of the chunks before.</param>
+internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster roster, CheckpointBuffer buffer, Func<ChangeVersion> accepted, Lsn fence)
+{
+    /// <summary>Most rows of one chunk that are under way at a time.</summary>
+    private const int MostUnderWay = 128;
+
+    /// <summary>Rows that nobody has asked for so long are given up.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly Dictionary<ChunkSlice.Place, BackfillWork> _works = [];
+    private readonly Dictionary<int, Truncation> _truncations = [];
+
+    // Of the tables that are being read, the keys of entities whose rows lack values after a change of the log: the chunk with their row may
+    // have been merged before.
+    private readonly Dictionary<int, HashSet<string>> _incomplete = [];
+    private readonly HeldTables _tables = new();
+    private bool _isStopped;
+
+    /// <summary>
+    /// A change that commits before it may be in the stored row of its entity already, even if that is an insert that the partition has not
+    /// seen before.
+    /// </summary>
+    public Lsn Fence { get; private set; } = fence;
+
+    /// <summary>Whether rows wait to be begun.</summary>
+    public bool IsWaiting => _works.Count > 0 && _works.Values.Any(w => w.Rows.Count > 0);
+
+    /// <summary>Returns rows that were taken before; null when they were not.</summary>
+    public BackfillWork? Find(ChunkSlice.Place at)
+    {
+        if (!_works.TryGetValue(at, out var work))
+            return null;
+        work.AskedAt = source.Time.GetTimestamp();
+        return work;
+    }
+
+    /// <summary>Takes rows.</summary>
+    public BackfillWork Take(ChunkSlice slice)
+    {
+        if (Find(slice.At) is { } known)
+            return known;
+
+        // Whoever runs the backfill now has another number.
+        foreach (var old in _works.Where(w => w.Key.Backfill == slice.At.Backfill && w.Key.Run != slice.At.Run).ToList())
+            Drop(old.Key, old.Value);
+        var chunk = slice.Chunk;
+        if (chunk.Snapshot.Fence > Fence)
+            Fence = chunk.Snapshot.Fence;
+        var work = new BackfillWork(chunk, slice.Horizon, slice.Kind, slice.Table, source.Routes.Plan(slice.Table))
+        {
+            AskedAt = source.Time.GetTimestamp(), Truncation = _truncations.GetValueOrDefault(slice.Table.TableId),
+        };
+        var now = source.Time.GetUtcNow().ToUnixTimeMilliseconds() * 1000;
+        var transaction = new SourceTransaction { CommitLsn = slice.Position, Xid = 0, CommitMicros = now };
+        foreach (var row in slice.Rows)
+            work.Rows.Enqueue(row.AsChange(slice.Table, chunk.Snapshot.Fence, transaction));
+        _works.Add(slice.At, work);
+        work.Position = new ChangeVersion(slice.Position, 0);
+        if (work.Rows.Count == 0)
+            work.Done.TrySetResult();
+        return work;
+    }
+
+    /// <summary>Forgets rows whose end was answered.</summary>
+    public void Answered(ChunkSlice.Place at) => _works.Remove(at);
+
+    /// <summary>Remembers from now on the keys of a table's entities whose rows lack values after a change of the log; or no more.</summary>
+    public void WatchIncomplete(int table, bool isWanted)
+    {
+        if (isWanted)
+            _incomplete.TryAdd(table, []);
+        else
+            _incomplete.Remove(table);
+    }
+
+    /// <summary>Returns the keys that were remembered, and forgets them.</summary>
+    public string[] TakeIncomplete(int table)
+    {
+        if (!_incomplete.TryGetValue(table, out var keys))
+            return [];
+        string[] taken = [.. keys];
+        keys.Clear();
+        return taken;
+    }
+
+    /// <summary>Begins what may be begun. Called at the end of a turn, before the roster's.</summary>
+    public void EndTurn()
+    {
+        if (_works.Count == 0 || _isStopped)
+            return;
+        foreach (var (at, work) in _works.ToList())
+        {
+            if (source.Time.GetElapsedTime(work.AskedAt) > Patience)
+                Drop(at, work);
+            else
+                Begin(work);
+        }
+    }
+
+    /// <summary>Takes an apply that is finished. What it parked and gave up on is in the buffer.</summary>
+    public void Finished(EntityApply apply)
+    {
+        if (_incomplete.Count > 0 && apply.Outcome is { } outcome && _incomplete.TryGetValue(outcome.Table.TableId, out var incomplete))
+        {
+            if (apply.IsIncomplete)
+                incomplete.Add(apply.Presence.Key.Key);
+            else if (apply.IsChanged)
+                incomplete.Remove(apply.Presence.Key.Key);
+        }
+
+        if (apply.Merged.Count == 0)
+            return;
+        var first = apply.Merged[0].Work;
+        first.Refused += apply.ReplayedUnformatted;
+        foreach (var share in apply.Shares)
+        {
+            first.Parked += share.Parked.Count(e => e.Origin == EventOrigin.Backfill);
+            first.Refused += share.Refused.Count(e => e.Origin == EventOrigin.Backfill);
+        }
+
+        foreach (var (work, key) in apply.Again)
+            work.Again.Add(key);
+        foreach (var (work, what) in apply.Merged)
+        {
+            work.UnderWay--;
+            work.Finished[(int)what]++;
+            _tables.Finished(work.Table.TableId);
+            if (work is { UnderWay: 0, Rows.Count: 0 })
+                _ = Complete(work);
+        }
+    }
+
+    /// <summary>Takes a truncation. The stored rows of the table are deleted.</summary>
+    public void Truncated(int table, Truncation truncation)
+    {
+        _truncations[table] = truncation;
+        foreach (var work in _works.Values.Where(w => w.Table.TableId == table))
+            work.Truncation = truncation;
+        _tables.Release([table]);
+    }
+
+    /// <summary>Gives up the rows of tables whose stored rows are not valid any more.</summary>
+    public void Forget(int[] tables)
+    {
+        foreach (var (at, work) in _works.Where(w => tables.Contains(w.Value.Table.TableId)).ToList())
+            Drop(at, work);
+        _tables.Release(tables);
+    }
+
+    /// <summary>
+    /// Begins no row of some tables any more until <see cref="Release"/>, because their stored rows are about to be deleted. Completes when
+    /// none is under way.
+    /// </summary>
+    public Task Hold(int[] tables) => _tables.Hold(tables);
+
+    /// <summary>Goes on with all tables.</summary>
+    public void Release() => _tables.Release(null);
+
+    /// <summary>Begins no row any more, because the partition leaves.</summary>
+    public void Stop() => _isStopped = true;
+
+    /// <summary>Gives up everything, because the partition ends.</summary>
+    public void Close()
+    {
+        _isStopped = true;
+        foreach (var work in _works.Values)
+            work.Done.TrySetCanceled();
+        _works.Clear();
+        _tables.Close();
+    }
+
+    // The version of a row is the place of the partition in the stream: every change of the entity up to there was given to it before.
+    private void Begin(BackfillWork work)
+    {
+        if (work.Rows.Count == 0 || work.UnderWay >= MostUnderWay || _tables.IsHeld(work.Table.TableId))
+            return;
+        var version = accepted() > work.Position ? accepted() : work.Position;
+        while (work.UnderWay < MostUnderWay && work.Rows.TryDequeue(out var row))
+        {
+            work.UnderWay++;
+            _tables.Begun(work.Table.TableId);
+            roster.Take(new PendingChange(row with { Version = version }, work.Plan, PendingChange.NoPlace));
+        }
+    }
+
+    private async Task Complete(BackfillWork work)
+    {
+        try
+        {
+            await buffer.WhenDurable().ConfigureAwait(false);
+            work.Done.TrySetResult();
+        }
+        catch (OperationCanceledException)
+        {
+            work.Done.TrySetCanceled();
+        }
+    }
+
+    // What is under way goes on.
+    private void Drop(ChunkSlice.Place at, BackfillWork work)
+    {
+        work.Rows.Clear();
+        work.Done.TrySetCanceled();
+        _works.Remove(at);
+    }
+}

@@ -1,0 +1,337 @@
+using CdcOrleans.Grains.Backfills;
+using CdcOrleans.Grains.Interfaces.Backfills;
+using CdcOrleans.Model.Backfills;
+using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Entities;
+using CdcOrleans.Model.Storage;
+using CdcOrleans.Testing.Pipeline;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace CdcOrleans.Unit.Backfills;
+
+/// <summary>How a backfill is run: chunks in order, progress that is right at every moment, and what does not go as it should.</summary>
+public sealed class BackfillRunnerTests
+{
+    private readonly MemoryBackfills _store = new();
+    private readonly FakeReader _reader = new();
+    private readonly FakeSource _source = new();
+    private readonly FakeKeys _keys = new();
+
+    [Fact]
+    public async Task Chunks_are_merged_in_order_and_the_first_and_the_last_row_are_marked()
+    {
+        _reader.Tables["public.a"] = 25;
+        _reader.Tables["public.b"] = 5;
+        _reader.Tables["public.c"] = 1;
+        var done = await Run(await Add(BackfillKind.Initial, "public.a", "public.b", "public.c"));
+        Assert.Equal(BackfillState.Done, done.State);
+        Assert.Equal([25L, 5, 1], done.Tables.Select(t => t.RowsDone));
+        Assert.Equal([25L, 5, 1], done.Tables.Select(t => t.Sent));
+        Assert.All(done.Tables, t => Assert.True(t is { IsDone: true, IsRead: true, Error: null }));
+        var rows = _source.Merged.OrderBy(s => s.At.Number).SelectMany(s => s.Rows.OrderBy(r => r.Entity.Key, StringComparer.Ordinal)).ToList();
+        Assert.Equal(31, rows.Count);
+        Assert.Equal(["public.a 00 First", "public.a 24 LastInTable", "public.b 00 FirstInTable", "public.b 04 LastInTable", "public.c 00 Last"],
+            rows.Where(r => r.Mark != SnapshotMark.Row).Select(r => $"{r.Entity.Table} {r.Entity.Key} {r.Mark}"));
+        Assert.All(_source.Merged, s => Assert.Equal((_reader.Horizon, 1L), (s.Horizon, s.Generation)));
+        Assert.Equal(_source.Merged.Select(s => s.At.Number), _source.Merged.Select(s => s.Chunk.Number));
+    }
+
+    [Fact]
+    public async Task Rows_wait_for_the_horizon_and_for_the_stream()
+    {
+        _reader.Tables["public.a"] = 3;
+        _reader.UnsettledTimes = 2;
+        _source.UnreachedTimes = 2;
+        var id = await Add(BackfillKind.Rows, "public.a");
+        var done = await Run(id);
+        Assert.Equal(BackfillState.Done, done.State);
+        Assert.Equal((0, 0), (_reader.UnsettledTimes, _source.UnreachedTimes));
+        Assert.All(_source.Merged, s => Assert.All(s.Rows, r => Assert.Equal(SnapshotMark.Incremental, r.Mark)));
+    }
+
+    [Fact]
+    public async Task A_table_that_cannot_be_read_does_not_keep_the_others()
+    {
+        _reader.Tables["public.a"] = 15;
+        _reader.Tables["public.c"] = 2;
+        _reader.Fails = r => r.Scope.FullName == "public.a" && r.After is not null ? new CaptureException("The table public.a is gone.", transient: false) : null;
+        var ended = await Run(await Add(BackfillKind.Rows, "public.a", "public.b", "public.c"));
+        Assert.Equal(BackfillState.Failed, ended.State);
+        Assert.StartsWith("2 of 3 table(s) could not be read to the end: public.a, public.b.", ended.Error, StringComparison.Ordinal);
+        Assert.Equal(["The table public.a is gone.", "There is no table public.b.", null], ended.Tables.Select(t => t.Error));
+        Assert.Equal(10, ended.Tables[0].RowsDone);
+        Assert.Equal(2, ended.Tables[2].RowsDone);
+    }
+
+    [Fact]
+    public async Task What_passes_is_tried_again()
+    {
+        _reader.Tables["public.a"] = 15;
+        var times = 0;
+        _reader.Fails = r => r.After is not null && times++ < 2 ? new CaptureException("The server restarts.", transient: true) : null;
+        var done = await Run(await Add(BackfillKind.Rows, "public.a"));
+        Assert.Equal((BackfillState.Done, 15L, 3), (done.State, done.Tables[0].RowsDone, times));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task When_a_partition_moves_reading_goes_on_at_the_last_merged_chunk_behind_a_new_horizon(bool throws)
+    {
+        _reader.Tables["public.a"] = 45;
+        _source.Before = slice =>
+        {
+            if (slice.At.Number != 3 || slice.Horizon.Xid != 1000)
+                return null;
+            _source.CurrentGeneration = 2;
+            return throws ? throw new TimeoutException() : new ChunkAnswer { MustReadAgain = true };
+        };
+        var done = await Run(await Add(BackfillKind.Rows, "public.a"));
+        Assert.Equal((BackfillState.Done, 45L), (done.State, done.Tables[0].RowsDone));
+        var later = _source.Merged.Where(s => s.Horizon.Xid > 1000).ToList();
+        Assert.All(later, s => Assert.Equal(2, s.Generation));
+        Assert.Equal("20", later.SelectMany(s => s.Rows).Min(r => r.Entity.Key));
+    }
+
+    [Fact]
+    public async Task A_new_horizon_is_taken_long_before_transaction_ids_repeat()
+    {
+        _reader.Tables["public.a"] = 25;
+        _reader.Elapsed = r => r.After == "09" && r.Horizon.Xid == 1000 ? (1UL << 30) + 1 : 0;
+        var done = await Run(await Add(BackfillKind.Rows, "public.a"));
+        Assert.Equal((BackfillState.Done, 25L), (done.State, done.Tables[0].RowsDone));
+        Assert.Contains(_source.Merged, s => s.Horizon.Xid > 1000);
+    }
+
+    [Fact]
+    public async Task What_a_chunk_cannot_tell_is_read_by_its_key_behind_a_new_horizon()
+    {
+        _reader.Tables["public.a"] = 12;
+        _source.Before = slice => slice.Horizon.Xid == 1000
+            ? new ChunkAnswer { IsDone = true, Sent = slice.Rows.Count(r => r.Entity.Key != "07"), Again = [.. slice.Rows.Select(r => r.Entity.Key).Where(k => k == "07")] }
+            : null;
+        _source.Incomplete.Add("03");
+        var done = await Run(await Add(BackfillKind.Rows, "public.a"));
+        Assert.Equal((BackfillState.Done, 12L, 13L), (done.State, done.Tables[0].RowsDone, done.Tables[0].Sent));
+        Assert.Empty(done.Tables[0].Again);
+        var later = _source.Merged.Where(s => s.Horizon.Xid > 1000).ToList();
+        Assert.Equal(["07", "03"], later.OrderBy(s => s.At.Number).SelectMany(s => s.Rows).Select(r => r.Entity.Key));
+    }
+
+    [Fact]
+    public async Task Asked_keys_are_read_alone_and_those_without_a_row_are_told()
+    {
+        _reader.Tables["public.a"] = 12;
+        var done = await Run(await Add(BackfillKind.Rows, ["public.a"], ["02", "99", "05"]));
+        Assert.Equal((BackfillState.Done, 3L), (done.State, done.Tables[0].RowsDone));
+        var rows = _source.Merged.SelectMany(s => s.Rows).OrderBy(r => r.Entity.Key, StringComparer.Ordinal).ToList();
+        Assert.Equal([("02", true), ("05", true), ("99", false)], rows.Select(r => (r.Entity.Key, r.Row.IsPresent)));
+        Assert.Equal("99", Sample.Values(rows[2].KeyRow)[0]);
+    }
+
+    [Fact]
+    public async Task A_repair_looks_for_the_rows_of_all_stored_keys_and_merges_only_those_that_are_gone()
+    {
+        _reader.Tables["public.a"] = 12;
+        _keys.Held.AddRange(["02", "05", "77", "88"]);
+        var done = await Run(await Add(BackfillKind.Repair, "public.a"));
+        Assert.Equal((BackfillState.Done, 12L), (done.State, done.Tables[0].RowsDone));
+        var rows = _source.Merged.SelectMany(s => s.Rows).ToList();
+        Assert.Equal(["77", "88"], rows.Where(r => !r.Row.IsPresent).Select(r => r.Entity.Key).Order());
+        Assert.Equal(12, rows.Count(r => r.Row.IsPresent));
+    }
+
+    [Fact]
+    public async Task A_paused_backfill_stops_and_goes_on_where_it_was()
+    {
+        _reader.Tables["public.a"] = 95;
+        var id = await Add(BackfillKind.Rows, "public.a");
+        _source.Before = slice =>
+        {
+            if (slice.At.Number == 4)
+                _store.Change(id, [BackfillState.Running], BackfillState.Paused, default).GetAwaiter().GetResult();
+            return null;
+        };
+        var paused = await Run(id);
+        Assert.Equal(BackfillState.Paused, paused.State);
+        Assert.InRange(paused.Tables[0].RowsDone, 10, 60);
+        _source.Before = _ => null;
+        _source.Merged.Clear();
+        Assert.True(await _store.Change(id, [BackfillState.Paused], BackfillState.Running, default));
+        var done = await Run(id);
+        Assert.Equal((BackfillState.Done, 95L), (done.State, done.Tables[0].RowsDone));
+        Assert.Equal(paused.Tables[0].RowsDone.ToString("00", System.Globalization.CultureInfo.InvariantCulture), _source.Merged.SelectMany(s => s.Rows).Min(r => r.Entity.Key));
+    }
+
+    [Fact]
+    public async Task Whoever_ran_it_before_stops()
+    {
+        _reader.Tables["public.a"] = 95;
+        var id = await Add(BackfillKind.Rows, "public.a");
+        var isFirst = true;
+        _source.Before = _ =>
+        {
+            if (isFirst)
+                _store.Begin(id, default).GetAwaiter().GetResult();
+            isFirst = false;
+            return null;
+        };
+        var stopped = await Run(id);
+        Assert.Equal((BackfillState.Running, 2L, 0L), (stopped.State, stopped.Run, stopped.Tables[0].RowsDone));
+    }
+
+    [Fact]
+    public async Task A_problem_of_a_partition_ends_the_table_with_its_reason()
+    {
+        _reader.Tables["public.a"] = 5;
+        _source.Before = _ => new ChunkAnswer { Problem = "The rows cannot be merged." };
+        var ended = await Run(await Add(BackfillKind.Rows, "public.a"));
+        Assert.Equal((BackfillState.Failed, "The rows cannot be merged."), (ended.State, ended.Tables[0].Error));
+    }
+
+    private Task<long> Add(BackfillKind kind, params string[] tables) => Add(kind, tables, null);
+
+    private async Task<long> Add(BackfillKind kind, string[] tables, string[]? keys) => (await _store.Add(
+        new StoredBackfill
+        {
+            Source = "shop", Kind = kind, Patterns = tables, Rate = 0, Who = "test",
+            Tables = [.. tables.Select((t, i) => new BackfillTable { Place = i, Table = t, Keys = keys })],
+        },
+        default)).Backfill.Id;
+
+    private async Task<StoredBackfill> Run(long id)
+    {
+        var runner = new BackfillRunner(_store, _keys, _reader, _source, TimeProvider.System, NullLogger.Instance);
+        await runner.Run(id, TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        return (await _store.Get(id, default))!;
+    }
+
+    /// <summary>Tables whose keys are the numbers from 0, in chunks of ten rows.</summary>
+    private sealed class FakeReader : IChunkReader
+    {
+        private ulong _xid = 999;
+
+        public Dictionary<string, int> Tables { get; } = [];
+
+        public BackfillHorizon Horizon { get; private set; } = BackfillHorizon.None;
+
+        public int UnsettledTimes { get; set; }
+
+        /// <summary>Ids that were given out between the horizon and a chunk.</summary>
+        public Func<ChunkRequest, ulong> Elapsed { get; set; } = _ => 0;
+
+        public Func<ChunkRequest, CaptureException?> Fails { get; set; } = _ => null;
+
+        public Task<BackfillPlan> Plan(BackfillScope scope, CancellationToken cancellation) => Tables.TryGetValue(scope.FullName, out var rows)
+            ? Task.FromResult(new BackfillPlan(Table(scope), ChunkOrder.Key, rows))
+            : throw new CaptureException($"There is no table {scope.FullName}.", transient: false);
+
+        public Task<BackfillHorizon> TakeHorizon(CancellationToken cancellation) => Task.FromResult(Horizon = new BackfillHorizon(new Lsn(_xid * 10), ++_xid));
+
+        public Task<string?> Unsettled(BackfillHorizon horizon, CancellationToken cancellation) =>
+            Task.FromResult(UnsettledTimes == 0 ? null : $"{UnsettledTimes--} transactions are open.");
+
+        public Task<TableChunk> Read(ChunkRequest request, CancellationToken cancellation)
+        {
+            Assert.Equal((0, Horizon), (UnsettledTimes, request.Horizon));
+            if (Fails(request) is { } failure)
+                throw failure;
+            var table = Table(request.Scope);
+            var all = Enumerable.Range(0, Tables[request.Scope.FullName]).Select(i => i.ToString("00", System.Globalization.CultureInfo.InvariantCulture)).ToList();
+            var some = request.Keys is { } keys ? all.Where(keys.Contains).ToList() : all.Where(k => string.CompareOrdinal(k, request.After) > 0).Take(10).ToList();
+            var isLast = request.Keys is not null || some.Count == 0 || some[^1] == all[^1];
+            return Task.FromResult(new TableChunk(
+                new ChunkSnapshot(new TransactionSnapshot(_xid + 1 + Elapsed(request), _xid + 1 + Elapsed(request)), new Lsn(_xid * 10)), table,
+                [.. some.Select(k => new ChunkRow(new EntityKey(table.FullName, k), Sample.Row(k, "read", null), false))], isLast ? null : some[^1])
+            {
+                Absent = [.. (request.Keys ?? []).Except(all).Select(k => new EntityKey(table.FullName, k))],
+            });
+        }
+
+        public ValueTask DisposeAsync() => default;
+
+        private static Model.Schemas.TableSchema Table(BackfillScope scope) => Sample.Table(scope.Table, 1, "id", "status", "note");
+    }
+
+    private sealed class FakeSource : IBackfillSource
+    {
+        private readonly Lock _gate = new();
+
+        public List<ChunkSlice> Merged { get; } = [];
+
+        public HashSet<string> Incomplete { get; } = [];
+
+        public int UnreachedTimes { get; set; }
+
+        public long CurrentGeneration { get; set; } = 1;
+
+        public Func<ChunkSlice, ChunkAnswer?> Before { get; set; } = _ => null;
+
+        public int Partitions => 2;
+
+        public Task<long> Generation(int partition) => Task.FromResult(CurrentGeneration);
+
+        public Task<ChunkAnswer> Merge(int partition, ChunkSlice slice)
+        {
+            lock (_gate)
+            {
+                if (Before(slice) is { } answer)
+                    return Task.FromResult(answer);
+                if (slice.Generation != CurrentGeneration)
+                    return Task.FromResult(new ChunkAnswer { MustReadAgain = true });
+                Merged.Add(slice);
+                Assert.All(slice.Rows, r => Assert.Equal(partition, r.Entity.Partition(Partitions)));
+                return Task.FromResult(new ChunkAnswer { IsDone = true, Sent = slice.Rows.Count(r => r.Row.IsPresent), Deleted = slice.Rows.Count(r => !r.Row.IsPresent) });
+            }
+        }
+
+        public Task WatchIncomplete(int partition, int table, bool isWanted) => Task.CompletedTask;
+
+        public Task<string[]> TakeIncomplete(int partition, int table)
+        {
+            string[] taken = partition == 0 ? [.. Incomplete] : [];
+            if (partition == 0)
+                Incomplete.Clear();
+            return Task.FromResult(taken);
+        }
+
+        public Task<(bool IsReached, string? Waiting)> HasReached(Lsn position) =>
+            Task.FromResult(UnreachedTimes == 0 ? (true, (string?)null) : (false, $"{UnreachedTimes--} more"));
+    }
+
+    private sealed class FakeKeys : IReplayStore
+    {
+        public List<string> Held { get; } = [];
+
+        public Task<HeldKeys> ReadKeys(string source, string table, string? after, int most, CancellationToken cancellation)
+        {
+            string[] some = [.. Held.Order(StringComparer.Ordinal).Where(k => string.CompareOrdinal(k, after) > 0).Take(3)];
+            return Task.FromResult(new HeldKeys(some, 0, some.Length > 0 ? some[^1] : null));
+        }
+
+        public Task<(StoredReplay Replay, bool IsNew)> Add(StoredReplay replay, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<IReadOnlyList<StoredReplay>> List(long before, int limit, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<StoredReplay?> Get(long id, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<IReadOnlyList<long>> Running(CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<bool> Change(long id, IReadOnlyCollection<ReplayState> from, ReplayState to, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<StoredReplay?> Begin(long id, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<ReplayState?> Save(StoredReplay replay, ReplayTable table, string? waiting, double speed, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task End(StoredReplay replay, string? error, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<IReadOnlyList<string>> Tables(string source, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<HeldKeys> ReadIncomplete(string source, string table, string? after, int most, CancellationToken cancellation) =>
+            Task.FromResult(new HeldKeys([], 0, null));
+
+        public Task<long> Estimate(string source, string table, CancellationToken cancellation) => throw new NotSupportedException();
+    }
+}
