@@ -44,6 +44,9 @@ internal sealed class EntityPresence(EntityKey key)
     /// <summary>Whether the end of the partition's turn must look at the entity.</summary>
     public bool IsListed { get; set; }
 
+    /// <summary>Whether it waits until it may wake.</summary>
+    public bool IsQueuedToWake { get; set; }
+
     /// <summary>When it last had work, as a timestamp of the clock.</summary>
     public long UsedAt { get; set; }
 

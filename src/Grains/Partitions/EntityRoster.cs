@@ -113,7 +113,14 @@ internal sealed class EntityRoster
 
         _listed.Clear();
         while (_wakes.TryNext(out var next))
-            Wake(next);
+        {
+            next.IsQueuedToWake = false;
+
+            // Without changes it has been awake meanwhile. Then it may have left the roster, and its activation would never be admitted.
+            if (next.Waiting.Count > 0)
+                Wake(next);
+        }
+
         _awake.Trim(Leave);
         if (_passed > 0)
         {
@@ -368,7 +375,7 @@ internal sealed class EntityRoster
 
     private void Wake(EntityPresence presence)
     {
-        if (presence.Phase != EntityPhase.Asleep || !_wakes.TryBegin(presence))
+        if (presence.Phase != EntityPhase.Asleep || presence.IsQueuedToWake || !_wakes.TryBegin(presence))
             return;
         presence.Lifecycle.Wake();
         _waker.Wake(_host, presence, _wakeFailed);

@@ -29,6 +29,7 @@ internal sealed class WakeQueue(EntityBudget budget)
             return true;
         }
 
+        presence.IsQueuedToWake = true;
         _waiting.Enqueue(presence);
         return false;
     }

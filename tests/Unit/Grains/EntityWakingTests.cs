@@ -161,6 +161,27 @@ public sealed class EntityWakingTests
     }
 
     [Fact]
+    public async Task Entities_that_get_more_changes_while_they_wait_to_wake_take_no_room_from_others()
+    {
+        await using var rig = new PartitionRig(new TestStore(), Always with { Budget = 30_000 });
+
+        // Most of them wait, twice. They are asleep again when their second turn comes.
+        rig.Sink.AfterAnswer = () => { };
+        rig.Partition.Take([.. Enumerable.Range(1, 200).Select(k => Create($"{k}", k))]);
+        rig.Partition.Take([.. Enumerable.Range(1, 200).Select(k => Update($"{k}", 1000 + k))]);
+        AnswerAtOnce();
+        rig.Partition.Take([.. Enumerable.Range(1, 200).Select(k => Update($"{k}", 2000 + k))]);
+        AnswerAtOnce();
+        Assert.Equal(600, rig.Sink.Answered.Count);
+
+        void AnswerAtOnce()
+        {
+            while (rig.RunTurn())
+                rig.Sink.Answer(_ => true);
+        }
+    }
+
+    [Fact]
     public async Task Entities_unused_for_long_go_to_sleep_where_there_is_no_other_work_too()
     {
         var time = new FakeTimeProvider();
