@@ -158,6 +158,13 @@ internal sealed partial class PostgresBackfills(NpgsqlDataSource queries) : IBac
         return await command.ExecuteScalarAsync(cancellation) is long fence ? new Lsn((ulong)fence) : Lsn.None;
     });
 
+    public Task<bool> HasStates(int table, CancellationToken cancellation) => QueryGuard.Run(async () =>
+    {
+        await using var command = queries.CreateCommand("SELECT EXISTS (SELECT FROM cdc.entity_states WHERE table_id = $1)");
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = table });
+        return (bool)(await command.ExecuteScalarAsync(cancellation))!;
+    });
+
     private async Task<StoredBackfill?> Conflicting(StoredBackfill backfill, CancellationToken cancellation)
     {
         await using var command = queries.CreateCommand(

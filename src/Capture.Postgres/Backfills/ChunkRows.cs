@@ -16,6 +16,12 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
 {
     private const int FirstFetch = 16, MostFetched = 1024;
 
+    /// <summary>
+    /// Bytes up to which a value is read without giving up the thread: it is in the client's buffer, or about to arrive. An asynchronous call
+    /// for each value would cost more than all the rest.
+    /// </summary>
+    private const int ShortValue = 4096;
+
     private readonly CapturedRelation _relation = new([], table.Table, EventOptions.Default);
     private readonly ArrayBufferWriter<byte> _row = new();
     private readonly long _started = time.GetTimestamp();
@@ -74,7 +80,13 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
 
     private async Task<(int Fetched, bool IsDropped)> Fetch(NpgsqlConnection connection, int count, CancellationToken cancellation)
     {
-        await using var command = new NpgsqlCommand($"FETCH FORWARD {count} FROM cdc_chunk", connection) { AllResultTypesAreUnknown = true, CommandTimeout = 0 };
+        await using var command = new NpgsqlCommand($"FETCH FORWARD {count} FROM cdc_chunk", connection)
+        {
+            AllResultTypesAreUnknown = true,
+
+            // The server ends the statement itself. This ends the wait for one that is gone.
+            CommandTimeout = (int)Math.Ceiling(2 * bounds.Timeout.TotalSeconds),
+        };
         await using var reader = await command.ExecuteReaderAsync(System.Data.CommandBehavior.SequentialAccess, cancellation);
         var fetched = 0;
         var isDropped = false;
@@ -92,7 +104,7 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
         return (fetched, isDropped);
     }
 
-    private async Task<bool> ReadRow(NpgsqlDataReader reader, CancellationToken cancellation)
+    private async ValueTask<bool> ReadRow(NpgsqlDataReader reader, CancellationToken cancellation)
     {
         var hasOmitted = false;
         _row.ResetWrittenCount();
@@ -117,16 +129,32 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
         return hasOmitted;
     }
 
-    private async Task<bool> ReadValue(NpgsqlDataReader reader, int ordinal, CancellationToken cancellation)
+    private ValueTask<bool> ReadValue(NpgsqlDataReader reader, int ordinal, CancellationToken cancellation)
     {
-        if (await reader.IsDBNullAsync(ordinal, cancellation))
+        if (reader.IsDBNull(ordinal))
         {
             Head(ColumnKind.Null, 0);
-            return false;
+            return ValueTask.FromResult(false);
         }
 
-        await using var value = await reader.GetStreamAsync(ordinal, cancellation);
+        var value = reader.GetStream(ordinal);
         var length = (int)value.Length;
+        if (length > ShortValue || length > source.LargeValues.Limit)
+            return ReadLong(value, length, cancellation);
+        using (value)
+        {
+            Head(ColumnKind.Text, length);
+            value.ReadExactly(_row.GetSpan(length)[..length]);
+            _row.Advance(length);
+        }
+
+        return ValueTask.FromResult(false);
+    }
+
+    private async ValueTask<bool> ReadLong(Stream value, int length, CancellationToken cancellation)
+    {
+        // The end of the stream skips what was not read of it.
+        await using var ended = value;
         if (length > source.LargeValues.Limit)
         {
             Head(ColumnKind.Omitted, 0);
@@ -135,12 +163,8 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
         }
 
         Head(ColumnKind.Text, length);
-        if (length > 0)
-        {
-            await value.ReadExactlyAsync(_row.GetMemory(length)[..length], cancellation);
-            _row.Advance(length);
-        }
-
+        await value.ReadExactlyAsync(_row.GetMemory(length)[..length], cancellation);
+        _row.Advance(length);
         return false;
     }
 

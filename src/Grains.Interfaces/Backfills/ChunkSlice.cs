@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Model.Backfills;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Entities;
@@ -36,6 +37,12 @@ public sealed record ChunkSlice
 
     /// <summary>Whether the rows are here. If not, the partition must have them already.</summary>
     [Id(8)] public bool HasRows { get; init; } = true;
+
+    /// <summary>
+    /// Whether nothing was stored of the table after the partition had begun to watch it (<see cref="IPartitionGrain.Watch"/>), and no row
+    /// of this chunk was in another one of the backfill.
+    /// </summary>
+    [Id(9)] public bool HasNoStates { get; init; }
 
     /// <summary>Identifies a slice.</summary>
     /// <param name="Backfill">The backfill.</param>

@@ -79,15 +79,19 @@ public interface IPartitionGrain : IGrainWithStringKey
     ValueTask<ChunkAnswer> Merge(ChunkSlice slice);
 
     /// <summary>
-    /// Remembers from now on the keys of entities whose rows lack values that the log has left out, as long as the activation lives; or
-    /// no more.
+    /// Remembers from now on, as long as the activation lives, what a backfill must know of a table that it reads: the keys of entities that
+    /// change, and of those whose rows lack values that the log has left out. Or no more.
     /// </summary>
+    /// <param name="backfill">The backfill.</param>
     /// <param name="table">Number of the table in the schema store.</param>
+    /// <param name="name">Its name, as <c>schema.table</c>.</param>
     /// <param name="isWanted">Whether they are remembered.</param>
-    [Alias("WatchIncomplete")]
-    ValueTask WatchIncomplete(int table, bool isWanted);
+    [Alias("Watch")]
+    ValueTask Watch(long backfill, int table, string name, bool isWanted);
 
-    /// <summary>Returns the keys that were remembered (<see cref="WatchIncomplete"/>), and forgets them. Their rows must be read again.</summary>
+    /// <summary>
+    /// Returns the keys of the entities whose rows lack values (<see cref="Watch"/>), and forgets them. Their rows must be read again.
+    /// </summary>
     /// <param name="table">Number of the table in the schema store.</param>
     [Alias("TakeIncomplete")]
     ValueTask<string[]> TakeIncomplete(int table);

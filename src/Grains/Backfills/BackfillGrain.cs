@@ -97,7 +97,7 @@ internal sealed class BackfillGrain(
 
         public Task<ChunkAnswer> Merge(int partition, ChunkSlice slice) => Partition(partition).Merge(slice).AsTask();
 
-        public Task WatchIncomplete(int partition, int table, bool isWanted) => Partition(partition).WatchIncomplete(table, isWanted).AsTask();
+        public Task Watch(int partition, long backfill, int table, string name, bool isWanted) => Partition(partition).Watch(backfill, table, name, isWanted).AsTask();
 
         public Task<string[]> TakeIncomplete(int partition, int table) => Partition(partition).TakeIncomplete(table).AsTask();
 

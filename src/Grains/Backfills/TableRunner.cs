@@ -36,6 +36,8 @@ internal sealed class TableRunner(
     private TableChunk? _last;
     private BackfillLeg _leg = null!;
     private int _tableId;
+    private bool _hasNoStates;
+    private bool _hasMerged;
 
     // Partitions remember which rows lack values, but not beyond their activations.
     private bool _isForgotten = progress.Backfill.Run > 1;
@@ -66,7 +68,14 @@ internal sealed class TableRunner(
     /// Makes the partitions remember which rows lack values. Called before the horizon of a leg is taken, so that chunks show what was applied
     /// before.
     /// </summary>
-    public Task<bool> Watch() => Watch(true);
+    public async Task<bool> Watch()
+    {
+        await Watch(true);
+
+        // After it, because what is stored later is remembered. Once rows were merged, only the store knows which.
+        _hasNoStates = progress.Backfill is { Run: 1, Kind: BackfillKind.Initial or BackfillKind.Rows } && !_hasMerged && !await store.HasStates(_tableId, stop);
+        return true;
+    }
 
     /// <summary>Remembers that a leg has ended.</summary>
     public void LegEnded() => _isForgotten = true;
@@ -116,7 +125,7 @@ internal sealed class TableRunner(
                     after = chunk.Next;
                     isRead = after is null;
                     await _pace.Take(chunk.Rows.Count);
-                    merging.Enqueue((chunk, await Merge(chunk, isFirst)));
+                    merging.Enqueue((chunk, await Merge(chunk, isFirst, _hasNoStates)));
                     continue;
                 }
 
@@ -177,7 +186,7 @@ internal sealed class TableRunner(
 
     private async Task<bool> Watch(bool isWanted)
     {
-        await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(p => source.WatchIncomplete(p, _tableId, isWanted)));
+        await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(p => source.Watch(p, progress.Backfill.Id, _tableId, progress.Table.Table, isWanted)));
         return true;
     }
 
@@ -226,7 +235,7 @@ internal sealed class TableRunner(
                 break;
             if (why == KeyReading.Absence)
                 chunk = chunk with { Rows = [] };
-            var answers = await progress.While(await Merge(chunk, isFirst: false));
+            var answers = await progress.While(await Merge(chunk, isFirst: false, hasNoStates: false));
             Count(answers, why == KeyReading.Asked ? chunk.Rows.Count + chunk.Absent.Count : 0);
             again.AddRange(answers.SelectMany(a => a.Again));
         }
@@ -248,16 +257,17 @@ internal sealed class TableRunner(
     }
 
     // The snapshot is stored first, because the states of the entities will refer to it.
-    private async Task<Task<ChunkAnswer[]>> Merge(TableChunk chunk, bool isFirst)
+    private async Task<Task<ChunkAnswer[]>> Merge(TableChunk chunk, bool isFirst, bool hasNoStates)
     {
         _last = chunk;
+        _hasMerged = true;
         var number = await progress.Insist(() => store.AddChunk(progress.Backfill.Source, chunk.Snapshot, stop));
         var stored = new StoredChunk(number, chunk.Snapshot);
         var at = new ChunkSlice.Place(progress.Backfill.Id, progress.Backfill.Run, progress.NextNumber());
         var slices = Rows(chunk, isFirst).GroupBy(r => r.Entity.Partition(source.Partitions)).Select(g => (Partition: g.Key, Slice: new ChunkSlice
         {
             At = at, Generation = _leg.Generations[g.Key], Kind = progress.Backfill.Kind, Table = chunk.Table, Chunk = stored, Horizon = _leg.Horizon,
-            Position = _leg.Position, Rows = [.. g],
+            Position = _leg.Position, Rows = [.. g], HasNoStates = hasNoStates,
         })).ToList();
         return Task.WhenAll(slices.Select(s => Merge(s.Partition, s.Slice)));
     }

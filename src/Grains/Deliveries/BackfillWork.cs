@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using CdcOrleans.Grains.Partitions;
 using CdcOrleans.Model.Backfills;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Schemas;
@@ -51,6 +52,14 @@ internal sealed class BackfillWork(StoredChunk chunk, BackfillHorizon horizon, B
     /// <summary>The table, as the chunk has it.</summary>
     public TableSchema Table { get; } = table;
 
+    /// <summary>The backfill.</summary>
+    public long Backfill { get; init; }
+
+    /// <summary>
+    /// What is remembered of the table, if nothing was stored of it when that began, and if each row is read once; null otherwise.
+    /// </summary>
+    public WatchedTable? Watched { get; init; }
+
     /// <summary>No row gets a lower version.</summary>
     public ChangeVersion Position { get; set; }
 
@@ -76,6 +85,9 @@ internal sealed class BackfillWork(StoredChunk chunk, BackfillHorizon horizon, B
     /// The last truncation of the table. It counts as the last change of an entity of which nothing is stored; null without one. Any thread.
     /// </summary>
     public Truncation? Truncation { get; set; }
+
+    /// <summary>Whether nothing can be stored of an entity, so that its state need not be read.</summary>
+    public bool IsNew(string key) => Watched is { } watched && watched.IsUnchanged(Backfill, key);
 
     /// <summary>When somebody last asked for it, as a timestamp of the clock.</summary>
     public long AskedAt { get; set; }

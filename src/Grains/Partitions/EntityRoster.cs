@@ -307,7 +307,7 @@ internal sealed class EntityRoster
     private void Begin(EntityPresence presence)
     {
         var first = presence.Waiting[0];
-        var needsNone = _host.NeedsNoState(first.Change, first.Plan.Mode);
+        var needsNone = _host.NeedsNoState(first.Change, first.Plan.Mode) || first.Plan.Backfill?.IsNew(presence.Key.Key) == true;
         EntityState? recent = null;
         if (presence.Waiting.Count > 1 || first.Plan.Activation == EntityActivation.Always || first.Plan.HasSlowSink
             || (needsNone ? _host.Buffer.HasUnsaved(presence.Key) : _host.Buffer.HasUnsaved(presence.Key, out recent)))

@@ -20,8 +20,8 @@ internal sealed partial class Partition
     /// <summary>Forgets rows whose end was answered.</summary>
     public void RowsAnswered(ChunkSlice.Place at) => _backfills.Answered(at);
 
-    /// <inheritdoc cref="PartitionBackfills.WatchIncomplete" />
-    public void WatchIncomplete(int table, bool isWanted) => _backfills.WatchIncomplete(table, isWanted);
+    /// <inheritdoc cref="PartitionBackfills.Watch" />
+    public void Watch(long backfill, int table, string name, bool isWanted) => _backfills.Watch(backfill, table, name, isWanted);
 
     /// <inheritdoc cref="PartitionBackfills.TakeIncomplete" />
     public string[] TakeIncomplete(int table) => _backfills.TakeIncomplete(table);

@@ -28,9 +28,7 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     private readonly Dictionary<ChunkSlice.Place, BackfillWork> _works = [];
     private readonly Dictionary<int, Truncation> _truncations = [];
 
-    // Of the tables that are being read, the keys of entities whose rows lack values after a change of the log: the chunk with their row may
-    // have been merged before.
-    private readonly Dictionary<int, HashSet<string>> _incomplete = [];
+    private readonly Dictionary<int, WatchedTable> _watched = [];
     private readonly HeldTables _tables = new();
     private bool _isStopped;
 
@@ -67,6 +65,7 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
         var work = new BackfillWork(chunk, slice.Horizon, slice.Kind, slice.Table, source.Routes.Plan(slice.Table))
         {
             AskedAt = source.Time.GetTimestamp(), Truncation = _truncations.GetValueOrDefault(slice.Table.TableId),
+            Backfill = slice.At.Backfill, Watched = slice.HasNoStates ? _watched.GetValueOrDefault(slice.Table.TableId) : null,
         };
         var now = source.Time.GetUtcNow().ToUnixTimeMilliseconds() * 1000;
         var transaction = new SourceTransaction { CommitLsn = slice.Position, Xid = 0, CommitMicros = now };
@@ -82,22 +81,36 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     /// <summary>Forgets rows whose end was answered.</summary>
     public void Answered(ChunkSlice.Place at) => _works.Remove(at);
 
-    /// <summary>Remembers from now on the keys of a table's entities whose rows lack values after a change of the log; or no more.</summary>
-    public void WatchIncomplete(int table, bool isWanted)
+    /// <summary>
+    /// Remembers from now on the keys of a table's entities that change, and of those whose rows lack values after a change of the log; or no
+    /// more.
+    /// </summary>
+    public void Watch(long backfill, int table, string name, bool isWanted)
     {
-        if (isWanted)
-            _incomplete.TryAdd(table, []);
-        else
-            _incomplete.Remove(table);
+        if (!isWanted)
+        {
+            _watched.Remove(table);
+            return;
+        }
+
+        if (!_watched.TryGetValue(table, out var watched))
+        {
+            // What is not durable yet may become so just after the backfill has looked whether anything is stored.
+            _watched.Add(table, watched = new WatchedTable(backfill));
+            foreach (var key in buffer.UnsavedKeys(name))
+                watched.Changed(key);
+        }
+
+        watched.Watch(backfill);
     }
 
-    /// <summary>Returns the keys that were remembered, and forgets them.</summary>
+    /// <summary>Returns the keys of the entities whose rows lack values, and forgets them.</summary>
     public string[] TakeIncomplete(int table)
     {
-        if (!_incomplete.TryGetValue(table, out var keys))
+        if (!_watched.TryGetValue(table, out var watched))
             return [];
-        string[] taken = [.. keys];
-        keys.Clear();
+        string[] taken = [.. watched.Incomplete];
+        watched.Incomplete.Clear();
         return taken;
     }
 
@@ -118,12 +131,15 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     /// <summary>Takes an apply that is finished. What it parked and gave up on is in the buffer.</summary>
     public void Finished(EntityApply apply)
     {
-        if (_incomplete.Count > 0 && apply.Outcome is { } outcome && _incomplete.TryGetValue(outcome.Table.TableId, out var incomplete))
+        if (_watched.Count > 0 && apply is { IsChanged: true, Outcome: { } outcome } && _watched.TryGetValue(outcome.Table.TableId, out var watched))
         {
+            var key = apply.Presence.Key.Key;
             if (apply.IsIncomplete)
-                incomplete.Add(apply.Presence.Key.Key);
-            else if (apply.IsChanged)
-                incomplete.Remove(apply.Presence.Key.Key);
+                watched.Incomplete.Add(key);
+            else
+                watched.Incomplete.Remove(key);
+            if (apply.Changes > 0)
+                watched.Changed(key);
         }
 
         if (apply.Merged.Count == 0)

@@ -296,10 +296,10 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     }
 
     /// <inheritdoc />
-    public ValueTask WatchIncomplete(int table, bool isWanted)
+    public ValueTask Watch(long backfill, int table, string name, bool isWanted)
     {
         ThrowIfFenced();
-        _partition.WatchIncomplete(table, isWanted);
+        _partition.Watch(backfill, table, name, isWanted);
         return ValueTask.CompletedTask;
     }
 

@@ -99,6 +99,11 @@ public interface IBackfillStore
     /// </summary>
     Task<long> AddChunk(string source, ChunkSnapshot snapshot, CancellationToken cancellation);
 
+    /// <summary>Whether a state of some entity of a table is stored.</summary>
+    /// <param name="table">Number of the table in the schema store.</param>
+    /// <param name="cancellation">Cancels.</param>
+    Task<bool> HasStates(int table, CancellationToken cancellation);
+
     /// <summary>Returns the highest fence of all chunks that were ever added for a source; <see cref="Lsn.None"/> when there were none.</summary>
     Task<Lsn> Fence(string source, CancellationToken cancellation);
 }

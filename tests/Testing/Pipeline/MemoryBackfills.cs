@@ -21,6 +21,9 @@ public sealed class MemoryBackfills : IBackfillStore
     /// <summary>All backfills, the oldest first.</summary>
     public IReadOnlyList<StoredBackfill> All => Do(() => _backfills.Values.ToList());
 
+    /// <summary>Whether states are stored of the tables.</summary>
+    public bool HasStored { get; set; } = true;
+
     public Task<(StoredBackfill Backfill, bool IsNew)> Add(StoredBackfill backfill, CancellationToken cancellation) => Run(() =>
     {
         var tables = backfill.Tables.Select(t => t.Table).ToHashSet();
@@ -88,6 +91,8 @@ public sealed class MemoryBackfills : IBackfillStore
             _fences[source] = snapshot.Fence;
         return ++_chunks;
     });
+
+    public Task<bool> HasStates(int table, CancellationToken cancellation) => Run(() => HasStored);
 
     public Task<Lsn> Fence(string source, CancellationToken cancellation) => Run(() => _fences.GetValueOrDefault(source, Lsn.None));
 

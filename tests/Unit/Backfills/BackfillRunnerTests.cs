@@ -95,6 +95,30 @@ public sealed class BackfillRunnerTests
         Assert.Equal("20", later.SelectMany(s => s.Rows).Min(r => r.Entity.Key));
     }
 
+    [Theory]
+    [InlineData(BackfillKind.Initial, false, true)]
+    [InlineData(BackfillKind.Rows, false, true)]
+    [InlineData(BackfillKind.Rows, true, false)]
+    [InlineData(BackfillKind.Repair, false, false)]
+    public async Task States_are_not_looked_up_for_the_first_rows_of_a_table_of_which_nothing_is_stored(BackfillKind kind, bool hasStored, bool isFirst)
+    {
+        _reader.Tables["public.a"] = 45;
+        _store.HasStored = hasStored;
+        _source.Incomplete.Add("03");
+        _source.Before = slice =>
+        {
+            // The rows after it may have been merged before the partition moved.
+            if (slice.At.Number == 3 && slice.Horizon.Xid == 1000)
+                _source.CurrentGeneration = 2;
+            return null;
+        };
+        await Run(await Add(kind, "public.a"));
+        Assert.All(_source.Merged, s => Assert.Equal(isFirst && s.Horizon.Xid == 1000, s.HasNoStates));
+        Assert.Contains(_source.Merged, s => s.Horizon.Xid == 1000);
+        Assert.Contains(_source.Merged, s => s.Horizon.Xid > 1000);
+        Assert.All(_source.Watched, w => Assert.Equal(("public.a", 1L), (w.Table, w.Backfill)));
+    }
+
     [Fact]
     public async Task A_new_horizon_is_taken_long_before_transaction_ids_repeat()
     {
@@ -287,7 +311,14 @@ public sealed class BackfillRunnerTests
             }
         }
 
-        public Task WatchIncomplete(int partition, int table, bool isWanted) => Task.CompletedTask;
+        public List<(string Table, long Backfill)> Watched { get; } = [];
+
+        public Task Watch(int partition, long backfill, int table, string name, bool isWanted)
+        {
+            lock (_gate)
+                Watched.Add((name, backfill));
+            return Task.CompletedTask;
+        }
 
         public Task<string[]> TakeIncomplete(int partition, int table)
         {

@@ -29,6 +29,48 @@ public sealed class PartitionBackfillTests
     public void Rows_and_changes_become_the_table(EntityActivation activation) =>
         Gen.Int.Sample(seed => new Run(seed, activation).Play().GetAwaiter().GetResult(), iter: 2500);
 
+    [Theory]
+    [InlineData(true, 0)]
+    [InlineData(false, 3)]
+    public async Task Only_the_states_that_may_be_stored_are_looked_up(bool hasNoStates, int reads)
+    {
+        var store = new TestStore();
+        await using var rig = new PartitionRig(store);
+        rig.Take(Changes.Create("unsaved", 1));
+        await rig.AnswerAll();
+        rig.Partition.Watch(1, Sample.Orders.TableId, Sample.Orders.FullName, isWanted: true);
+        Assert.Equal(reads, await Reads(Slice(1, hasNoStates, "a", "b", "c")));
+
+        // What may have been stored in the meantime is looked up: changes, and what was not durable when the watch began.
+        rig.Take(Changes.Create("changed", 2));
+        await rig.AnswerAll();
+        await rig.Checkpoint();
+        rig.Partition.Buffer.Forget((_, _) => true);
+        Assert.Equal(2, await Reads(Slice(1, hasNoStates, "changed", "unsaved")));
+
+        // Another backfill does not know what this one has stored.
+        Assert.Equal(1, await Reads(Slice(2, hasNoStates: true, "a")));
+        rig.Partition.Watch(2, Sample.Orders.TableId, Sample.Orders.FullName, isWanted: true);
+        Assert.Equal(1, await Reads(Slice(1, hasNoStates, "d")));
+
+        async Task<int> Reads(ChunkSlice slice)
+        {
+            var before = store.Reads;
+            var work = rig.Merge(slice);
+            await rig.AnswerAll();
+            Assert.Equal(slice.Rows.Length, work.Finished.Sum());
+            return store.Reads - before;
+        }
+    }
+
+    private static ChunkSlice Slice(long backfill, bool hasNoStates, params string[] keys) => new()
+    {
+        At = new ChunkSlice.Place(backfill, 1, Math.Abs(string.Concat(keys).GetHashCode(StringComparison.Ordinal))), Generation = 1, Kind = BackfillKind.Rows, Table = Sample.Orders,
+        Chunk = new StoredChunk(1, new ChunkSnapshot(new TransactionSnapshot(100, 100), new Lsn(5))), Horizon = new BackfillHorizon(Lsn.None, 50), Position = Lsn.None,
+        HasNoStates = hasNoStates,
+        Rows = [.. keys.Select(k => new ChunkSlice.ReadRow { Entity = new EntityKey(Sample.Orders.FullName, k), Row = Sample.Row(k, "read", null), Mark = SnapshotMark.Incremental })],
+    };
+
     private sealed class Run
     {
         private readonly Random _dice;
@@ -43,6 +85,10 @@ public sealed class PartitionBackfillTests
         private PartitionRig _rig = null!;
         private BackfillHorizon _horizon = null!;
         private long _chunks;
+
+        // Whether nothing was stored when the partition had begun to watch the table, and the keys of the rows that were read since.
+        private readonly HashSet<int> _seen = [];
+        private bool _isFresh;
         private int _begin;
         private int _next;
         private int _taken;
@@ -62,6 +108,22 @@ public sealed class PartitionBackfillTests
             _database.IsPublished = true;
             _begin = _next = _database.Log.Count;
             Open();
+            for (var i = _dice.Next(12); i > 0; i--)
+            {
+                Write();
+                if (_dice.Next(2) == 0)
+                    await Stream();
+                if (_dice.Next(4) == 0)
+                    await _rig.AnswerAll();
+                if (_dice.Next(8) == 0)
+                    await _rig.Checkpoint();
+            }
+
+            Watch();
+            _isFresh = _store.States.Count == 0;
+            while (_next < _database.Log.Count)
+                await Stream();
+            await Settle();
             Horizon();
             for (var steps = _dice.Next(10, 80); steps > 0; steps--)
                 await Step();
@@ -250,11 +312,12 @@ public sealed class PartitionBackfillTests
             var slice = new ChunkSlice
             {
                 At = new ChunkSlice.Place(1, 1, _chunks), Generation = 1, Kind = BackfillKind.Rows, Table = Sample.Orders, Chunk = chunk, Horizon = _horizon,
-                Position = _horizon.Lsn,
+                Position = _horizon.Lsn, HasNoStates = _isFresh && !keys.Any(_seen.Contains),
                 Rows = [.. keys.Select(k => _database.Seen(k, snapshot)?.Row is { } row
                     ? new ChunkSlice.ReadRow { Entity = Entity(k), Row = Row(k, row), Mark = SnapshotMark.Incremental }
                     : new ChunkSlice.ReadRow { Entity = Entity(k), KeyRow = Sample.Row(Name(k), null, null), Mark = SnapshotMark.Incremental })],
             };
+            _seen.UnionWith(keys);
             _read.Add((slice, null));
         }
 
@@ -293,7 +356,9 @@ public sealed class PartitionBackfillTests
             _taken = 0;
             _told.Clear();
             _former = null;
+            _isFresh = false;
             Open();
+            Watch();
 
             // What the new leg needs: everything before the horizon is durable.
             while (_next < _database.Log.Count)
@@ -305,9 +370,10 @@ public sealed class PartitionBackfillTests
         private void Open()
         {
             _rig = new PartitionRig(_store, new RigOptions { Activation = _activation });
-            _rig.Partition.WatchIncomplete(Sample.Orders.TableId, isWanted: true);
             _rig.Format.Write = c => Encoding.UTF8.GetBytes(c.After.IsPresent ? Text(c.After) : "");
         }
+
+        private void Watch() => _rig.Partition.Watch(1, Sample.Orders.TableId, Sample.Orders.FullName, isWanted: true);
 
         private void Horizon() => _horizon = new BackfillHorizon(_database.End, _database.AssignXid());
 

@@ -111,7 +111,7 @@ internal sealed class FakePartition : IPartitionGrain
 
     public ValueTask<ChunkAnswer> Merge(ChunkSlice slice) => throw new NotSupportedException();
 
-    public ValueTask WatchIncomplete(int table, bool isWanted) => throw new NotSupportedException();
+    public ValueTask Watch(long backfill, int table, string name, bool isWanted) => throw new NotSupportedException();
 
     public ValueTask<string[]> TakeIncomplete(int table) => throw new NotSupportedException();
 
