@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using CdcOrleans.Model.Sinks;
 using Microsoft.Extensions.Logging;
 
@@ -19,8 +19,12 @@ internal sealed partial class SinkCircuits(string source, ISink sink, TimeProvid
     private const int MostNamed = 19;
 
     private readonly Circuit _whole = new(time, chance);
-    private readonly ConcurrentDictionary<string, Circuit> _destinations = new(StringComparer.Ordinal);
-    private long _succeededAt;
+
+    // Empty as a rule, and asked for each event: a ConcurrentDictionary would take all its locks to say that it is empty.
+    private ImmutableDictionary<string, Circuit> _destinations = ImmutableDictionary.Create<string, Circuit>(StringComparer.Ordinal);
+    private readonly LastSuccess _success = new();
+
+    private ImmutableDictionary<string, Circuit> Destinations => Volatile.Read(ref _destinations);
 
     /// <summary>Whether the circuit of the whole sink is open: nothing passes but probes.</summary>
     public bool IsOpen => _whole.IsOpen;
@@ -36,7 +40,7 @@ internal sealed partial class SinkCircuits(string source, ISink sink, TimeProvid
     {
         get
         {
-            var open = _destinations.Where(c => c.Value.IsOpen).Take(MostNamed).Select(c => new OpenCircuit(c.Key, c.Value.Error)).ToList();
+            var open = Destinations.Where(c => c.Value.IsOpen).Take(MostNamed).Select(c => new OpenCircuit(c.Key, c.Value.Error)).ToList();
             if (_whole.IsOpen)
                 open.Insert(0, new OpenCircuit(OpenCircuit.WholeSink, _whole.Error));
             return open;
@@ -44,25 +48,25 @@ internal sealed partial class SinkCircuits(string source, ISink sink, TimeProvid
     }
 
     /// <summary>Whether the circuit of a destination is open.</summary>
-    public bool IsOpenTo(string destination) => !_destinations.IsEmpty && _destinations.TryGetValue(destination, out var circuit) && circuit.IsOpen;
+    public bool IsOpenTo(string destination) => Destinations.TryGetValue(destination, out var circuit) && circuit.IsOpen;
 
     /// <summary>Whether nothing passes to a destination now, because its circuit is open and it is not time for a probe.</summary>
-    public bool IsShutTo(string destination) => !_destinations.IsEmpty && _destinations.TryGetValue(destination, out var circuit) && circuit.IsShut;
+    public bool IsShutTo(string destination) => Destinations.TryGetValue(destination, out var circuit) && circuit.IsShut;
 
     /// <summary>Whether a circuit that an event must pass is open.</summary>
-    public bool IsOpenFor(SinkEvent made) => _whole.IsOpen || (!_destinations.IsEmpty && IsOpenTo(sink.DestinationOf(made)));
+    public bool IsOpenFor(SinkEvent made) => _whole.IsOpen || (!Destinations.IsEmpty && IsOpenTo(sink.DestinationOf(made)));
 
     /// <summary>Whether an event may be passed to the sink now. If a circuit is open, the event becomes its probe.</summary>
     public bool TryPass(SinkEvent made)
     {
-        if (!_destinations.IsEmpty && _destinations.TryGetValue(sink.DestinationOf(made), out var destination) && !destination.TryPass())
+        if (Destinations is { IsEmpty: false } some && some.TryGetValue(sink.DestinationOf(made), out var destination) && !destination.TryPass())
             return false;
         return _whole.TryPass();
     }
 
     /// <summary>Whether the sink, or the target's part of it, has accepted an event since a share was passed first.</summary>
     public bool HasSucceededSince(SinkShare share, FailureScope scope) =>
-        (scope == FailureScope.Destination ? share.Target.SucceededAt : Volatile.Read(ref _succeededAt)) >= share.FirstPassedAt;
+        (scope == FailureScope.Destination ? share.Target.SucceededAt : _success.At) >= share.FirstPassedAt;
 
     /// <summary>Records a failure.</summary>
     /// <param name="failure">The failure.</param>
@@ -85,10 +89,10 @@ internal sealed partial class SinkCircuits(string source, ISink sink, TimeProvid
     public void Succeeded(SinkTarget? target, SinkEvent made)
     {
         var now = time.GetTimestamp();
-        Volatile.Write(ref _succeededAt, now);
+        _success.At = now;
         if (target is not null)
             target.SucceededAt = now;
-        if (!_destinations.IsEmpty && sink.DestinationOf(made) is var name && _destinations.TryRemove(name, out var destination) && destination.Succeeded())
+        if (!Destinations.IsEmpty && sink.DestinationOf(made) is var name && ImmutableInterlocked.TryRemove(ref _destinations, name, out var destination) && destination.Succeeded())
             LogClosed(logger, source, sink.Name, name);
 
         if (_whole.Succeeded())
@@ -101,7 +105,7 @@ internal sealed partial class SinkCircuits(string source, ISink sink, TimeProvid
     /// </summary>
     public void Overdue(SinkShare share, string error)
     {
-        if (Volatile.Read(ref _succeededAt) < share.PassedAt)
+        if (_success.At < share.PassedAt)
         {
             if (_whole.Trip(error))
                 LogOpened(logger, source, sink.Name, "", error);
@@ -114,7 +118,8 @@ internal sealed partial class SinkCircuits(string source, ISink sink, TimeProvid
         }
     }
 
-    private Circuit OfDestination(string name) => _destinations.GetOrAdd(name, static (_, circuits) => new Circuit(circuits.time, circuits.chance), (time, chance));
+    private Circuit OfDestination(string name) =>
+        ImmutableInterlocked.GetOrAdd(ref _destinations, name, static (_, circuits) => new Circuit(circuits.time, circuits.chance), (time, chance));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: sink {Sink} {Destination} accepts nothing, its circuit opens: {Error}")]
     private static partial void LogOpened(ILogger logger, string source, string sink, string destination, string error);

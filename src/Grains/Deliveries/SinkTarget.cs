@@ -5,7 +5,7 @@ namespace CdcOrleans.Grains.Deliveries;
 /// <summary>A sink to which the events of a table go, with the policy of the route.</summary>
 internal sealed class SinkTarget(Outlet outlet, DeliveryPolicy policy)
 {
-    private long _succeededAt;
+    private readonly LastSuccess _success = new();
 
     /// <summary>The way to the sink.</summary>
     public Outlet Outlet { get; } = outlet;
@@ -16,7 +16,7 @@ internal sealed class SinkTarget(Outlet outlet, DeliveryPolicy policy)
     /// <summary>When the sink last accepted an event of the table, as a timestamp of the clock.</summary>
     public long SucceededAt
     {
-        get => Volatile.Read(ref _succeededAt);
-        set => Volatile.Write(ref _succeededAt, value);
+        get => _success.At;
+        set => _success.At = value;
     }
 }

@@ -242,6 +242,7 @@ public sealed class BackfillStoreTests(ControlServer control)
             () => backfills.Get(1, default), () => backfills.Running(default), () => backfills.Change(1, [], BackfillState.Paused, default),
             () => backfills.Begin(1, default), () => backfills.Save(backfill, backfill.Tables[0], null, 0, default), () => backfills.End(backfill, null, default),
             () => backfills.AddChunk("shop", new ChunkSnapshot(new TransactionSnapshot(1, 2), new Lsn(1)), default), () => backfills.Fence("shop", default),
+            () => backfills.HasStates(1, default),
         ];
         Assert.Equal(typeof(IBackfillStore).GetMethods().Length, methods.Length);
         foreach (var method in methods)
