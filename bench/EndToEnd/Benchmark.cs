@@ -26,6 +26,10 @@ internal sealed class Benchmark(BenchmarkOptions options, string productCommit) 
     public const string LatencyWorkload = "latency";
     public const string EnduranceWorkload = "endurance";
     public const string BackfillWorkload = "backfill";
+    public const string LatencyBesideBackfillWorkload = "latency-backfill";
+
+    /// <summary>Workloads that run only when they are named.</summary>
+    public static readonly string[] OnlyNamed = [EnduranceWorkload, BackfillWorkload, LatencyBesideBackfillWorkload];
 
     private readonly Stack<IAsyncDisposable> _started = new();
     private readonly List<IConsumer> _consumers = [];
@@ -53,7 +57,9 @@ internal sealed class Benchmark(BenchmarkOptions options, string productCommit) 
             await WarmUp(size, cancel);
         foreach (var workload in Workload.All.Where(w => options.Workloads.Contains(w.Name)))
             await Run(workload, size, cancel);
-        var latencies = options.Workloads.Contains(LatencyWorkload) ? await MeasureLatency(cancel) : [];
+        IReadOnlyList<LatencyResult> latencies = options.Workloads.Contains(LatencyWorkload) ? await MeasureLatency(cancel) : [];
+        if (options.Workloads.Contains(LatencyBesideBackfillWorkload))
+            latencies = [.. latencies, .. await MeasureLatencyBesideBackfill(cancel)];
         var endurances = options.Workloads.Contains(EnduranceWorkload) ? await MeasureEndurance(cancel) : [];
         return new BenchmarkResults([.. _consumers.Select(c => c.Version)], [.. _consumers.Select(c => c.Name)], _drains, latencies, endurances, backfills);
     }
@@ -170,10 +176,34 @@ internal sealed class Benchmark(BenchmarkOptions options, string productCommit) 
                 }
 
                 Say($"latency: {name}");
-                var result = await latency.Measure(consumer, name, cancel);
+                var result = await latency.Measure(consumer, name, null, cancel);
                 Say($"  p50 {result.P50:0.0}, p99 {result.P99:0.0}, max {result.Max:0.0} ms");
                 results.Add(result);
             }
+        }
+
+        return results;
+    }
+
+    // The same rows are read again and again, so the backfill finds states, which costs more than the first time.
+    private async Task<IReadOnlyList<LatencyResult>> MeasureLatencyBesideBackfill(CancellationToken cancel)
+    {
+        const long DefaultRows = 300_000;
+        var product = _consumers.OfType<Product>().Single();
+        var latency = new Latency(_server, _topics, _writer, options);
+        await latency.Prepare([product], cancel);
+        var rows = options.Changes ?? DefaultRows;
+        Say($"latency beside a backfill: {rows:N0} rows first");
+        await Turns(Workload.All.Single(w => w.Table == Table.Inserts), Workload.Insert(Table.Inserts, 1, rows, 1000), round: 0, measured: false, cancel);
+        var results = new List<LatencyResult>();
+        for (var round = 0; round < options.Rounds; round++)
+        {
+            results.Add(await latency.Measure(product, $"{product.Name} alone", null, cancel));
+            var load = new BackfillLoad(product, Table.Inserts.Name);
+            var beside = await latency.Measure(product, product.Name, stop => load.Run(stop, cancel), cancel);
+            results.Add(beside with { Consumer = $"{product.Name} beside a backfill of {load.Rows / load.Seconds:N0} rows/s" });
+            foreach (var result in results.TakeLast(2))
+                Say($"  {result.Consumer}: p50 {result.P50:0.0}, p99 {result.P99:0.0}, max {result.Max:0.0} ms");
         }
 
         return results;

@@ -29,7 +29,11 @@ internal sealed class Latency(DatabaseServer server, Topics topics, Writer write
     }
 
     /// <summary>Measures a paused consumer, and leaves it paused.</summary>
-    public async Task<LatencyResult> Measure(TopicConsumer consumer, string name, CancellationToken cancel)
+    /// <param name="consumer">The consumer.</param>
+    /// <param name="name">Its name in the result.</param>
+    /// <param name="beside">What goes on meanwhile, until its token is cancelled; null for nothing.</param>
+    /// <param name="cancel">Cancels.</param>
+    public async Task<LatencyResult> Measure(TopicConsumer consumer, string name, Func<CancellationToken, Task>? beside, CancellationToken cancel)
     {
         // What was written during the turns of others comes first, and shows that the consumer reads.
         var prime = await writer.Write(Table.Latency, new Step($"CALL workload.update_skewed_latency(1000, {Keys}, 0.5)", 1000, 0, 1000), cancel);
@@ -38,6 +42,8 @@ internal sealed class Latency(DatabaseServer server, Topics topics, Writer write
         await consumer.Drain(owed, cancel);
         await consumer.Verify(owed, cancel);
 
+        using var stop = new CancellationTokenSource();
+        var other = beside?.Invoke(stop.Token) ?? Task.CompletedTask;
         var topic = consumer.Topic(Table.Latency.Name);
         var begin = topics.Ends(topic);
         var from = DateTime.UtcNow + WarmUp;
@@ -47,6 +53,8 @@ internal sealed class Latency(DatabaseServer server, Topics topics, Writer write
         var rate = (int)total * Connections / clock.Elapsed.TotalSeconds;
         Owe((int)total * Connections);
         await topics.AwaitCount(topic, begin, (int)total * Connections, consumer.EnsureAlive, cancel);
+        await stop.CancelAsync();
+        await other;
         await Task.Delay(TimeSpan.FromSeconds(1), cancel);
         await consumer.Pause(cancel);
         _backlog[consumer.Name] = 0;

@@ -7,7 +7,7 @@ using CdcOrleans.Bench.EndToEnd.Workloads;
 [assembly: System.Runtime.Versioning.SupportedOSPlatform("linux")]
 
 string[] allConsumers = ["recvlogical", "product", "debezium"];
-string[] allWorkloads = [.. Workload.All.Select(w => w.Name), Benchmark.LatencyWorkload, Benchmark.EnduranceWorkload, Benchmark.BackfillWorkload];
+string[] allWorkloads = [.. Workload.All.Select(w => w.Name), Benchmark.LatencyWorkload, .. Benchmark.OnlyNamed];
 
 var only = new Option<string[]>("--only") { Description = "Consumers to run; all of them unless named.", AllowMultipleArgumentsPerToken = true };
 only.AcceptOnlyFromAmong(allConsumers);
@@ -42,7 +42,7 @@ command.SetAction(async (arguments, cancel) =>
     var options = new BenchmarkOptions
     {
         Consumers = Chosen(arguments.GetValue(only), allConsumers),
-        Workloads = Chosen(arguments.GetValue(workloads), [.. allWorkloads.Where(w => w is not (Benchmark.EnduranceWorkload or Benchmark.BackfillWorkload))]),
+        Workloads = Chosen(arguments.GetValue(workloads), [.. allWorkloads.Except(Benchmark.OnlyNamed)]),
         Changes = arguments.GetValue(changes) ?? (short_ ? 50_000 : null),
         Keys = arguments.GetValue(keys) ?? (short_ ? 20_000 : 100_000),
         Rounds = arguments.GetValue(rounds) ?? (short_ ? 1 : 3),

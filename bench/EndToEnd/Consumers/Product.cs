@@ -65,6 +65,26 @@ internal sealed class Product(DatabaseServer server, Broker broker, Topics topic
         await Pause(cancel);
     }
 
+    /// <summary>Starts to read the rows of a table again. Returns the number of the backfill.</summary>
+    public async Task<long> StartBackfill(string table, CancellationToken cancel)
+    {
+        using var answer = await _http.PostAsJsonAsync(new Uri(_gateway!, "api/v1/backfills"), new { source = Source, tables = new[] { $"public.{table}" } }, cancel);
+        if (!answer.IsSuccessStatusCode)
+            throw new BenchmarkException($"The backfill is refused: {await answer.Content.ReadAsStringAsync(cancel)}");
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>(cancel)).GetProperty("id").GetInt64();
+    }
+
+    /// <summary>Returns the state of a backfill, and how many rows it has read.</summary>
+    public async Task<(string State, long Rows)> BackfillState(long id, CancellationToken cancel)
+    {
+        var backfill = await _http.GetFromJsonAsync<JsonElement>(new Uri(_gateway!, $"api/v1/backfills/{id}"), cancel);
+        return (backfill.GetProperty("state").GetString()!, backfill.GetProperty("rowsDone").GetInt64());
+    }
+
+    /// <summary>Ends a backfill. One that is done already stays done.</summary>
+    public async Task CancelBackfill(long id, CancellationToken cancel) =>
+        (await _http.PostAsync(new Uri(_gateway!, $"api/v1/backfills/{id}/cancel"), null, cancel)).Dispose();
+
     public override void EnsureAlive() => Process.EnsureAlive();
 
     public override async ValueTask DisposeAsync()
