@@ -77,6 +77,19 @@ internal sealed partial class PostgresBackfills(NpgsqlDataSource queries) : IBac
         return await PostgresDeadLetters.Read(command, reader => reader.GetInt64(0), cancellation);
     });
 
+    public Task<IReadOnlyList<long>> Ahead(StoredBackfill backfill, CancellationToken cancellation) => QueryGuard.Run(async () =>
+    {
+        await using var command = queries.CreateCommand(
+            """
+            SELECT id FROM cdc.backfills AS b WHERE source = $1 AND state = 'running' AND id < $2
+              AND EXISTS (SELECT FROM cdc.backfill_tables AS t WHERE t.backfill_id = b.id AND t.keys IS NULL)
+            ORDER BY id
+            """);
+        command.Parameters.Add(SqlValues.Text(backfill.Source));
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = backfill.Id });
+        return await PostgresDeadLetters.Read(command, reader => reader.GetInt64(0), cancellation);
+    });
+
     public Task<bool> Change(long id, IReadOnlyCollection<BackfillState> from, BackfillState to, CancellationToken cancellation) => QueryGuard.Run(async () =>
     {
         await using var command = queries.CreateCommand(

@@ -14,8 +14,6 @@ namespace CdcOrleans.Capture.Postgres.Backfills;
 /// </summary>
 internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, ChunkBounds bounds, TimeProvider time)
 {
-    private const int FirstFetch = 16, MostFetched = 1024;
-
     /// <summary>
     /// Bytes up to which a value is read without giving up the thread: it is in the client's buffer, or about to arrive. An asynchronous call
     /// for each value would cost more than all the rest.
@@ -24,9 +22,9 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
 
     private readonly CapturedRelation _relation = new([], table.Table, EventOptions.Default);
     private readonly ArrayBufferWriter<byte> _row = new();
-    private readonly long _started = time.GetTimestamp();
+    private readonly FetchSizes _sizes = new(bounds, time);
     private readonly List<ChunkRow> _rows = [];
-    private long _bytes;
+    private long _omitted;
 
     /// <summary>The rows so far.</summary>
     public IReadOnlyList<ChunkRow> Rows => _rows;
@@ -38,7 +36,7 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
     public string? LastTid { get; private set; }
 
     /// <summary>Whether the chunk takes no more.</summary>
-    public bool IsFull => _rows.Count > 0 && (_rows.Count >= bounds.Rows || _bytes >= bounds.Bytes || time.GetElapsedTime(_started) >= bounds.Time);
+    public bool IsFull => _sizes.IsFull;
 
     /// <summary>Reads the rows of a query.</summary>
     /// <param name="connection">The session.</param>
@@ -51,10 +49,11 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
         query.CommandText = $"DECLARE cdc_chunk NO SCROLL CURSOR FOR {query.CommandText}";
         query.Connection = connection;
         await query.ExecuteNonQueryAsync(cancellation);
-        var fetch = Math.Min(FirstFetch, bounds.Rows);
         while (true)
         {
+            var fetch = _sizes.Begin();
             var (fetched, isDropped) = await Fetch(connection, fetch, cancellation);
+            _sizes.End(fetched);
             if (fetched < fetch && !isDropped)
             {
                 await Execute(connection, "CLOSE cdc_chunk", cancellation);
@@ -66,16 +65,7 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
                 await Execute(connection, "CLOSE cdc_chunk", cancellation);
                 return false;
             }
-
-            fetch = NextFetch(fetch);
         }
-    }
-
-    // About as many rows as still fit.
-    private int NextFetch(int last)
-    {
-        var fitting = (bounds.Bytes - _bytes) / Math.Max(1, _bytes / Math.Max(1, _rows.Count));
-        return (int)Math.Clamp(Math.Min(Math.Min(fitting, last * 2L), bounds.Rows - _rows.Count), 1, MostFetched);
     }
 
     private async Task<(int Fetched, bool IsDropped)> Fetch(NpgsqlConnection connection, int count, CancellationToken cancellation)
@@ -95,7 +85,7 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
             fetched++;
 
             // What was fetched beyond the bound is read with the next chunk.
-            if (_rows.Count > 0 && _bytes >= bounds.Bytes)
+            if (_sizes.HasAllBytes)
                 isDropped = true;
             else
                 Add(await ReadRow(reader, cancellation));
@@ -158,7 +148,7 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
         if (length > source.LargeValues.Limit)
         {
             Head(ColumnKind.Omitted, 0);
-            _bytes += length;
+            _omitted += length;
             return true;
         }
 
@@ -196,7 +186,8 @@ internal sealed class ChunkRows(SourceConfiguration source, ChunkTable table, Ch
         }
 
         _rows.Add(new ChunkRow(new EntityKey(table.Table.FullName, KeyText.Of(tuple, key)), new RowImage(tuple), hasOmitted));
-        _bytes += tuple.Length;
+        _sizes.Add(tuple.Length + _omitted);
+        _omitted = 0;
     }
 
     private static async Task Execute(NpgsqlConnection connection, string statement, CancellationToken cancellation)

@@ -12,6 +12,9 @@ internal static class BackfillReading
     private static readonly (string Word, BackfillMode Mode)[] Modes =
         [("never", BackfillMode.Never), ("initial", BackfillMode.Initial), ("when_needed", BackfillMode.WhenNeeded)];
 
+    // What concerns the backfills of a source as a whole.
+    private static readonly string[] OfSourceOnly = ["chunk_time"];
+
     /// <summary>Reads the option of a source, which is the default of its tables.</summary>
     public static BackfillOptions OfSource(Value? value)
     {
@@ -29,6 +32,8 @@ internal static class BackfillReading
     {
         if (Read(value, source, out var section) is not { } options)
             return null;
+        foreach (var key in OfSourceOnly)
+            section?.Find(key)?.RefuseKey($"belongs to the source, for all its backfills; give it to the source, such as 'backfill: {{ mode: {Word(options.Mode)}, {key}: … }}'");
         if (options.Mode == BackfillMode.Never)
         {
             foreach (var key in (string[])["where", "columns", "rate"])
@@ -57,7 +62,7 @@ internal static class BackfillReading
 
         if (!value.IsMapping)
             return Mode(value) is { } word ? defaults with { Mode = word } : null;
-        section = value.AsSection("mode", "where", "columns", "rate")!;
+        section = value.AsSection(["mode", "where", "columns", "rate", .. OfSourceOnly])!;
         if (section.Values.Count == 0)
             section.Refuse("is empty; write for example '{ mode: initial, rate: 5000 }', or leave it out");
         return defaults with
@@ -66,6 +71,7 @@ internal static class BackfillReading
             Where = Where(section.Find("where")),
             Columns = Columns(section.Find("columns")),
             Rate = section.Find("rate")?.AsInteger(0, BackfillOptions.MostRate) ?? defaults.Rate,
+            ChunkTime = section.Find("chunk_time")?.AsDuration(BackfillOptions.LeastChunkTime, BackfillOptions.MostChunkTime) ?? defaults.ChunkTime,
         };
     }
 
@@ -74,6 +80,8 @@ internal static class BackfillReading
         var text = value?.AsWord([.. Modes.Select(m => m.Word)]);
         return Modes.Any(m => m.Word == text) ? Modes.First(m => m.Word == text).Mode : null;
     }
+
+    private static string Word(BackfillMode mode) => Modes.First(m => m.Mode == mode).Word;
 
     // What it says is checked by the server when the rows are to be read.
     private static string? Where(Value? value)

@@ -86,7 +86,7 @@ internal sealed class BackfillGrain(
         }
 
         await using var reader = readers.Create(source);
-        await new BackfillRunner(store, replays, reader, new GrainSource(source, GrainFactory), time, logger).Run(id, _stop.Token);
+        await new BackfillRunner(store, replays, reader, new GrainSource(source, GrainFactory), source.Backfill, time, logger).Run(id, _stop.Token);
     }
 
     private sealed class GrainSource(SourceConfiguration source, IGrainFactory grains) : IBackfillSource

@@ -1,4 +1,5 @@
 using CdcOrleans.Model.Capture;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -13,10 +14,12 @@ namespace CdcOrleans.Grains.Backfills;
 /// <param name="replays">The stored keys.</param>
 /// <param name="reader">Reads the rows.</param>
 /// <param name="source">The reader and the partitions.</param>
+/// <param name="options">The options of the source.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">Its log.</param>
 internal sealed partial class BackfillRunner(
-    IBackfillStore store, IReplayStore replays, IChunkReader reader, IBackfillSource source, TimeProvider time, ILogger logger)
+    IBackfillStore store, IReplayStore replays, IChunkReader reader, IBackfillSource source, BackfillOptions options, TimeProvider time,
+    ILogger logger)
 {
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(250);
 
@@ -68,12 +71,15 @@ internal sealed partial class BackfillRunner(
 
     private async Task RunTable(BackfillProgress progress, CancellationToken stop)
     {
-        var table = new TableRunner(store, replays, reader, source, progress, time, stop);
+        var turn = new BackfillTurn(progress, store, time, stop);
+        var pace = new Pace(progress.Backfill.Rate, options.ChunkTime, time, stop);
+        var table = new TableRunner(store, replays, reader, source, progress, turn, pace, stop);
         await progress.Read(table.Plan);
         while (!progress.Table.IsDone)
         {
             try
             {
+                await turn.Await();
                 _leg ??= await Begin(table, progress, stop);
                 await table.Run(_leg);
                 if (progress.Table.Again.Count > 0)

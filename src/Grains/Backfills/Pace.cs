@@ -4,14 +4,18 @@ namespace CdcOrleans.Grains.Backfills;
 
 /// <summary>Holds reading back, so that no more rows are read per second than asked for.</summary>
 /// <param name="rate">Most rows per second; 0 for no limit.</param>
+/// <param name="chunkTime">How long the rows of a chunk are read.</param>
 /// <param name="time">The clock.</param>
 /// <param name="stop">Cancels.</param>
-internal sealed class Pace(int rate, TimeProvider time, CancellationToken stop)
+internal sealed class Pace(int rate, TimeSpan chunkTime, TimeProvider time, CancellationToken stop)
 {
     private long _freeAt = time.GetTimestamp();
 
     /// <summary>Where a chunk ends: one that takes longer than a second at the rate would come in bursts.</summary>
-    public ChunkBounds Bounds { get; } = rate == 0 ? new ChunkBounds() : new ChunkBounds { Rows = Math.Clamp(rate / 2, 1, new ChunkBounds().Rows) };
+    public ChunkBounds Bounds { get; } = new()
+    {
+        Rows = rate == 0 ? new ChunkBounds().Rows : Math.Clamp(rate / 2, 1, new ChunkBounds().Rows), Time = chunkTime,
+    };
 
     /// <summary>Waits until rows may be sent.</summary>
     public async Task Take(int rows)

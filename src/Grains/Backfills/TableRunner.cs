@@ -12,7 +12,7 @@ namespace CdcOrleans.Grains.Backfills;
 /// could not tell. Some chunks are merged while the next one is read.
 /// </summary>
 internal sealed class TableRunner(
-    IBackfillStore store, IReplayStore replays, IChunkReader reader, IBackfillSource source, BackfillProgress progress, TimeProvider time,
+    IBackfillStore store, IReplayStore replays, IChunkReader reader, IBackfillSource source, BackfillProgress progress, BackfillTurn turn, Pace pace,
     CancellationToken stop)
 {
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
@@ -32,7 +32,6 @@ internal sealed class TableRunner(
     /// <summary>Largest row that can be sent to a partition.</summary>
     private const int MostOfRow = MessageLimits.MostOfChange;
 
-    private readonly Pace _pace = new(progress.Backfill.Rate, time, stop);
     private TableChunk? _last;
     private BackfillLeg _leg = null!;
     private int _tableId;
@@ -106,7 +105,8 @@ internal sealed class TableRunner(
         {
             while (!isRead || merging.Count > 0)
             {
-                if (!isRead && merging.Count < MostMerging)
+                // What is being merged is not kept waiting for the turn.
+                if (!isRead && merging.Count < MostMerging && (merging.Count == 0 || await turn.IsHere()))
                 {
                     TableChunk chunk;
                     try
@@ -124,7 +124,7 @@ internal sealed class TableRunner(
                     var isFirst = after is null;
                     after = chunk.Next;
                     isRead = after is null;
-                    await _pace.Take(chunk.Rows.Count);
+                    await pace.Take(chunk.Rows.Count);
                     merging.Enqueue((chunk, await Merge(chunk, isFirst, _hasNoStates)));
                     continue;
                 }
@@ -229,7 +229,7 @@ internal sealed class TableRunner(
         while (left.Count > 0)
         {
             var chunk = await Read(null, left);
-            await _pace.Take(chunk.Rows.Count);
+            await pace.Take(chunk.Rows.Count);
             var told = chunk.Rows.Select(r => r.Entity.Key).Concat(chunk.Absent.Select(k => k.Key)).ToHashSet();
             if (left.RemoveAll(told.Contains) == 0)
                 break;
@@ -248,8 +248,9 @@ internal sealed class TableRunner(
         var request = new ChunkRequest
         {
             Scope = Scope, Relation = progress.Table.Relation, Horizon = _leg.Horizon, After = after, Keys = keys,
-            Bounds = _pace.Bounds,
+            Bounds = pace.Bounds,
         };
+        await turn.Await();
         var chunk = await progress.Read(() => reader.Read(request, stop));
 
         // Stored states have 32 bits of the ids since the horizon. Long before these could repeat, a new horizon is taken.

@@ -82,7 +82,10 @@ public sealed record ChunkBounds
     /// <summary>Bytes of values. Default 8 MiB.</summary>
     public long Bytes { get; init; } = 8L << 20;
 
-    /// <summary>Time of reading, after which the chunk ends. Default 1 s.</summary>
+    /// <summary>
+    /// Time of reading, from the first row on, that the chunk does not exceed by much: it ends when no further row is expected before. Default
+    /// 1 s.
+    /// </summary>
     public TimeSpan Time { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>Time after which the server ends a statement, and the chunk fails. Default 60 s.</summary>

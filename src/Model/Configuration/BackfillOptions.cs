@@ -9,6 +9,12 @@ public sealed record BackfillOptions
     /// <summary>Highest <see cref="Rate"/>.</summary>
     public const int MostRate = 1_000_000;
 
+    /// <summary>Shortest <see cref="ChunkTime"/>.</summary>
+    public static readonly TimeSpan LeastChunkTime = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Longest <see cref="ChunkTime"/>.</summary>
+    public static readonly TimeSpan MostChunkTime = TimeSpan.FromSeconds(60);
+
     /// <summary>They are not read.</summary>
     public static BackfillOptions Never { get; } = new();
 
@@ -23,4 +29,10 @@ public sealed record BackfillOptions
 
     /// <summary>Most rows per second; 0 for no limit. Default 0, at most <see cref="MostRate"/>.</summary>
     public int Rate { get; init; }
+
+    /// <summary>
+    /// About how long the rows of one chunk are read, in one transaction. Default 1 s, from <see cref="LeastChunkTime"/> to
+    /// <see cref="MostChunkTime"/>. Of the source, for all its backfills.
+    /// </summary>
+    public TimeSpan ChunkTime { get; init; } = TimeSpan.FromSeconds(1);
 }

@@ -72,6 +72,12 @@ public interface IBackfillStore
     /// <summary>Returns the ids of the running backfills.</summary>
     Task<IReadOnlyList<long>> Running(CancellationToken cancellation);
 
+    /// <summary>
+    /// Returns the ids of the running backfills of the same source that were started before a backfill, in their order. Those of single keys
+    /// are left out.
+    /// </summary>
+    Task<IReadOnlyList<long>> Ahead(StoredBackfill backfill, CancellationToken cancellation);
+
     /// <summary>Changes the state of a backfill, if it has one of some states. Returns whether it did.</summary>
     Task<bool> Change(long id, IReadOnlyCollection<BackfillState> from, BackfillState to, CancellationToken cancellation);
 

@@ -29,6 +29,30 @@ public sealed class BackfillStoreTests(ControlServer control)
     }
 
     [Fact]
+    public async Task Ahead_are_the_running_ones_of_the_source_that_were_started_before_and_read_more_than_keys()
+    {
+        await using var stores = await control.Migrated();
+        var ids = new List<long>();
+        await stores.Backfills.Add(Backfill("public.a") with { Source = "mall" }, default);
+        foreach (var table in (string[])["a", "b", "c", "keys", "d", "later"])
+        {
+            var backfill = Backfill($"public.{table}");
+            if (table == "keys")
+                backfill = backfill with { Tables = [backfill.Tables[0] with { Keys = ["1"] }] };
+            ids.Add((await stores.Backfills.Add(backfill, default)).Backfill.Id);
+        }
+
+        await stores.Backfills.Change(ids[1], [BackfillState.Running], BackfillState.Paused, default);
+        await stores.Backfills.End((await stores.Backfills.Begin(ids[2], default))!, null, default);
+        Assert.Equal([ids[0]], await Ahead(ids[4]));
+        await stores.Backfills.Change(ids[1], [BackfillState.Paused], BackfillState.Running, default);
+        Assert.Equal([ids[0], ids[1]], await Ahead(ids[4]));
+        Assert.Empty(await Ahead(ids[0]));
+
+        async Task<IReadOnlyList<long>> Ahead(long id) => await stores.Backfills.Ahead((await stores.Backfills.Get(id, default))!, default);
+    }
+
+    [Fact]
     public async Task An_open_backfill_has_its_tables_alone()
     {
         await using var stores = await control.Migrated();
@@ -239,7 +263,7 @@ public sealed class BackfillStoreTests(ControlServer control)
         Func<Task>[] methods =
         [
             () => backfills.Add(backfill, default), () => backfills.WithoutInitial("shop", [], default), () => backfills.AfterGap("shop", [], default), () => backfills.List(0, 1, default),
-            () => backfills.Get(1, default), () => backfills.Running(default), () => backfills.Change(1, [], BackfillState.Paused, default),
+            () => backfills.Get(1, default), () => backfills.Running(default), () => backfills.Ahead(backfill, default), () => backfills.Change(1, [], BackfillState.Paused, default),
             () => backfills.Begin(1, default), () => backfills.Save(backfill, backfill.Tables[0], null, 0, default), () => backfills.End(backfill, null, default),
             () => backfills.AddChunk("shop", new ChunkSnapshot(new TransactionSnapshot(1, 2), new Lsn(1)), default), () => backfills.Fence("shop", default),
             () => backfills.HasStates(1, default),

@@ -53,6 +53,11 @@ public sealed class MemoryBackfills : IBackfillStore
     public Task<IReadOnlyList<long>> Running(CancellationToken cancellation) => Run<IReadOnlyList<long>>(() =>
         [.. _backfills.Values.Where(b => b.State == BackfillState.Running).Select(b => b.Id)]);
 
+    public Task<IReadOnlyList<long>> Ahead(StoredBackfill backfill, CancellationToken cancellation) => Run<IReadOnlyList<long>>(() =>
+    [
+        .. _backfills.Values.Where(b => b.Id < backfill.Id && b.Source == backfill.Source && b.State == BackfillState.Running && b.Tables.Any(t => t.Keys is null)).Select(b => b.Id),
+    ]);
+
     public Task<bool> Change(long id, IReadOnlyCollection<BackfillState> from, BackfillState to, CancellationToken cancellation) => Run(() =>
     {
         if (!_backfills.TryGetValue(id, out var backfill) || !from.Contains(backfill.State))

@@ -3,6 +3,7 @@ using CdcOrleans.Grains.Interfaces.Backfills;
 using CdcOrleans.Model.Backfills;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
+using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Storage;
 using CdcOrleans.Testing.Pipeline;
@@ -215,19 +216,83 @@ public sealed class BackfillRunnerTests
         Assert.Equal((BackfillState.Failed, "The rows cannot be merged."), (ended.State, ended.Tables[0].Error));
     }
 
+    [Fact]
+    public async Task Two_backfills_of_a_source_read_at_the_same_time_and_the_next_one_says_for_which_it_waits()
+    {
+        _reader.Tables["public.c"] = 15;
+        var (first, second) = (await Add(BackfillKind.Rows, "public.a"), await Add(BackfillKind.Rows, "public.b"));
+        await Add(BackfillKind.Rows, ["public.k"], ["1"]);
+        await _store.Add(New("other", BackfillKind.Rows, ["public.o"], null), default);
+        var third = await Add(BackfillKind.Repair, "public.c");
+        var run = Run(third);
+        while ((await _store.Get(third, default))!.Waiting is null)
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        Assert.Equal(
+            $"At most 2 backfills of source 'shop' read at the same time. This one waits for {first} and {second}, which were started before.", (await _store.Get(third, default))!.Waiting);
+        Assert.Empty(_source.Merged);
+        Assert.True(await _store.Change(first, [BackfillState.Running], BackfillState.Paused, default));
+        var done = await run;
+        Assert.Equal((BackfillState.Done, 15L, null), (done.State, done.Tables[0].RowsDone, done.Waiting));
+    }
+
+    [Fact]
+    public async Task One_that_goes_on_takes_the_turn_of_those_that_were_started_after_it()
+    {
+        _reader.Tables["public.c"] = 95;
+        var (first, second) = (await Add(BackfillKind.Rows, "public.a"), await Add(BackfillKind.Rows, "public.b"));
+        await _store.Change(first, [BackfillState.Running], BackfillState.Paused, default);
+        var third = await Add(BackfillKind.Rows, "public.c");
+        var clock = new FastClock();
+        _source.Before = slice =>
+        {
+            if (slice.At.Number == 3)
+                _store.Change(first, [BackfillState.Paused], BackfillState.Running, default).GetAwaiter().GetResult();
+            clock.Pass(TimeSpan.FromSeconds(2));
+            return null;
+        };
+        var run = Run(third, clock);
+        while ((await _store.Get(third, default))!.Waiting is null)
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+
+        // What it had read before is merged and counted.
+        var waiting = (await _store.Get(third, default))!.Tables[0];
+        Assert.InRange(waiting.RowsDone, 30, 60);
+        Assert.Equal(waiting.RowsDone, _source.Merged.Sum(s => s.Rows.Length));
+        await _store.Change(second, [BackfillState.Running], BackfillState.Cancelled, default);
+        Assert.Equal((BackfillState.Done, 95L), ((await run).State, (await run).Tables[0].RowsDone));
+    }
+
+    [Fact]
+    public async Task Single_keys_do_not_wait_for_other_backfills()
+    {
+        _reader.Tables["public.c"] = 12;
+        await Add(BackfillKind.Rows, "public.a");
+        await Add(BackfillKind.Rows, "public.b");
+        var done = await Run(await Add(BackfillKind.Rows, ["public.c"], ["02"]));
+        Assert.Equal((BackfillState.Done, 1L), (done.State, done.Tables[0].RowsDone));
+    }
+
+    [Fact]
+    public async Task A_chunk_has_the_time_of_the_option()
+    {
+        _reader.Tables["public.a"] = 5;
+        await Run(await Add(BackfillKind.Rows, "public.a"));
+        Assert.Equal((TimeSpan.FromMilliseconds(70), 10_000), (_reader.Bounds!.Time, _reader.Bounds.Rows));
+    }
+
     private Task<long> Add(BackfillKind kind, params string[] tables) => Add(kind, tables, null);
 
-    private async Task<long> Add(BackfillKind kind, string[] tables, string[]? keys) => (await _store.Add(
-        new StoredBackfill
-        {
-            Source = "shop", Kind = kind, Patterns = tables, Rate = 0, Who = "test",
-            Tables = [.. tables.Select((t, i) => new BackfillTable { Place = i, Table = t, Keys = keys })],
-        },
-        default)).Backfill.Id;
+    private async Task<long> Add(BackfillKind kind, string[] tables, string[]? keys) => (await _store.Add(New("shop", kind, tables, keys), default)).Backfill.Id;
 
-    private async Task<StoredBackfill> Run(long id)
+    private static StoredBackfill New(string source, BackfillKind kind, string[] tables, string[]? keys) => new()
     {
-        var runner = new BackfillRunner(_store, _keys, _reader, _source, TimeProvider.System, NullLogger.Instance);
+        Source = source, Kind = kind, Patterns = tables, Rate = 0, Who = "test",
+        Tables = [.. tables.Select((t, i) => new BackfillTable { Place = i, Table = t, Keys = keys })],
+    };
+
+    private async Task<StoredBackfill> Run(long id, TimeProvider? time = null)
+    {
+        var runner = new BackfillRunner(_store, _keys, _reader, _source, new BackfillOptions { ChunkTime = TimeSpan.FromMilliseconds(70) }, time ?? TimeProvider.System, NullLogger.Instance);
         await runner.Run(id, TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         return (await _store.Get(id, default))!;
     }
@@ -242,6 +307,9 @@ public sealed class BackfillRunnerTests
         public BackfillHorizon Horizon { get; private set; } = BackfillHorizon.None;
 
         public int UnsettledTimes { get; set; }
+
+        /// <summary>The bounds that were asked for at last.</summary>
+        public ChunkBounds? Bounds { get; private set; }
 
         /// <summary>Ids that were given out between the horizon and a chunk.</summary>
         public Func<ChunkRequest, ulong> Elapsed { get; set; } = _ => 0;
@@ -260,6 +328,7 @@ public sealed class BackfillRunnerTests
         public Task<TableChunk> Read(ChunkRequest request, CancellationToken cancellation)
         {
             Assert.Equal((0, Horizon), (UnsettledTimes, request.Horizon));
+            Bounds = request.Bounds;
             if (Fails(request) is { } failure)
                 throw failure;
             var table = Table(request.Scope);
@@ -277,6 +346,18 @@ public sealed class BackfillRunnerTests
         public ValueTask DisposeAsync() => default;
 
         private static Model.Schemas.TableSchema Table(BackfillScope scope) => Sample.Table(scope.Table, 1, "id", "status", "note");
+    }
+
+    /// <summary>A clock that goes on by itself, and can be set forward.</summary>
+    private sealed class FastClock : TimeProvider
+    {
+        private long _passed;
+
+        public void Pass(TimeSpan time) => Interlocked.Add(ref _passed, time.Ticks);
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Interlocked.Read(ref _passed) + System.GetTimestamp() * TimeSpan.TicksPerSecond / System.TimestampFrequency;
     }
 
     private sealed class FakeSource : IBackfillSource
