@@ -70,6 +70,9 @@ public sealed record ChunkSlice
         /// <summary>Its place in the backfill.</summary>
         [Id(4)] public required SnapshotMark Mark { get; init; }
 
+        /// <summary>Approximate size in memory, in bytes.</summary>
+        public long Size => 160L + (2L * Entity.Key.Length) + Row.Size + KeyRow.Size;
+
         /// <summary>Returns it in the form of a change, without a version.</summary>
         /// <param name="table">Its table.</param>
         /// <param name="read">Where the log was when it was read.</param>
@@ -132,4 +135,11 @@ public sealed record ChunkAnswer
 
     /// <summary>Why it cannot be done at all, with the remedy; null when it can.</summary>
     [Id(11)] public string? Problem { get; init; }
+
+    /// <summary>Whether the rows were not taken, because there is no memory for them now. Ask again without rows; the answer is
+    /// <see cref="WantsRows"/> when there is.</summary>
+    [Id(12)] public bool IsWaitingForRoom { get; init; }
+
+    /// <summary>Whether there is memory for the rows now: send them.</summary>
+    [Id(13)] public bool WantsRows { get; init; }
 }

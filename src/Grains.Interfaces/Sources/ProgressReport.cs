@@ -99,7 +99,7 @@ public sealed record SiloFigures
     /// <summary>The part of it that is for changes in the window.</summary>
     [Id(22)] public long MemoryOfWindow { get; init; }
 
-    /// <summary>Bytes reserved by applies in progress: stored rows, completed rows, and events.</summary>
+    /// <summary>Bytes reserved by applies in progress: stored rows, completed rows, and events; and rows of backfills that are not finished.</summary>
     [Id(23)] public long MemoryOfApplies { get; init; }
 
     /// <summary>Bytes of states and dead letters that are not durable yet.</summary>

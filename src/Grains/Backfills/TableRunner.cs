@@ -32,8 +32,11 @@ internal sealed class TableRunner(
     /// <summary>Largest row that can be sent to a partition.</summary>
     private const int MostOfRow = MessageLimits.MostOfChange;
 
-    private TableChunk? _last;
+    private ChunkSnapshot? _last;
     private BackfillLeg _leg = null!;
+
+    // Parts of chunks for which a partition has no memory now.
+    private int _refused;
     private int _tableId;
     private bool _hasNoStates;
     private bool _hasMerged;
@@ -97,7 +100,7 @@ internal sealed class TableRunner(
 
     private async Task ReadInOrder()
     {
-        var merging = new Queue<(TableChunk Chunk, Task<ChunkAnswer[]> Answers)>();
+        var merging = new Queue<(int Rows, string? Next, Task<ChunkAnswer[]> Answers)>();
         var after = progress.Table.After;
         var isRead = false;
         CaptureException? failure = null;
@@ -105,8 +108,8 @@ internal sealed class TableRunner(
         {
             while (!isRead || merging.Count > 0)
             {
-                // What is being merged is not kept waiting for the turn.
-                if (!isRead && merging.Count < MostMerging && (merging.Count == 0 || await turn.IsHere()))
+                // What is being merged is not kept waiting for the turn. While a partition has no memory for it, no more is read.
+                if (!isRead && merging.Count < MostMerging && (merging.Count == 0 || (Volatile.Read(ref _refused) == 0 && await turn.IsHere())))
                 {
                     TableChunk chunk;
                     try
@@ -125,15 +128,15 @@ internal sealed class TableRunner(
                     after = chunk.Next;
                     isRead = after is null;
                     await pace.Take(chunk.Rows.Count);
-                    merging.Enqueue((chunk, await Merge(chunk, isFirst, _hasNoStates)));
+                    merging.Enqueue((chunk.Rows.Count, chunk.Next, await Merge(chunk, isFirst, _hasNoStates)));
                     continue;
                 }
 
-                var (merged, answers) = merging.Dequeue();
+                var (rows, next, answers) = merging.Dequeue();
                 var answered = await progress.While(answers);
-                Count(answered, merged.Rows.Count);
+                Count(answered, rows);
                 progress.Table = progress.Table with { Again = [.. progress.Table.Again, .. answered.SelectMany(a => a.Again)] };
-                progress.Table = progress.Table with { After = merged.Next ?? progress.Table.After, IsRead = merged.Next is null };
+                progress.Table = progress.Table with { After = next ?? progress.Table.After, IsRead = next is null };
                 await progress.Save();
             }
 
@@ -142,7 +145,7 @@ internal sealed class TableRunner(
         }
         finally
         {
-            foreach (var (_, answers) in merging)
+            foreach (var (_, _, answers) in merging)
                 _ = answers.ContinueWith(static a => a.Exception, TaskScheduler.Default);
         }
     }
@@ -196,7 +199,7 @@ internal sealed class TableRunner(
     {
         if (_last is null && !_isForgotten)
             return;
-        var fence = _last?.Snapshot.Fence ?? _leg.Position;
+        var fence = _last?.Fence ?? _leg.Position;
         while (await progress.Read(() => source.HasReached(fence)) is { IsReached: false } reached)
             await progress.Wait(reached.Waiting, Retry);
         progress.Waiting = null;
@@ -260,7 +263,7 @@ internal sealed class TableRunner(
     // The snapshot is stored first, because the states of the entities will refer to it.
     private async Task<Task<ChunkAnswer[]>> Merge(TableChunk chunk, bool isFirst, bool hasNoStates)
     {
-        _last = chunk;
+        _last = chunk.Snapshot;
         _hasMerged = true;
         var number = await progress.Insist(() => store.AddChunk(progress.Backfill.Source, chunk.Snapshot, stop));
         var stored = new StoredChunk(number, chunk.Snapshot);
@@ -273,33 +276,50 @@ internal sealed class TableRunner(
         return Task.WhenAll(slices.Select(s => Merge(s.Partition, s.Slice)));
     }
 
+    // Rows for which a partition has no memory are kept here until it asks for them.
     private async Task<ChunkAnswer> Merge(int partition, ChunkSlice slice)
     {
-        while (true)
+        var withoutRows = slice with { Rows = [], HasRows = false };
+        var (next, isRefused) = (slice, false);
+        try
         {
-            stop.ThrowIfCancellationRequested();
-            ChunkAnswer answer;
-            try
+            while (true)
             {
-                answer = await source.Merge(partition, slice);
+                var answer = await Ask(partition, next);
+                if (answer.IsDone)
+                    return answer;
+                if (answer.IsWaitingForRoom != isRefused && !answer.WantsRows)
+                    Interlocked.Add(ref _refused, (isRefused = answer.IsWaitingForRoom) ? 1 : -1);
+                if (!isRefused)
+                    slice = withoutRows;
+                next = answer.WantsRows ? slice : withoutRows;
             }
-#pragma warning disable CA1031 // The partition may be moving to another silo, or its silo may have failed.
-            catch (Exception) when (!stop.IsCancellationRequested)
-#pragma warning restore CA1031
-            {
-                throw new LegEndedException();
-            }
-
-            if (answer.Problem is { } problem)
-                throw new BackfillProblemException(problem);
-            if (answer.MustReadAgain)
-                throw new LegEndedException();
-            if (answer.IsDone)
-                return answer;
-
-            // The partition has the rows; they need not be sent again.
-            slice = slice with { Rows = [], HasRows = false };
         }
+        finally
+        {
+            if (isRefused)
+                Interlocked.Decrement(ref _refused);
+        }
+    }
+
+    private async Task<ChunkAnswer> Ask(int partition, ChunkSlice slice)
+    {
+        stop.ThrowIfCancellationRequested();
+        ChunkAnswer answer;
+        try
+        {
+            answer = await source.Merge(partition, slice);
+        }
+#pragma warning disable CA1031 // The partition may be moving to another silo, or its silo may have failed.
+        catch (Exception) when (!stop.IsCancellationRequested)
+#pragma warning restore CA1031
+        {
+            throw new LegEndedException();
+        }
+
+        if (answer.Problem is { } problem)
+            throw new BackfillProblemException(problem);
+        return answer.MustReadAgain ? throw new LegEndedException() : answer;
     }
 
     private IEnumerable<ChunkSlice.ReadRow> Rows(TableChunk chunk, bool isFirst)

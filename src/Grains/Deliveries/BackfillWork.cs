@@ -89,6 +89,9 @@ internal sealed class BackfillWork(StoredChunk chunk, BackfillHorizon horizon, B
     /// <summary>Whether nothing can be stored of an entity, so that its state need not be read.</summary>
     public bool IsNew(string key) => Watched is { } watched && watched.IsUnchanged(Backfill, key);
 
+    /// <summary>Bytes that its rows have in the <see cref="Budgets.MemoryBudget"/>.</summary>
+    public long Room { get; set; }
+
     /// <summary>When somebody last asked for it, as a timestamp of the clock.</summary>
     public long AskedAt { get; set; }
 

@@ -186,7 +186,7 @@ internal sealed class SourceFigures
             Applies = Applies.Take(),
             MemoryLimit = memory.Limit + _window,
             MemoryOfWindow = _window,
-            MemoryOfApplies = memory.Applies,
+            MemoryOfApplies = memory.Applies + memory.Rows,
             MemoryOfUnsaved = memory.Unsaved,
             WaitingForMemory = memory.Waiting,
         };

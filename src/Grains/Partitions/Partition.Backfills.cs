@@ -9,6 +9,17 @@ internal sealed partial class Partition
     /// <summary>Returns rows that were taken before; null when they were not.</summary>
     public BackfillWork? FindRows(ChunkSlice.Place at) => _backfills.Find(at);
 
+    /// <inheritdoc cref="PartitionBackfills.FindRoom" />
+    public RowsRoom? FindRoom(ChunkSlice.Place at) => _backfills.FindRoom(at);
+
+    /// <inheritdoc cref="PartitionBackfills.TakeRoom" />
+    public RowsRoom? TakeRoom(ChunkSlice slice)
+    {
+        var room = _backfills.TakeRoom(slice);
+        EndTurn();
+        return room;
+    }
+
     /// <summary>Takes rows.</summary>
     public BackfillWork Merge(ChunkSlice slice)
     {

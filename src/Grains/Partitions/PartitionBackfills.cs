@@ -26,6 +26,8 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly Dictionary<ChunkSlice.Place, BackfillWork> _works = [];
+    private readonly Dictionary<ChunkSlice.Place, RowsRoom> _rooms = [];
+    private readonly HashSet<BackfillWork> _withRoom = [];
     private readonly Dictionary<int, Truncation> _truncations = [];
 
     private readonly Dictionary<int, WatchedTable> _watched = [];
@@ -38,8 +40,8 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     /// </summary>
     public Lsn Fence { get; private set; } = fence;
 
-    /// <summary>Whether rows wait to be begun.</summary>
-    public bool IsWaiting => _works.Count > 0 && _works.Values.Any(w => w.Rows.Count > 0);
+    /// <summary>Whether rows wait to be begun, or for room.</summary>
+    public bool IsWaiting => _rooms.Count > 0 || (_works.Count > 0 && _works.Values.Any(w => w.Rows.Count > 0));
 
     /// <summary>Returns rows that were taken before; null when they were not.</summary>
     public BackfillWork? Find(ChunkSlice.Place at)
@@ -50,15 +52,36 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
         return work;
     }
 
-    /// <summary>Takes rows.</summary>
+    /// <summary>Returns the room for which rows wait, with which they may come back; null when nobody waits.</summary>
+    public RowsRoom? FindRoom(ChunkSlice.Place at)
+    {
+        if (!_rooms.TryGetValue(at, out var room))
+            return null;
+        room.AskedAt = source.Time.GetTimestamp();
+        return room;
+    }
+
+    /// <summary>Takes room for rows that are here. Returns null when they may be taken; otherwise the room for which they must wait elsewhere.</summary>
+    public RowsRoom? TakeRoom(ChunkSlice slice)
+    {
+        if (FindRoom(slice.At) is not { } room)
+        {
+            DropOlder(slice.At);
+            room = new RowsRoom(slice.Rows.Sum(r => r.Size)) { AskedAt = source.Time.GetTimestamp() };
+            _rooms.Add(slice.At, room);
+            if (source.Memory.TryTakeRows(room, room.Bytes))
+                room.OnRoom(room.Bytes);
+        }
+
+        return room.Room.IsCompletedSuccessfully ? null : room;
+    }
+
+    /// <summary>Takes rows, with their room if they have some.</summary>
     public BackfillWork Take(ChunkSlice slice)
     {
         if (Find(slice.At) is { } known)
             return known;
-
-        // Whoever runs the backfill now has another number.
-        foreach (var old in _works.Where(w => w.Key.Backfill == slice.At.Backfill && w.Key.Run != slice.At.Run).ToList())
-            Drop(old.Key, old.Value);
+        DropOlder(slice.At);
         var chunk = slice.Chunk;
         if (chunk.Snapshot.Fence > Fence)
             Fence = chunk.Snapshot.Fence;
@@ -72,9 +95,19 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
         foreach (var row in slice.Rows)
             work.Rows.Enqueue(row.AsChange(slice.Table, chunk.Snapshot.Fence, transaction));
         _works.Add(slice.At, work);
+        if (_rooms.Remove(slice.At, out var room) && room.End())
+        {
+            work.Room = room.Bytes;
+            _withRoom.Add(work);
+        }
+
         work.Position = new ChangeVersion(slice.Position, 0);
         if (work.Rows.Count == 0)
+        {
+            GiveBack(work);
             work.Done.TrySetResult();
+        }
+
         return work;
     }
 
@@ -117,7 +150,15 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     /// <summary>Begins what may be begun. Called at the end of a turn, before the roster's.</summary>
     public void EndTurn()
     {
-        if (_works.Count == 0 || _isStopped)
+        if (_isStopped)
+            return;
+        if (_rooms.Count > 0)
+        {
+            foreach (var (at, room) in _rooms.Where(r => source.Time.GetElapsedTime(r.Value.AskedAt) > Patience).ToList())
+                Drop(at, room);
+        }
+
+        if (_works.Count == 0)
             return;
         foreach (var (at, work) in _works.ToList())
         {
@@ -160,7 +201,10 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
             work.Finished[(int)what]++;
             _tables.Finished(work.Table.TableId);
             if (work is { UnderWay: 0, Rows.Count: 0 })
+            {
+                GiveBack(work);
                 _ = Complete(work);
+            }
         }
     }
 
@@ -200,6 +244,10 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
         foreach (var work in _works.Values)
             work.Done.TrySetCanceled();
         _works.Clear();
+        foreach (var (at, room) in _rooms.ToList())
+            Drop(at, room);
+        foreach (var work in _withRoom.ToList())
+            GiveBack(work);
         _tables.Close();
     }
 
@@ -230,11 +278,35 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
         }
     }
 
-    // What is under way goes on.
+    // Whoever runs the backfill now has another number.
+    private void DropOlder(ChunkSlice.Place at)
+    {
+        foreach (var old in _works.Where(w => w.Key.Backfill == at.Backfill && w.Key.Run != at.Run).ToList())
+            Drop(old.Key, old.Value);
+        foreach (var old in _rooms.Where(r => r.Key.Backfill == at.Backfill && r.Key.Run != at.Run).ToList())
+            Drop(old.Key, old.Value);
+    }
+
+    // What is under way goes on, with its room.
     private void Drop(ChunkSlice.Place at, BackfillWork work)
     {
         work.Rows.Clear();
+        if (work.UnderWay == 0)
+            GiveBack(work);
         work.Done.TrySetCanceled();
         _works.Remove(at);
+    }
+
+    private void Drop(ChunkSlice.Place at, RowsRoom room)
+    {
+        if (room.End())
+            source.Memory.GiveRows(room.Bytes);
+        _rooms.Remove(at);
+    }
+
+    private void GiveBack(BackfillWork work)
+    {
+        if (_withRoom.Remove(work))
+            source.Memory.GiveRows(work.Room);
     }
 }

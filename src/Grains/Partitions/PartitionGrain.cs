@@ -267,10 +267,14 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         if (_partition.FindRows(slice.At) is not { } work)
         {
             // What a truncation or another loss of rows has told is only with the activation that was told.
-            if (slice.Generation != _partition.Generation || !slice.HasRows)
+            if (slice.Generation != _partition.Generation)
                 return new ChunkAnswer { MustReadAgain = true };
+            if (!slice.HasRows)
+                return await AwaitRoom(slice.At);
             if (_source.Routes.Plan(slice.Table).Mode == EntityMode.Off)
                 return new ChunkAnswer { Problem = $"The rows of {_source.Name}.{slice.Table.FullName} cannot be merged with the stream: 'entities' is 'off', or the table has no key." };
+            if (_partition.TakeRoom(slice) is not null)
+                return new ChunkAnswer { IsWaitingForRoom = true };
             work = _partition.Merge(slice);
         }
 
@@ -326,6 +330,16 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         await quiet.WaitAsync(ReplayTime, _source.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         ThrowIfFenced();
         return quiet.IsCompletedSuccessfully;
+    }
+
+    // The rows are not here meanwhile, so they need no memory.
+    private async Task<ChunkAnswer> AwaitRoom(ChunkSlice.Place at)
+    {
+        if (_partition.FindRoom(at) is not { } waiting)
+            return new ChunkAnswer { MustReadAgain = true };
+        await waiting.Room.WaitAsync(ReplayTime, _source.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        ThrowIfFenced();
+        return new ChunkAnswer { IsWaitingForRoom = !waiting.Room.IsCompleted, WantsRows = waiting.Room.IsCompletedSuccessfully, MustReadAgain = waiting.Room.IsCanceled };
     }
 
     private async Task Release(long[] ids)

@@ -273,6 +273,27 @@ public sealed class BackfillRunnerTests
     }
 
     [Fact]
+    public async Task Rows_for_which_a_partition_has_no_memory_are_sent_when_it_asks_for_them_and_no_more_are_read_meanwhile()
+    {
+        _reader.Tables["public.a"] = 95;
+        var asked = 0;
+        var reads = 0;
+        var sent = 0;
+        _source.Before = slice =>
+        {
+            if (slice.At.Number != 2 || slice.Rows.Length > 0 && sent++ > 0)
+                return null;
+            if (slice.HasRows)
+                return new ChunkAnswer { IsWaitingForRoom = true };
+            reads = Math.Max(reads, _reader.Reads);
+            return ++asked < 20 ? new ChunkAnswer { IsWaitingForRoom = true } : new ChunkAnswer { WantsRows = true };
+        };
+        _source.OnePartition = true;
+        var done = await Run(await Add(BackfillKind.Rows, "public.a"));
+        Assert.Equal((BackfillState.Done, 95L, 95L, 20, 2), (done.State, done.Tables[0].RowsDone, done.Tables[0].Sent, asked, reads));
+    }
+
+    [Fact]
     public async Task A_chunk_has_the_time_of_the_option()
     {
         _reader.Tables["public.a"] = 5;
@@ -308,6 +329,9 @@ public sealed class BackfillRunnerTests
 
         public int UnsettledTimes { get; set; }
 
+        /// <summary>How many chunks were read.</summary>
+        public int Reads { get; private set; }
+
         /// <summary>The bounds that were asked for at last.</summary>
         public ChunkBounds? Bounds { get; private set; }
 
@@ -329,6 +353,7 @@ public sealed class BackfillRunnerTests
         {
             Assert.Equal((0, Horizon), (UnsettledTimes, request.Horizon));
             Bounds = request.Bounds;
+            Reads++;
             if (Fails(request) is { } failure)
                 throw failure;
             var table = Table(request.Scope);
@@ -374,7 +399,9 @@ public sealed class BackfillRunnerTests
 
         public Func<ChunkSlice, ChunkAnswer?> Before { get; set; } = _ => null;
 
-        public int Partitions => 2;
+        public bool OnePartition { get; set; }
+
+        public int Partitions => OnePartition ? 1 : 2;
 
         public Task<long> Generation(int partition) => Task.FromResult(CurrentGeneration);
 

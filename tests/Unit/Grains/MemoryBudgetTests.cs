@@ -63,6 +63,89 @@ public sealed class MemoryBudgetTests
         Assert.Equal(new MemoryUse(1000, 1000, 0, 0), _memory.Use);
     }
 
+    [Fact]
+    public void Rows_have_a_quarter_and_wait_in_their_order()
+    {
+        Assert.True(_memory.TryTakeRows(Waiter("a"), 200));
+        Assert.False(_memory.TryTakeRows(Waiter("b"), 51));
+        Assert.False(_memory.TryTakeRows(Waiter("c"), 9));
+        Assert.Equal(new MemoryUse(1000, 0, 0, 0, 200), _memory.Use);
+        Assert.True(_memory.TryTake(800));
+        _memory.GiveRows(10);
+        Assert.Empty(_entered);
+        _memory.Give(100);
+        Assert.Equal(["b", "c"], _entered);
+        Assert.Equal(new MemoryUse(1000, 700, 0, 0, 250), _memory.Use);
+    }
+
+    [Fact]
+    public void Rows_that_need_more_than_there_is_get_room_when_there_are_no_others()
+    {
+        Assert.True(_memory.TryTake(1000));
+        Assert.True(_memory.TryTakeRows(Waiter("a"), 10));
+        Assert.False(_memory.TryTakeRows(Waiter("large"), 5000));
+        _memory.GiveRows(10);
+        Assert.Equal(["large"], _entered);
+
+        // Applies have the rest to themselves.
+        _memory.Give(1000);
+        Assert.True(_memory.TryTake(750));
+        Assert.False(_memory.TryTake(1));
+    }
+
+    [Fact]
+    public void Room_of_rows_that_nobody_waits_for_any_more_goes_to_the_next()
+    {
+        Assert.True(_memory.TryTakeRows(Waiter("a"), 250));
+        Assert.False(_memory.TryTakeRows(Waiter("gone", uses: false), 250));
+        Assert.False(_memory.TryTakeRows(Waiter("next"), 250));
+        _memory.GiveRows(250);
+        Assert.Equal(["gone", "next"], _entered);
+        Assert.Equal(250, _memory.Use.Rows);
+    }
+
+    // Rows hold room until their applies, which need room themselves, have ended. States become durable when nothing else goes on.
+    [Fact]
+    public void Rows_and_their_applies_all_get_room_in_the_end() =>
+        Gen.Select(Gen.Int[1, 1500], Gen.Int[1, 3000]).Array[1, 40].Sample(slices =>
+        {
+            var memory = new MemoryBudget(1000);
+            var applies = new Queue<(int Rows, int Bytes)>();
+            var (unsaved, ended) = (0, 0);
+            foreach (var (rows, bytes) in slices)
+            {
+                if (memory.TryTakeRows(new TestWaiter(() => Apply(rows, bytes)), rows))
+                    Apply(rows, bytes);
+            }
+
+            while (ended < slices.Length)
+            {
+                if (applies.TryDequeue(out var apply))
+                {
+                    memory.AddUnsaved(apply.Bytes / 4);
+                    unsaved += apply.Bytes / 4;
+                    ended++;
+                    memory.Give(apply.Bytes);
+                    memory.GiveRows(apply.Rows);
+                }
+                else
+                {
+                    Assert.True(unsaved > 0, "Nothing goes on, and rows or applies wait.");
+                    memory.AddUnsaved(-unsaved);
+                    unsaved = 0;
+                }
+            }
+
+            memory.AddUnsaved(-unsaved);
+            Assert.Equal(new MemoryUse(1000, 0, 0, 0), memory.Use);
+
+            void Apply(int rows, int bytes)
+            {
+                if (memory.TryTake(new TestWaiter(() => applies.Enqueue((rows, bytes))), bytes))
+                    applies.Enqueue((rows, bytes));
+            }
+        });
+
     // Applies of any size take room, end with a state that is not durable, and a checkpoint makes all of these durable now and then.
     [Fact]
     public void Every_apply_gets_room_in_the_end_and_the_limit_is_exceeded_by_one_that_is_alone_only() =>
