@@ -13,7 +13,7 @@ internal static class BackfillReading
         [("never", BackfillMode.Never), ("initial", BackfillMode.Initial), ("when_needed", BackfillMode.WhenNeeded)];
 
     // What concerns the backfills of a source as a whole.
-    private static readonly string[] OfSourceOnly = ["chunk_time"];
+    private static readonly string[] OfSourceOnly = ["chunk_time", "parallel"];
 
     /// <summary>Reads the option of a source, which is the default of its tables.</summary>
     public static BackfillOptions OfSource(Value? value)
@@ -72,6 +72,7 @@ internal static class BackfillReading
             Columns = Columns(section.Find("columns")),
             Rate = section.Find("rate")?.AsInteger(0, BackfillOptions.MostRate) ?? defaults.Rate,
             ChunkTime = section.Find("chunk_time")?.AsDuration(BackfillOptions.LeastChunkTime, BackfillOptions.MostChunkTime) ?? defaults.ChunkTime,
+            Parallel = section.Find("parallel")?.AsInteger(1, BackfillOptions.MostParallel) ?? defaults.Parallel,
         };
     }
 

@@ -1,4 +1,3 @@
-using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -7,14 +6,16 @@ namespace CdcOrleans.Grains.Backfills;
 /// <summary>The backfill does not run here any more: a person paused or ended it, or somebody else runs it.</summary>
 internal sealed class BackfillStoppedException() : Exception("The backfill does not run here any more.");
 
-/// <summary>The progress of a backfill that runs. It waits for the control database and for the source while they do not answer.</summary>
+/// <summary>
+/// The progress of a backfill that runs, which its tables share. It waits for the control database while that does not answer. Safe for
+/// concurrent use.
+/// </summary>
 internal sealed partial class BackfillProgress(IBackfillStore store, TimeProvider time, ILogger logger, CancellationToken stop)
 {
-    /// <summary>Longest time between two looks at whether a person paused or ended the backfill.</summary>
-    private static readonly TimeSpan Look = TimeSpan.FromSeconds(2);
-
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
+    private readonly Lock _gate = new();
+    private IReadOnlyList<TableProgress> _tables = [];
     private long _savedAt;
     private long _number;
     private (long At, long Rows) _mark;
@@ -23,14 +24,17 @@ internal sealed partial class BackfillProgress(IBackfillStore store, TimeProvide
     /// <summary>The backfill, as it was when it began to run here.</summary>
     public StoredBackfill Backfill { get; private set; } = null!;
 
-    /// <summary>The table that is read, with its progress.</summary>
-    public BackfillTable Table { get; set; } = null!;
+    /// <summary>The tables that are not done, in their order.</summary>
+    public IReadOnlyList<TableProgress> Open { get; private set; } = [];
 
-    /// <summary>What it waits for; null when it waits for nothing.</summary>
-    public string? Waiting { get; set; }
+    /// <summary>Time since the progress of a table was last written.</summary>
+    public TimeSpan Unsaved => time.GetElapsedTime(Interlocked.Read(ref _savedAt));
+
+    // Tables may wait for the same thing.
+    private string? Waiting => string.Join(' ', _tables.Select(t => t.Waiting).OfType<string>().Distinct()) is { Length: > 0 } waiting ? waiting : null;
 
     /// <summary>Returns the number of the next chunk of this run.</summary>
-    public long NextNumber() => ++_number;
+    public long NextNumber() => Interlocked.Increment(ref _number);
 
     /// <summary>Begins to run a backfill; null when it is not running.</summary>
     public async Task<StoredBackfill?> Begin(long id)
@@ -38,78 +42,21 @@ internal sealed partial class BackfillProgress(IBackfillStore store, TimeProvide
         if (await Insist(() => store.Begin(id, stop)) is not { } begun)
             return null;
         Backfill = begun;
-        _mark.At = _savedAt = time.GetTimestamp();
+        _tables = [.. begun.Tables.Select(t => new TableProgress(this, t, time, logger, stop))];
+        Open = [.. _tables.Where(t => !t.Table.IsDone)];
+        _savedAt = time.GetTimestamp();
+        _mark = (_savedAt, Rows);
         return begun;
     }
 
-    /// <summary>Writes the progress.</summary>
+    /// <summary>Writes the progress of a table.</summary>
     /// <exception cref="BackfillStoppedException">It does not run here any more.</exception>
-    public async Task Save()
+    public async Task Save(TableProgress table)
     {
-        Measure();
-        _savedAt = time.GetTimestamp();
-        if (await Insist(() => store.Save(Backfill, Table, Waiting, _speed, stop)) != BackfillState.Running)
+        var speed = Measure();
+        Interlocked.Exchange(ref _savedAt, time.GetTimestamp());
+        if (await Insist(() => store.Save(Backfill, table.Table, Waiting, speed, stop)) != BackfillState.Running)
             throw new BackfillStoppedException();
-    }
-
-    /// <summary>Writes the progress if it was not written for a while.</summary>
-    /// <exception cref="BackfillStoppedException">It does not run here any more.</exception>
-    public Task LookAfter() => time.GetElapsedTime(_savedAt) >= Look ? Save() : Task.CompletedTask;
-
-    /// <summary>Waits, and says for what.</summary>
-    /// <exception cref="BackfillStoppedException">It does not run here any more.</exception>
-    public async Task Wait(string? what, TimeSpan length)
-    {
-        Waiting = what;
-        await LookAfter();
-        await Task.Delay(length, time, stop);
-    }
-
-    /// <summary>Waits for a task, and meanwhile writes the progress from time to time.</summary>
-    /// <exception cref="BackfillStoppedException">It does not run here any more.</exception>
-    public async Task<T> While<T>(Task<T> task)
-    {
-        while (await Task.WhenAny(task, Task.Delay(Look, time, stop)) != task)
-        {
-            stop.ThrowIfCancellationRequested();
-            await Save();
-        }
-
-        return await task;
-    }
-
-    /// <summary>Asks the source or a partition, again and again until it answers.</summary>
-    /// <exception cref="BackfillStoppedException">It does not run here any more.</exception>
-    /// <exception cref="CaptureException">It answered that it cannot, and that this does not pass by itself.</exception>
-    public async Task<T> Read<T>(Func<Task<T>> ask)
-    {
-        while (true)
-        {
-            string problem;
-            try
-            {
-                var answer = await While(ask());
-                Waiting = null;
-                return answer;
-            }
-            catch (Exception exception) when (exception is BackfillStoppedException or CaptureException { Transient: false })
-            {
-                throw;
-            }
-            catch (CaptureException exception)
-            {
-                problem = exception.Message;
-            }
-#pragma warning disable CA1031 // A partition may be moving to another silo, or its silo may have failed.
-            catch (Exception exception) when (!stop.IsCancellationRequested)
-#pragma warning restore CA1031
-            {
-                problem = $"The source does not answer: {exception.GetType().Name}. It may be moving to another silo.";
-                LogUnanswered(logger, Backfill.Source, Backfill.Id, exception.Message);
-            }
-
-            await Wait(problem, Retry);
-        }
     }
 
     /// <summary>Ends the backfill.</summary>
@@ -138,19 +85,23 @@ internal sealed partial class BackfillProgress(IBackfillStore store, TimeProvide
         }
     }
 
-    private void Measure()
+    private long Rows => _tables.Sum(t => t.Table.RowsDone);
+
+    private double Measure()
     {
-        var now = time.GetTimestamp();
-        var passed = time.GetElapsedTime(_mark.At, now).TotalSeconds;
-        if (passed < 1)
-            return;
-        _speed = Math.Max(0, Table.RowsDone - _mark.Rows) / passed;
-        _mark = (now, Table.RowsDone);
+        lock (_gate)
+        {
+            var now = time.GetTimestamp();
+            var passed = time.GetElapsedTime(_mark.At, now).TotalSeconds;
+            if (passed < 1)
+                return _speed;
+            var rows = Rows;
+            _speed = Math.Max(0, rows - _mark.Rows) / passed;
+            _mark = (now, rows);
+            return _speed;
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A backfill waits for the control database: {Error}")]
     private static partial void LogStoreFailed(ILogger logger, string error);
-
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Source}: backfill {Backfill}: no answer, it is asked again: {Error}")]
-    private static partial void LogUnanswered(ILogger logger, string source, long backfill, string error);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Storage;
@@ -6,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace CdcOrleans.Grains.Backfills;
 
 /// <summary>
-/// Runs one backfill: it reads its tables, one after the other, in chunks, gives each partition its rows of a chunk, and writes the progress
+/// Runs one backfill: it reads its tables, some at the same time, in chunks, gives each partition its rows of a chunk, and writes the progress
 /// when every partition is done with it. Any number of runners may run one backfill for a moment: the store accepts the progress of the
 /// newest only, and merging a row twice is harmless.
 /// </summary>
@@ -23,25 +24,17 @@ internal sealed partial class BackfillRunner(
 {
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(250);
 
-    private BackfillLeg? _leg;
-
     /// <summary>Runs a backfill until it ends, is paused, or somebody else runs it.</summary>
     public async Task Run(long id, CancellationToken stop)
     {
-        var progress = new BackfillProgress(store, time, logger, stop);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var progress = new BackfillProgress(store, time, logger, ended.Token);
         if (await progress.Begin(id) is not { } begun)
             return;
         LogBegun(logger, begun.Source, id, begun.Run);
         try
         {
-            List<string> failed = [.. begun.Tables.Where(t => t.Error is not null).Select(t => t.Table)];
-            foreach (var table in begun.Tables.Where(t => !t.IsDone))
-            {
-                progress.Table = table;
-                if (!await TryTable(progress, stop))
-                    failed.Add(table.Table);
-            }
-
+            var failed = begun.Tables.Where(t => t.Error is not null).Select(t => t.Table).Concat(await ReadTables(progress, ended)).ToList();
             await progress.End(failed.Count == 0 ? null : $"{failed.Count} of {begun.Tables.Count} table(s) could not be read to the end: {string.Join(", ", failed.Take(10))}. Each has its error.");
             LogDone(logger, begun.Source, id);
         }
@@ -51,12 +44,44 @@ internal sealed partial class BackfillRunner(
         }
     }
 
+    // Returns the tables that could not be read to the end. When it must stop because of one table, it stops all.
+    private async Task<IEnumerable<string>> ReadTables(BackfillProgress progress, CancellationTokenSource ended)
+    {
+        var (backfill, stop) = (progress.Backfill, ended.Token);
+        var order = new SnapshotOrder(backfill);
+        var shared = new SharedOfTables(
+            new BackfillLegs(reader, source, stop), order, new BackfillTurn(backfill, store, time, stop), new Pace(backfill.Rate, options.ChunkTime, time, stop));
+        var open = new ConcurrentQueue<TableProgress>(progress.Open);
+        var failed = new ConcurrentBag<(int Place, string Table)>();
+        await Task.WhenAll(Enumerable.Range(0, Math.Min(options.Parallel, progress.Open.Count)).Select(_ => ReadSome()));
+        return failed.Order().Select(f => f.Table);
+
+        async Task ReadSome()
+        {
+            try
+            {
+                while (open.TryDequeue(out var table))
+                {
+                    await order.MayBegin(table.Table).WaitAsync(stop);
+                    if (!await TryTable(table, shared, stop))
+                        failed.Add((table.Table.Place, table.Table.Table));
+                    order.Ended(table.Table);
+                }
+            }
+            catch
+            {
+                await ended.CancelAsync();
+                throw;
+            }
+        }
+    }
+
     // One table that cannot be read does not keep the others.
-    private async Task<bool> TryTable(BackfillProgress progress, CancellationToken stop)
+    private async Task<bool> TryTable(TableProgress progress, SharedOfTables shared, CancellationToken stop)
     {
         try
         {
-            await RunTable(progress, stop);
+            await ReadTable(progress, shared, stop);
             return true;
         }
         catch (Exception problem) when (problem is BackfillProblemException or CaptureException)
@@ -69,48 +94,30 @@ internal sealed partial class BackfillRunner(
         }
     }
 
-    private async Task RunTable(BackfillProgress progress, CancellationToken stop)
+    private async Task ReadTable(TableProgress progress, SharedOfTables shared, CancellationToken stop)
     {
-        var turn = new BackfillTurn(progress, store, time, stop);
-        var pace = new Pace(progress.Backfill.Rate, options.ChunkTime, time, stop);
-        var table = new TableRunner(store, replays, reader, source, progress, turn, pace, stop);
+        var table = new TableRunner(store, replays, reader, source, progress, shared, stop);
         await progress.Read(table.Plan);
+        BackfillLeg? leg = null;
         while (!progress.Table.IsDone)
         {
             try
             {
-                await turn.Await();
-                _leg ??= await Begin(table, progress, stop);
-                await table.Run(_leg);
+                await shared.Turn.Await(progress);
+                leg = await shared.Legs.Get(table, progress);
+                await table.Run(leg);
                 if (progress.Table.Again.Count > 0)
-                    _leg = null;
+                    shared.Legs.End(leg);
             }
             catch (LegEndedException)
             {
-                _leg = null;
+                if (leg is not null)
+                    shared.Legs.End(leg);
                 table.LegEnded();
                 LogLegEnded(logger, progress.Backfill.Source, progress.Backfill.Id);
                 await Task.Delay(Retry, time, stop);
             }
         }
-    }
-
-    // The horizon must be settled, and the partitions must have everything before it.
-    private async Task<BackfillLeg> Begin(TableRunner table, BackfillProgress progress, CancellationToken stop)
-    {
-        var generations = await progress.Read(async () =>
-            await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(source.Generation)));
-        var horizon = await progress.Read(async () =>
-        {
-            await table.Watch();
-            return await reader.TakeHorizon(stop);
-        });
-        while (await progress.Read(() => reader.Unsettled(horizon, stop)) is { } unsettled)
-            await progress.Wait(unsettled, Retry);
-        while (await progress.Read(() => source.HasReached(horizon.Lsn)) is { IsReached: false } reached)
-            await progress.Wait(reached.Waiting, Retry);
-        progress.Waiting = null;
-        return new BackfillLeg(horizon, generations);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Source}: backfill {Backfill} runs here, run {Run}")]
@@ -125,3 +132,6 @@ internal sealed partial class BackfillRunner(
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: backfill {Backfill} cannot read {Table} to the end: {Error}")]
     private static partial void LogFailed(ILogger logger, string source, long backfill, string table, string error);
 }
+
+/// <summary>What the tables of one run of a backfill share.</summary>
+internal sealed record SharedOfTables(BackfillLegs Legs, SnapshotOrder Order, BackfillTurn Turn, Pace Pace);

@@ -12,7 +12,7 @@ namespace CdcOrleans.Grains.Backfills;
 /// could not tell. Some chunks are merged while the next one is read.
 /// </summary>
 internal sealed class TableRunner(
-    IBackfillStore store, IReplayStore replays, IChunkReader reader, IBackfillSource source, BackfillProgress progress, BackfillTurn turn, Pace pace,
+    IBackfillStore store, IReplayStore replays, IChunkReader reader, IBackfillSource source, TableProgress progress, SharedOfTables shared,
     CancellationToken stop)
 {
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
@@ -33,7 +33,7 @@ internal sealed class TableRunner(
     private const int MostOfRow = MessageLimits.MostOfChange;
 
     private ChunkSnapshot? _last;
-    private BackfillLeg _leg = null!;
+    private BackfillLeg? _leg;
 
     // Parts of chunks for which a partition has no memory now.
     private int _refused;
@@ -86,6 +86,8 @@ internal sealed class TableRunner(
     /// <exception cref="LegEndedException">A new horizon is needed.</exception>
     public async Task Run(BackfillLeg leg)
     {
+        // A partition may have moved between two legs without this table having noticed.
+        _isForgotten |= _leg is not null && !_leg.Generations.SequenceEqual(leg.Generations);
         _leg = leg;
         await progress.Read(Watch);
         if (!progress.Table.IsRead)
@@ -100,16 +102,33 @@ internal sealed class TableRunner(
 
     private async Task ReadInOrder()
     {
-        var merging = new Queue<(int Rows, string? Next, Task<ChunkAnswer[]> Answers)>();
+        var merging = new Queue<Merging>();
         var after = progress.Table.After;
-        var isRead = false;
+        var (isRead, isHeld) = (false, false);
+        TableChunk? end = null;
         CaptureException? failure = null;
         try
         {
             while (!isRead || merging.Count > 0)
             {
+                if (isHeld && merging.Count == 0)
+                {
+                    await progress.While(shared.Order.MayEnd(progress.Table));
+                    isHeld = false;
+                }
+
+                // The row that is marked as the last one of the backfill goes after all others.
+                if (end is not null && merging.Count == 0)
+                {
+                    isRead = true;
+                    merging.Enqueue(new Merging(end.Rows.Count, null, isRead, await Merge(end with { Rows = [end.Rows[^1]] }, isLast: true, hasNoStates: _hasNoStates)));
+                    end = null;
+                    continue;
+                }
+
                 // What is being merged is not kept waiting for the turn. While a partition has no memory for it, no more is read.
-                if (!isRead && merging.Count < MostMerging && (merging.Count == 0 || (Volatile.Read(ref _refused) == 0 && await turn.IsHere())))
+                var mayRead = !isRead && !isHeld && end is null && merging.Count < MostMerging;
+                if (mayRead && (merging.Count == 0 || (Volatile.Read(ref _refused) == 0 && await shared.Turn.IsHere(progress))))
                 {
                     TableChunk chunk;
                     try
@@ -124,20 +143,33 @@ internal sealed class TableRunner(
                         continue;
                     }
 
+                    // Meanwhile there may be more rows, so these are read again then.
+                    isHeld = chunk.Next is null && !shared.Order.MayEnd(progress.Table).IsCompleted;
+                    if (isHeld)
+                        continue;
+                    await shared.Pace.Take(chunk.Rows.Count);
                     var isFirst = after is null;
+                    if (chunk.Next is null && chunk.Rows.Count > 0 && shared.Order.HasLast(progress.Table))
+                    {
+                        // They count with the last one, because they are read again if it fails.
+                        end = chunk;
+                        merging.Enqueue(new Merging(0, null, isRead, await Merge(chunk with { Rows = [.. chunk.Rows.SkipLast(1)] }, isFirst, hasNoStates: _hasNoStates)));
+                        continue;
+                    }
+
                     after = chunk.Next;
                     isRead = after is null;
-                    await pace.Take(chunk.Rows.Count);
-                    merging.Enqueue((chunk.Rows.Count, chunk.Next, await Merge(chunk, isFirst, _hasNoStates)));
+                    merging.Enqueue(new Merging(chunk.Rows.Count, after, isRead, await Merge(chunk, isFirst, isLast: isRead, _hasNoStates)));
                     continue;
                 }
 
-                var (rows, next, answers) = merging.Dequeue();
-                var answered = await progress.While(answers);
-                Count(answered, rows);
+                var merged = merging.Dequeue();
+                var answered = await progress.While(merged.Answers);
+                Count(answered, merged.Rows);
                 progress.Table = progress.Table with { Again = [.. progress.Table.Again, .. answered.SelectMany(a => a.Again)] };
-                progress.Table = progress.Table with { After = next ?? progress.Table.After, IsRead = next is null };
+                progress.Table = progress.Table with { After = merged.After ?? progress.Table.After, IsRead = merged.IsRead };
                 await progress.Save();
+                shared.Order.Merged(progress.Table);
             }
 
             if (failure is not null)
@@ -145,8 +177,8 @@ internal sealed class TableRunner(
         }
         finally
         {
-            foreach (var (_, _, answers) in merging)
-                _ = answers.ContinueWith(static a => a.Exception, TaskScheduler.Default);
+            foreach (var merged in merging)
+                _ = merged.Answers.ContinueWith(static a => a.Exception, TaskScheduler.Default);
         }
     }
 
@@ -199,7 +231,7 @@ internal sealed class TableRunner(
     {
         if (_last is null && !_isForgotten)
             return;
-        var fence = _last?.Fence ?? _leg.Position;
+        var fence = _last?.Fence ?? _leg!.Position;
         while (await progress.Read(() => source.HasReached(fence)) is { IsReached: false } reached)
             await progress.Wait(reached.Waiting, Retry);
         progress.Waiting = null;
@@ -207,7 +239,7 @@ internal sealed class TableRunner(
             await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(p => source.TakeIncomplete(p, _tableId))));
         var keys = taken.SelectMany(k => k).ToHashSet(StringComparer.Ordinal);
         var generations = await progress.Read(async () => await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(source.Generation)));
-        if (_isForgotten || !generations.SequenceEqual(_leg.Generations))
+        if (_isForgotten || !generations.SequenceEqual(_leg!.Generations))
         {
             for (string? after = null; ;)
             {
@@ -232,13 +264,13 @@ internal sealed class TableRunner(
         while (left.Count > 0)
         {
             var chunk = await Read(null, left);
-            await pace.Take(chunk.Rows.Count);
+            await shared.Pace.Take(chunk.Rows.Count);
             var told = chunk.Rows.Select(r => r.Entity.Key).Concat(chunk.Absent.Select(k => k.Key)).ToHashSet();
             if (left.RemoveAll(told.Contains) == 0)
                 break;
             if (why == KeyReading.Absence)
                 chunk = chunk with { Rows = [] };
-            var answers = await progress.While(await Merge(chunk, isFirst: false, hasNoStates: false));
+            var answers = await progress.While(await Merge(chunk));
             Count(answers, why == KeyReading.Asked ? chunk.Rows.Count + chunk.Absent.Count : 0);
             again.AddRange(answers.SelectMany(a => a.Again));
         }
@@ -250,28 +282,28 @@ internal sealed class TableRunner(
     {
         var request = new ChunkRequest
         {
-            Scope = Scope, Relation = progress.Table.Relation, Horizon = _leg.Horizon, After = after, Keys = keys,
-            Bounds = pace.Bounds,
+            Scope = Scope, Relation = progress.Table.Relation, Horizon = _leg!.Horizon, After = after, Keys = keys,
+            Bounds = shared.Pace.Bounds,
         };
-        await turn.Await();
+        await shared.Turn.Await(progress);
         var chunk = await progress.Read(() => reader.Read(request, stop));
 
         // Stored states have 32 bits of the ids since the horizon. Long before these could repeat, a new horizon is taken.
-        return chunk.Snapshot.Snapshot.Xmax - _leg.Horizon.Xid <= MostIds ? chunk : throw new LegEndedException();
+        return chunk.Snapshot.Snapshot.Xmax - _leg!.Horizon.Xid <= MostIds ? chunk : throw new LegEndedException();
     }
 
     // The snapshot is stored first, because the states of the entities will refer to it.
-    private async Task<Task<ChunkAnswer[]>> Merge(TableChunk chunk, bool isFirst, bool hasNoStates)
+    private async Task<Task<ChunkAnswer[]>> Merge(TableChunk chunk, bool isFirst = false, bool isLast = false, bool hasNoStates = false)
     {
         _last = chunk.Snapshot;
         _hasMerged = true;
         var number = await progress.Insist(() => store.AddChunk(progress.Backfill.Source, chunk.Snapshot, stop));
         var stored = new StoredChunk(number, chunk.Snapshot);
         var at = new ChunkSlice.Place(progress.Backfill.Id, progress.Backfill.Run, progress.NextNumber());
-        var slices = Rows(chunk, isFirst).GroupBy(r => r.Entity.Partition(source.Partitions)).Select(g => (Partition: g.Key, Slice: new ChunkSlice
+        var slices = Rows(chunk, isFirst, isLast).GroupBy(r => r.Entity.Partition(source.Partitions)).Select(g => (Partition: g.Key, Slice: new ChunkSlice
         {
-            At = at, Generation = _leg.Generations[g.Key], Kind = progress.Backfill.Kind, Table = chunk.Table, Chunk = stored, Horizon = _leg.Horizon,
-            Position = _leg.Position, Rows = [.. g], HasNoStates = hasNoStates,
+            At = at, Generation = _leg!.Generations[g.Key], Kind = progress.Backfill.Kind, Table = chunk.Table, Chunk = stored, Horizon = _leg!.Horizon,
+            Position = _leg!.Position, Rows = [.. g], HasNoStates = hasNoStates,
         })).ToList();
         return Task.WhenAll(slices.Select(s => Merge(s.Partition, s.Slice)));
     }
@@ -322,7 +354,7 @@ internal sealed class TableRunner(
         return answer.MustReadAgain ? throw new LegEndedException() : answer;
     }
 
-    private IEnumerable<ChunkSlice.ReadRow> Rows(TableChunk chunk, bool isFirst)
+    private IEnumerable<ChunkSlice.ReadRow> Rows(TableChunk chunk, bool isFirst, bool isLast)
     {
         for (var i = 0; i < chunk.Rows.Count; i++)
         {
@@ -335,29 +367,12 @@ internal sealed class TableRunner(
 
             yield return new ChunkSlice.ReadRow
             {
-                Entity = row.Entity, Row = row.Row, HasOmitted = row.HasOmitted, Mark = Mark(isFirst && i == 0, chunk.Next is null && i == chunk.Rows.Count - 1),
+                Entity = row.Entity, Row = row.Row, HasOmitted = row.HasOmitted, Mark = shared.Order.MarkOf(progress.Table, isFirst && i == 0, isLast && i == chunk.Rows.Count - 1),
             };
         }
 
         foreach (var key in chunk.Absent)
             yield return new ChunkSlice.ReadRow { Entity = key, KeyRow = KeyRows.Of(chunk.Table, key.Key), Mark = SnapshotMark.Incremental };
-    }
-
-    private SnapshotMark Mark(bool isFirst, bool isLast)
-    {
-        if (progress.Backfill.Kind != BackfillKind.Initial)
-            return SnapshotMark.Incremental;
-        var (tables, place) = (progress.Backfill.Tables, progress.Table.Place);
-
-        // A row can have several of them. The order is Debezium's.
-        return (isFirst, isLast) switch
-        {
-            (_, true) when place == tables[^1].Place => SnapshotMark.Last,
-            (true, _) when place == tables[0].Place => SnapshotMark.First,
-            (_, true) => SnapshotMark.LastInTable,
-            (true, _) => SnapshotMark.FirstInTable,
-            _ => SnapshotMark.Row,
-        };
     }
 
     private void Count(ChunkAnswer[] answers, int rows) => progress.Table = progress.Table with
@@ -371,6 +386,13 @@ internal sealed class TableRunner(
         Parked = progress.Table.Parked + answers.Sum(a => a.Parked),
         Refused = progress.Table.Refused + answers.Sum(a => a.Refused),
     };
+
+    /// <summary>A chunk that is being merged.</summary>
+    /// <param name="Rows">Number of its rows.</param>
+    /// <param name="After">The place at which the next one begins; null when the place stays as it is.</param>
+    /// <param name="IsRead">Whether all rows are read with it.</param>
+    /// <param name="Answers">What the partitions say.</param>
+    private readonly record struct Merging(int Rows, string? After, bool IsRead, Task<ChunkAnswer[]> Answers);
 
     /// <summary>Why rows are read by their keys.</summary>
     private enum KeyReading

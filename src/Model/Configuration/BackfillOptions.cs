@@ -15,6 +15,9 @@ public sealed record BackfillOptions
     /// <summary>Longest <see cref="ChunkTime"/>.</summary>
     public static readonly TimeSpan MostChunkTime = TimeSpan.FromSeconds(60);
 
+    /// <summary>Highest <see cref="Parallel"/>.</summary>
+    public const int MostParallel = 16;
+
     /// <summary>They are not read.</summary>
     public static BackfillOptions Never { get; } = new();
 
@@ -35,4 +38,7 @@ public sealed record BackfillOptions
     /// <see cref="MostChunkTime"/>. Of the source, for all its backfills.
     /// </summary>
     public TimeSpan ChunkTime { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How many tables of one backfill are read at the same time. Default 2, from 1 to <see cref="MostParallel"/>. Of the source, for all its backfills.</summary>
+    public int Parallel { get; init; } = 2;
 }

@@ -43,6 +43,27 @@ public sealed class BackfillTests(ControlServer control, CaptureServer sources) 
         Assert.Equal((0, 1), (update.GetProperty("before").GetProperty("n").GetInt32(), update.GetProperty("after").GetProperty("n").GetInt32()));
     }
 
+    // A partition has memory for a few parts of chunks only.
+    [Fact]
+    public async Task Tables_that_are_read_at_the_same_time_with_little_memory_come_whole_and_with_their_marks()
+    {
+        string[] tables = ["public.a", "public.doc", "public.z"];
+        await using var cluster = await InProcessCluster.Start(
+            control, sources.Server, 1,
+            $"{Schema}; CREATE TABLE a (LIKE doc INCLUDING ALL); CREATE TABLE z (LIKE doc INCLUDING ALL);"
+            + string.Concat(tables.Select(t => $"INSERT INTO {t} SELECT i, 0, repeat('x', 1000) FROM generate_series(1, 250) AS i;")),
+            s => s with { WindowBytes = 256 << 10, MemoryBytes = 512 << 10, Backfill = new BackfillOptions { Parallel = 3 } });
+        var backfill = await Done(cluster, await Add(cluster, BackfillKind.Initial, tables: tables));
+        Assert.All(backfill.Tables, t => Assert.Equal((250, 250, 0), (t.RowsDone, t.Sent, t.Unchanged)));
+        var events = cluster.Delivered.Select(d => (d.Event.Entity, Mark: Json(d.Event).GetProperty("source").GetProperty("snapshot").GetString())).ToList();
+        Assert.Equal(750, events.Select(e => e.Entity).Distinct().Count());
+        Assert.Equal("public.a", events[0].Entity.Table);
+        Assert.Equal(("public.z", "250", "last"), (events[^1].Entity.Table, events[^1].Entity.Key, events[^1].Mark));
+        Assert.Equal(
+            ["public.a 1 first", "public.a 250 last_in_data_collection", "public.doc 1 first_in_data_collection", "public.doc 250 last_in_data_collection", "public.z 1 first_in_data_collection", "public.z 250 last"],
+            events.Where(e => e.Mark != "true").Select(e => $"{e.Entity.Table} {e.Entity.Key} {e.Mark}").Order(StringComparer.Ordinal));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -162,14 +183,15 @@ public sealed class BackfillTests(ControlServer control, CaptureServer sources) 
         control, sources.Server, silos, $"{Schema}; {rows}; ANALYZE doc",
         s => s with { Tables = [new TableSelection { Pattern = "public.*", Entities = mode }] });
 
-    private static async Task<long> Add(InProcessCluster cluster, BackfillKind kind, string[]? keys = null, int rate = 0)
+    private static async Task<long> Add(InProcessCluster cluster, BackfillKind kind, string[]? keys = null, int rate = 0, params string[] tables)
     {
         await cluster.Streaming();
+        tables = tables.Length == 0 ? ["public.doc"] : tables;
         var (backfill, isNew) = await cluster.Control.Backfills.Add(
             new StoredBackfill
             {
-                Source = "shop", Kind = kind, Patterns = ["public.doc"], Rate = rate, Who = "test",
-                Tables = [new BackfillTable { Place = 0, Table = "public.doc", Keys = keys }],
+                Source = "shop", Kind = kind, Patterns = tables, Rate = rate, Who = "test",
+                Tables = [.. tables.Select((t, i) => new BackfillTable { Place = i, Table = t, Keys = keys })],
             },
             CancellationToken.None);
         Assert.True(isNew);

@@ -26,7 +26,7 @@ public sealed class BackfillRunnerTests
         _reader.Tables["public.a"] = 25;
         _reader.Tables["public.b"] = 5;
         _reader.Tables["public.c"] = 1;
-        var done = await Run(await Add(BackfillKind.Initial, "public.a", "public.b", "public.c"));
+        var done = await Run(await Add(BackfillKind.Initial, "public.a", "public.b", "public.c"), parallel: 1);
         Assert.Equal(BackfillState.Done, done.State);
         Assert.Equal([25L, 5, 1], done.Tables.Select(t => t.RowsDone));
         Assert.Equal([25L, 5, 1], done.Tables.Select(t => t.Sent));
@@ -37,6 +37,112 @@ public sealed class BackfillRunnerTests
             rows.Where(r => r.Mark != SnapshotMark.Row).Select(r => $"{r.Entity.Table} {r.Entity.Key} {r.Mark}"));
         Assert.All(_source.Merged, s => Assert.Equal((_reader.Horizon, 1L), (s.Horizon, s.Generation)));
         Assert.Equal(_source.Merged.Select(s => s.At.Number), _source.Merged.Select(s => s.Chunk.Number));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task As_many_tables_are_read_at_the_same_time_as_the_option_says(int parallel)
+    {
+        string[] tables = ["public.a", "public.b", "public.c", "public.d"];
+        foreach (var table in tables)
+            _reader.Tables[table] = 35;
+        var reading = new HashSet<string>();
+        var most = 0;
+        var together = new TaskCompletionSource();
+        _reader.Before = request =>
+        {
+            lock (reading)
+            {
+                var ended = _store.All[0].Tables.Where(t => t.IsDone).Select(t => t.Table);
+                reading.ExceptWith(ended);
+                reading.Add(request.Scope.FullName);
+                most = Math.Max(most, reading.Count);
+                if (reading.Count == parallel)
+                    together.TrySetResult();
+                return together.Task;
+            }
+        };
+        var done = await Run(await Add(BackfillKind.Rows, tables), parallel: parallel);
+        Assert.Equal((BackfillState.Done, parallel), (done.State, most));
+        Assert.All(done.Tables, t => Assert.Equal((35L, 35L, true, null), (t.RowsDone, t.Sent, t.IsDone, t.Error)));
+        Assert.Equal(_source.Merged.Select(s => (s.At, s.Chunk.Number)).Distinct().Count(), _source.Merged.Select(s => s.At).Distinct().Count());
+    }
+
+    // The first table is the slowest to begin, and the last one is the first to be read to its end.
+    [Fact]
+    public async Task The_first_row_is_merged_before_all_and_the_last_one_after_all_although_tables_are_read_at_the_same_time()
+    {
+        _reader.Tables["public.a"] = 25;
+        _reader.Tables["public.b"] = 45;
+        _reader.Tables["public.c"] = 15;
+        var isLastRead = new TaskCompletionSource();
+        _reader.Before = request =>
+        {
+            if (request.Scope.FullName == "public.c" && request.After is not null)
+                isLastRead.TrySetResult();
+            return null;
+        };
+        var hold = Task.Delay(200, TestContext.Current.CancellationToken);
+        _source.Holds = slice => slice.Table.FullName == "public.c" ? null
+            : slice.Table.FullName == "public.a" && slice.Rows.Any(r => r.Entity.Key == "00") ? hold
+            : slice.Rows.Any(r => string.CompareOrdinal(r.Entity.Key, "10") >= 0) ? isLastRead.Task : null;
+        var done = await Run(await Add(BackfillKind.Initial, "public.a", "public.b", "public.c"), parallel: 3);
+        Assert.Equal([25L, 45, 15], done.Tables.Select(t => t.RowsDone));
+        Assert.All(_source.Merged.TakeWhile(s => !Has(s, SnapshotMark.First)), s => Assert.Equal("public.a", s.Table.FullName));
+        Assert.Equal("14", Assert.Single(_source.Merged[^1].Rows).Entity.Key);
+        Assert.Equal(15, _source.Merged.SelectMany(s => s.Rows).Count(r => r.Entity.Table == "public.c"));
+        Assert.Equal(
+            ["public.a 00 First", "public.a 24 LastInTable", "public.b 00 FirstInTable", "public.b 44 LastInTable", "public.c 00 FirstInTable", "public.c 14 Last"],
+            _source.Merged.SelectMany(s => s.Rows).Where(r => r.Mark != SnapshotMark.Row).Select(r => $"{r.Entity.Table} {r.Entity.Key} {r.Mark}").Order(StringComparer.Ordinal));
+
+        static bool Has(ChunkSlice slice, SnapshotMark mark) => slice.Rows.Any(r => r.Mark == mark);
+    }
+
+    [Fact]
+    public async Task Tables_that_are_read_at_the_same_time_stop_together_and_go_on_where_each_was()
+    {
+        string[] tables = ["public.a", "public.b"];
+        foreach (var table in tables)
+            _reader.Tables[table] = 95;
+        var id = await Add(BackfillKind.Rows, tables);
+        _source.Before = slice =>
+        {
+            if (slice.At.Number == 7)
+                _store.Change(id, [BackfillState.Running], BackfillState.Paused, default).GetAwaiter().GetResult();
+            return null;
+        };
+        var paused = await Run(id);
+        Assert.Equal(BackfillState.Paused, paused.State);
+        Assert.InRange(paused.Tables.Sum(t => t.RowsDone), 10, 150);
+        _source.Before = _ => null;
+        _source.Merged.Clear();
+        Assert.True(await _store.Change(id, [BackfillState.Paused], BackfillState.Running, default));
+        var done = await Run(id);
+        Assert.Equal((BackfillState.Done, 95L, 95L), (done.State, done.Tables[0].RowsDone, done.Tables[1].RowsDone));
+        foreach (var table in paused.Tables.Where(t => !t.IsDone))
+            Assert.Equal(table.RowsDone.ToString("00", System.Globalization.CultureInfo.InvariantCulture), _source.Merged.SelectMany(s => s.Rows).Where(r => r.Entity.Table == table.Table).Min(r => r.Entity.Key));
+    }
+
+    [Fact]
+    public async Task A_partition_that_moves_ends_the_leg_of_all_tables()
+    {
+        string[] tables = ["public.a", "public.b"];
+        foreach (var table in tables)
+            _reader.Tables[table] = 45;
+        _reader.AnyHorizon = true;
+        _source.Before = slice =>
+        {
+            if (slice.At.Number == 4)
+                _source.CurrentGeneration = 2;
+            return null;
+        };
+        var done = await Run(await Add(BackfillKind.Rows, tables));
+        Assert.Equal((BackfillState.Done, 45L, 45L), (done.State, done.Tables[0].RowsDone, done.Tables[1].RowsDone));
+        Assert.All(_source.Merged.Where(s => s.Generation == 2), s => Assert.True(s.Horizon.Xid > 1000));
+        foreach (var table in tables)
+            Assert.Equal(45, _source.Merged.SelectMany(s => s.Rows).Where(r => r.Entity.Table == table).Select(r => r.Entity.Key).Distinct().Count());
     }
 
     [Fact]
@@ -311,9 +417,9 @@ public sealed class BackfillRunnerTests
         Tables = [.. tables.Select((t, i) => new BackfillTable { Place = i, Table = t, Keys = keys })],
     };
 
-    private async Task<StoredBackfill> Run(long id, TimeProvider? time = null)
+    private async Task<StoredBackfill> Run(long id, TimeProvider? time = null, int parallel = 2)
     {
-        var runner = new BackfillRunner(_store, _keys, _reader, _source, new BackfillOptions { ChunkTime = TimeSpan.FromMilliseconds(70) }, time ?? TimeProvider.System, NullLogger.Instance);
+        var runner = new BackfillRunner(_store, _keys, _reader, _source, new BackfillOptions { ChunkTime = TimeSpan.FromMilliseconds(70), Parallel = parallel }, time ?? TimeProvider.System, NullLogger.Instance);
         await runner.Run(id, TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         return (await _store.Get(id, default))!;
     }
@@ -329,6 +435,9 @@ public sealed class BackfillRunnerTests
 
         public int UnsettledTimes { get; set; }
 
+        /// <summary>Whether chunks may also be read behind an earlier horizon than the newest.</summary>
+        public bool AnyHorizon { get; set; }
+
         /// <summary>How many chunks were read.</summary>
         public int Reads { get; private set; }
 
@@ -337,6 +446,9 @@ public sealed class BackfillRunnerTests
 
         /// <summary>Ids that were given out between the horizon and a chunk.</summary>
         public Func<ChunkRequest, ulong> Elapsed { get; set; } = _ => 0;
+
+        /// <summary>What must happen before a chunk is read.</summary>
+        public Func<ChunkRequest, Task?> Before { get; set; } = _ => null;
 
         public Func<ChunkRequest, CaptureException?> Fails { get; set; } = _ => null;
 
@@ -349,9 +461,16 @@ public sealed class BackfillRunnerTests
         public Task<string?> Unsettled(BackfillHorizon horizon, CancellationToken cancellation) =>
             Task.FromResult(UnsettledTimes == 0 ? null : $"{UnsettledTimes--} transactions are open.");
 
-        public Task<TableChunk> Read(ChunkRequest request, CancellationToken cancellation)
+        public async Task<TableChunk> Read(ChunkRequest request, CancellationToken cancellation)
         {
-            Assert.Equal((0, Horizon), (UnsettledTimes, request.Horizon));
+            if (Before(request) is { } before)
+                await before.WaitAsync(cancellation);
+            return ReadNow(request);
+        }
+
+        private TableChunk ReadNow(ChunkRequest request)
+        {
+            Assert.Equal((0, AnyHorizon ? request.Horizon : Horizon), (UnsettledTimes, request.Horizon));
             Bounds = request.Bounds;
             Reads++;
             if (Fails(request) is { } failure)
@@ -360,12 +479,12 @@ public sealed class BackfillRunnerTests
             var all = Enumerable.Range(0, Tables[request.Scope.FullName]).Select(i => i.ToString("00", System.Globalization.CultureInfo.InvariantCulture)).ToList();
             var some = request.Keys is { } keys ? all.Where(keys.Contains).ToList() : all.Where(k => string.CompareOrdinal(k, request.After) > 0).Take(10).ToList();
             var isLast = request.Keys is not null || some.Count == 0 || some[^1] == all[^1];
-            return Task.FromResult(new TableChunk(
+            return new TableChunk(
                 new ChunkSnapshot(new TransactionSnapshot(_xid + 1 + Elapsed(request), _xid + 1 + Elapsed(request)), new Lsn(_xid * 10)), table,
                 [.. some.Select(k => new ChunkRow(new EntityKey(table.FullName, k), Sample.Row(k, "read", null), false))], isLast ? null : some[^1])
             {
                 Absent = [.. (request.Keys ?? []).Except(all).Select(k => new EntityKey(table.FullName, k))],
-            });
+            };
         }
 
         public ValueTask DisposeAsync() => default;
@@ -405,17 +524,22 @@ public sealed class BackfillRunnerTests
 
         public Task<long> Generation(int partition) => Task.FromResult(CurrentGeneration);
 
-        public Task<ChunkAnswer> Merge(int partition, ChunkSlice slice)
+        /// <summary>What must happen before rows are merged.</summary>
+        public Func<ChunkSlice, Task?> Holds { get; set; } = _ => null;
+
+        public async Task<ChunkAnswer> Merge(int partition, ChunkSlice slice)
         {
+            if (Holds(slice) is { } held)
+                await held;
             lock (_gate)
             {
                 if (Before(slice) is { } answer)
-                    return Task.FromResult(answer);
+                    return answer;
                 if (slice.Generation != CurrentGeneration)
-                    return Task.FromResult(new ChunkAnswer { MustReadAgain = true });
+                    return new ChunkAnswer { MustReadAgain = true };
                 Merged.Add(slice);
                 Assert.All(slice.Rows, r => Assert.Equal(partition, r.Entity.Partition(Partitions)));
-                return Task.FromResult(new ChunkAnswer { IsDone = true, Sent = slice.Rows.Count(r => r.Row.IsPresent), Deleted = slice.Rows.Count(r => !r.Row.IsPresent) });
+                return new ChunkAnswer { IsDone = true, Sent = slice.Rows.Count(r => r.Row.IsPresent), Deleted = slice.Rows.Count(r => !r.Row.IsPresent) };
             }
         }
 

@@ -60,7 +60,7 @@ public sealed class BackfillTests
     [InlineData("backfill: {}", "6:38: sources.shop.tables[0].backfill: is empty; write for example '{ mode: initial, rate: 5000 }', or leave it out")]
     [InlineData("backfill: { mode: always }", "6:56: sources.shop.tables[0].backfill.mode: 'always' is not known here; write 'never' or 'initial' or 'when_needed'")]
     [InlineData("backfill: { mode: [initial] }", "6:56: sources.shop.tables[0].backfill.mode: expected a single value, found a list")]
-    [InlineData("backfill: { mode: initial, wher: a }", "6:65: sources.shop.tables[0].backfill.wher: unknown key 'wher'; did you mean 'where'? Known keys: mode, where, columns, rate, chunk_time")]
+    [InlineData("backfill: { mode: initial, wher: a }", "6:65: sources.shop.tables[0].backfill.wher: unknown key 'wher'; did you mean 'where'? Known keys: mode, where, columns, rate, chunk_time, parallel")]
     [InlineData("backfill: { mode: initial, where: \"\" }", "6:72: sources.shop.tables[0].backfill.where: is empty; give a value, or leave the key out for its default")]
     [InlineData("backfill: { mode: initial, where: \" \" }", "6:72: sources.shop.tables[0].backfill.where: is empty; write a condition on the table's columns as after WHERE, or leave it out for all rows")]
     [InlineData("backfill: { mode: initial, columns: [] }", "6:74: sources.shop.tables[0].backfill.columns: the list is empty; give at least one item")]
@@ -71,6 +71,7 @@ public sealed class BackfillTests
     [InlineData("backfill: { where: a > 1 }", "6:50: sources.shop.tables[0].backfill.where: has no effect, because no rows are read: the mode is 'never'; write 'mode: initial' beside it, or leave it out")]
     [InlineData("backfill: { mode: never, rate: 5 }", "6:63: sources.shop.tables[0].backfill.rate: has no effect, because no rows are read: the mode is 'never'; write 'mode: initial' beside it, or leave it out")]
     [InlineData("backfill: { mode: initial, chunk_time: 2s }", "6:65: sources.shop.tables[0].backfill.chunk_time: belongs to the source, for all its backfills; give it to the source, such as 'backfill: { mode: initial, chunk_time: … }'")]
+    [InlineData("backfill: { mode: initial, parallel: 2 }", "6:65: sources.shop.tables[0].backfill.parallel: belongs to the source, for all its backfills; give it to the source, such as 'backfill: { mode: initial, parallel: … }'")]
     [InlineData("entities: off, backfill: initial", "6:63: sources.shop.tables[0].backfill: is not possible with 'entities: off': nothing is stored of a row, so it cannot be told whether a row that is read is older than what the log had of it; write 'entities: version' or 'row', or 'backfill: never'")]
     public void What_is_not_possible_is_refused_with_place_and_remedy(string option, string expected) =>
         Assert.Equal($"cdc.yaml:{expected}", Reader.RefusedWith(Tables, $"tables: [{{ table: public.orders, {option} }}]"));
@@ -83,11 +84,21 @@ public sealed class BackfillTests
         Assert.Equal(TimeSpan.FromMilliseconds(millis), Source($"{Tables}\n    backfill: {option}").Backfill.ChunkTime);
 
     [Theory]
+    [InlineData("never", 2)]
+    [InlineData("{ parallel: 1 }", 1)]
+    [InlineData("{ mode: initial, parallel: 16 }", 16)]
+    public void A_source_says_how_many_tables_are_read_at_the_same_time(string option, int parallel) =>
+        Assert.Equal(parallel, Source($"{Tables}\n    backfill: {option}").Backfill.Parallel);
+
+    [Theory]
+    [InlineData("parallel: 0", "parallel: '0' is out of range; write a number from 1 to 16")]
+    [InlineData("parallel: 17", "parallel: '17' is out of range; write a number from 1 to 16")]
+    [InlineData("parallel: many", "parallel: 'many' is not a whole number; write one from 1 to 16")]
     [InlineData("chunk_time: 49ms", "chunk_time: '49ms' is out of range; write a duration from 50ms to 1m")]
     [InlineData("chunk_time: 61s", "chunk_time: '61s' is out of range; write a duration from 50ms to 1m")]
     [InlineData("chunk_time: 0", "chunk_time: '0' is out of range; write a duration from 50ms to 1m")]
     [InlineData("chunk_time: 2", "chunk_time: '2' is not a duration; write a whole number and a unit (ms, s, m, h or d), from 50ms to 1m")]
-    [InlineData("rate: 5, chunktime: 2s", "chunktime: unknown key 'chunktime'; did you mean 'chunk_time'? Known keys: mode, where, columns, rate, chunk_time")]
+    [InlineData("rate: 5, chunktime: 2s", "chunktime: unknown key 'chunktime'; did you mean 'chunk_time'? Known keys: mode, where, columns, rate, chunk_time, parallel")]
     public void What_a_source_cannot_have_is_refused_with_the_remedy(string option, string expected) => Assert.Contains(
         $"sources.shop.backfill.{expected}", Reader.RefusedWith(Tables, $"{Tables}\n    backfill: {{ {option} }}"), StringComparison.Ordinal);
 
