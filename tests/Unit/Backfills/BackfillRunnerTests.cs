@@ -394,6 +394,7 @@ public sealed class BackfillRunnerTests
             reads = Math.Max(reads, _reader.Reads);
             return ++asked < 20 ? new ChunkAnswer { IsWaitingForRoom = true } : new ChunkAnswer { WantsRows = true };
         };
+        _source.Holds = slice => slice.HasRows ? null : Task.Delay(5, TestContext.Current.CancellationToken);
         _source.OnePartition = true;
         var done = await Run(await Add(BackfillKind.Rows, "public.a"));
         Assert.Equal((BackfillState.Done, 95L, 95L, 20, 2), (done.State, done.Tables[0].RowsDone, done.Tables[0].Sent, asked, reads));

@@ -89,7 +89,8 @@ public sealed class MemoryBudgetTests
 
         // Applies have the rest to themselves.
         _memory.Give(1000);
-        Assert.True(_memory.TryTake(750));
+        Assert.True(_memory.TryTake(350));
+        Assert.True(_memory.TryTake(400));
         Assert.False(_memory.TryTake(1));
     }
 
