@@ -17,6 +17,9 @@ internal sealed class TableRunner(
 {
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>How long the stream may take to a fence until this counts as waiting.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
     /// <summary>Chunks that are merged at a time.</summary>
     private const int MostMerging = 4;
 
@@ -35,6 +38,7 @@ internal sealed class TableRunner(
     private readonly Pace _pace = new(progress.Backfill.Rate, time, stop);
     private TableChunk? _last;
     private BackfillLeg _leg = null!;
+    private Task _reached = Task.CompletedTask;
     private int _tableId;
     private bool _hasNoStates;
     private bool _hasMerged;
@@ -85,6 +89,7 @@ internal sealed class TableRunner(
     public async Task Run(BackfillLeg leg)
     {
         _leg = leg;
+        _reached = Task.CompletedTask;
         await progress.Read(Watch);
         if (!progress.Table.IsRead)
             await ReadInOrder();
@@ -269,7 +274,37 @@ internal sealed class TableRunner(
             At = at, Generation = _leg.Generations[g.Key], Kind = progress.Backfill.Kind, Table = chunk.Table, Chunk = stored, Horizon = _leg.Horizon,
             Position = _leg.Position, Rows = [.. g], HasNoStates = hasNoStates,
         })).ToList();
-        return Task.WhenAll(slices.Select(s => Merge(s.Partition, s.Slice)));
+        return Merge(chunk, slices);
+    }
+
+    // Rows of a replica may have more than their snapshot says, so the entities must have all of it before.
+    private async Task<ChunkAnswer[]> Merge(TableChunk chunk, IReadOnlyList<(int Partition, ChunkSlice Slice)> slices)
+    {
+        if (chunk.IsFromReplica)
+            await (_reached = Reached(_reached, chunk.Snapshot.Fence));
+        return await Task.WhenAll(slices.Select(s => Merge(s.Partition, s.Slice)));
+    }
+
+    // The fences ascend, so only one of them is asked for at a time.
+    private async Task Reached(Task before, Lsn fence)
+    {
+        await before;
+        var started = time.GetTimestamp();
+        try
+        {
+            while (await source.HasReached(fence) is { IsReached: false } reached)
+            {
+                if (time.GetElapsedTime(started) >= Patience)
+                    progress.Waiting = reached.Waiting;
+                await Task.Delay(Retry, time, stop);
+            }
+        }
+#pragma warning disable CA1031 // The reader may be moving to another silo, or its silo may have failed.
+        catch (Exception) when (!stop.IsCancellationRequested)
+#pragma warning restore CA1031
+        {
+            throw new LegEndedException();
+        }
     }
 
     private async Task<ChunkAnswer> Merge(int partition, ChunkSlice slice)

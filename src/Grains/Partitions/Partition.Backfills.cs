@@ -9,6 +9,9 @@ internal sealed partial class Partition
     /// <summary>Returns rows that were taken before; null when they were not.</summary>
     public BackfillWork? FindRows(ChunkSlice.Place at) => _backfills.Find(at);
 
+    /// <inheritdoc cref="PartitionBackfills.IsForgotten" />
+    public bool IsForgotten(ChunkSlice slice) => _backfills.IsForgotten(slice);
+
     /// <summary>Takes rows.</summary>
     public BackfillWork Merge(ChunkSlice slice)
     {
