@@ -45,7 +45,7 @@ internal sealed class CaptureFailure(SourceConfiguration source, SourceConnectio
         + "It is checked again. If this lasts, the connection leads to several servers: let it lead to the primary only.",
         transient: true);
 
-    private string Connection => $"sources.{source.Name}.postgres.connection";
+    private string Connection => place.Setting;
 
     private CaptureException Of(PostgresException refusal, string doing)
     {

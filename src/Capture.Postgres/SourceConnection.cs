@@ -22,18 +22,22 @@ internal sealed class SourceConnection
 
     private readonly NpgsqlConnectionStringBuilder _replication;
 
-    public SourceConnection(SourceConfiguration source)
+    /// <summary>Reads a connection string.</summary>
+    /// <param name="source">The source.</param>
+    /// <param name="replica">The replica to connect to; null for the source itself.</param>
+    public SourceConnection(SourceConfiguration source, string? replica = null)
     {
+        Setting = $"sources.{source.Name}.postgres.{(replica is null ? "connection" : $"replicas.{replica}")}";
         NpgsqlConnectionStringBuilder given;
         try
         {
-            given = new NpgsqlConnectionStringBuilder(source.Connection);
+            given = new NpgsqlConnectionStringBuilder(replica is null ? source.Connection : source.Replicas[replica]);
         }
         catch (Exception exception) when (exception is ArgumentException or FormatException)
         {
             // The text and the message of the parser are not passed on: both may contain the password.
             throw new Model.Capture.CaptureException(
-                $"sources.{source.Name}.postgres.connection is not a connection string. Write it as Host=…;Database=…;Username=….", transient: false);
+                $"{Setting} is not a connection string. Write it as Host=…;Database=…;Username=….", transient: false);
         }
 
         ReaderName = $"cdc-{source.Name}";
@@ -63,6 +67,9 @@ internal sealed class SourceConnection
             CancellationTimeout = 1000,
         };
     }
+
+    /// <summary>Its place in the configuration.</summary>
+    public string Setting { get; }
 
     /// <summary>Application name of our sessions.</summary>
     public string ReaderName { get; }

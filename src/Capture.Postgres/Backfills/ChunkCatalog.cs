@@ -13,7 +13,11 @@ namespace CdcOrleans.Capture.Postgres.Backfills;
 /// Reads from the catalog how a table is read in chunks: with the columns, the row filter and the key that the stream has. All
 /// queries are in the snapshot of the chunk, and the table is locked, so its rows have this form.
 /// </summary>
-internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore schemas, RelationCatalog catalog)
+/// <param name="source">The source.</param>
+/// <param name="schemas">The schema store.</param>
+/// <param name="catalog">Reads what the stream has of a relation.</param>
+/// <param name="slotHorizon">The catalog horizon of the source's slot, when the rows are read on a server that has not the slot; null to look it up.</param>
+internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore schemas, RelationCatalog catalog, string? slotHorizon)
 {
     private const string Relation = """
         SELECT c.oid, c.relkind = 'p', c.relreplident, CASE WHEN c.relispartition THEN pg_partition_root(c.oid)::oid END, c.relpersistence = 'p'
@@ -87,7 +91,7 @@ internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore 
         };
         var history = await schemas.History(source.Name, oid, cancellation);
         var known = history.Count > 0 && history[^1].Table.FullName == scope.FullName ? history[^1].Table : null;
-        var facts = await catalog.Now(connection, relation, cancellation);
+        var facts = await catalog.Now(connection, relation, slotHorizon, cancellation);
         var table = await schemas.Register(source.Name, RelationShape.Of(relation, facts, known: known), cancellation);
         return new ChunkTable
         {

@@ -8,7 +8,11 @@ namespace CdcOrleans.Capture.Postgres.Backfills;
 internal static class ChunkFailure
 {
     /// <summary>Converts a refusal; null when it has nothing to do with the table.</summary>
-    public static CaptureException? Of(PostgresException refusal, SourceConfiguration source, BackfillScope scope)
+    /// <param name="refusal">What the server says.</param>
+    /// <param name="source">The source.</param>
+    /// <param name="scope">What is read.</param>
+    /// <param name="setting">The place of the connection in the configuration.</param>
+    public static CaptureException? Of(PostgresException refusal, SourceConfiguration source, BackfillScope scope, string setting)
     {
         var table = Sql.Name(scope.Schema, scope.Table);
         return refusal.SqlState switch
@@ -16,11 +20,15 @@ internal static class ChunkFailure
             PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName => New(
                 "does not exist", "Write it as schema.table, in the case in which it was created."),
             PostgresErrorCodes.InsufficientPrivilege when refusal.MessageText.Contains("row-level security", StringComparison.Ordinal) => New(
-                $"has row-level security, and the role of sources.{source.Name}.postgres.connection may not see all rows", "Give the role BYPASSRLS."),
+                $"has row-level security, and the role of {setting} may not see all rows", "Give the role BYPASSRLS."),
             PostgresErrorCodes.InsufficientPrivilege => New(
-                $"cannot be read by the role of sources.{source.Name}.postgres.connection: {refusal.MessageText}",
+                $"cannot be read by the role of {setting}: {refusal.MessageText}",
                 $"Run GRANT USAGE ON SCHEMA {Sql.Name(scope.Schema)} TO …; and GRANT SELECT ON {table} TO …; for a table without a key also for each of its partitions."),
             PostgresErrorCodes.LockNotAvailable => New("is locked by another session", "It is tried again.", transient: true),
+            // Only a standby cancels what reads: it must replay a change that removes what is read.
+            PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => New(
+                $"could not be read to the end at {setting}: {refusal.MessageText} ({refusal.SqlState})",
+                "It is tried again. If this lasts, set hot_standby_feedback = on there, or raise max_standby_streaming_delay.", transient: true),
             PostgresErrorCodes.QueryCanceled => New(
                 "could not be read in time", "It is tried again. If this lasts, see whether the server is overloaded, and whether the filter can use the index of the key.", transient: true),
             PostgresErrorCodes.ProgramLimitExceeded => New(

@@ -14,7 +14,7 @@ using NpgsqlTypes;
 namespace CdcOrleans.Capture.Postgres.Backfills;
 
 /// <summary>Reads existing rows of a PostgreSQL database in chunks.</summary>
-internal sealed class ChunkReader : IChunkReader
+internal sealed partial class ChunkReader : IChunkReader
 {
     // Both in one statement, and the position is read after the snapshot was taken (ChunkSnapshot).
     private const string Snapshot = "SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text";
@@ -51,6 +51,8 @@ internal sealed class ChunkReader : IChunkReader
     private const int BlocksAtOnce = 1024;
 
     private readonly SourceConfiguration _source;
+    private readonly SourceConnection _place;
+    private readonly Replica? _replica;
     private readonly CaptureFailure _failure;
     private readonly NamedSchemaStore _schemas;
     private readonly TimeProvider _time;
@@ -63,23 +65,29 @@ internal sealed class ChunkReader : IChunkReader
         _schemas = new NamedSchemaStore(source, schemas);
         _time = time;
         _logger = logger;
-        var place = new SourceConnection(source);
-        _failure = new CaptureFailure(source, place);
-        _database = NpgsqlDataSource.Create(place.Ordinary);
+        _place = new SourceConnection(source);
+        _failure = new CaptureFailure(source, _place);
+        _database = NpgsqlDataSource.Create(_place.Ordinary);
+        _replica = source.BackfillReplica is { } replica ? new Replica(source, replica) : null;
     }
 
-    public Task<BackfillPlan> Plan(BackfillScope scope, CancellationToken cancellation) =>
-        InChunk(
+    public async Task<BackfillPlan> Plan(BackfillScope scope, CancellationToken cancellation)
+    {
+        // At the source, because a replica may not have the table yet.
+        var plan = await InChunk(
             scope, new ChunkBounds(),
             async (connection, _) =>
             {
-                var table = await Catalog().Read(connection, scope, 0, cancellation);
+                var table = await Catalog(null).Read(connection, scope, 0, cancellation);
                 var rows = await Estimate(connection, table, null, cancellation);
                 if (scope.Where is { } where)
                     rows = await CheckFilter(connection, scope, table, where, cancellation);
                 return new BackfillPlan(table.Table, table.Order, rows);
             },
             cancellation);
+        await CheckReplica(cancellation);
+        return plan;
+    }
 
     public async Task<BackfillHorizon> TakeHorizon(CancellationToken cancellation) =>
         await Ask(
@@ -92,6 +100,9 @@ internal sealed class ChunkReader : IChunkReader
             null, "taking a horizon", cancellation);
 
     public async Task<string?> Unsettled(BackfillHorizon horizon, CancellationToken cancellation) =>
+        await UnsettledAtSource(horizon, cancellation) ?? await UnsettledAtReplica(horizon, cancellation);
+
+    private async Task<string?> UnsettledAtSource(BackfillHorizon horizon, CancellationToken cancellation) =>
         await Ask(
             async connection =>
             {
@@ -109,30 +120,43 @@ internal sealed class ChunkReader : IChunkReader
     public async Task<TableChunk> Read(ChunkRequest request, CancellationToken cancellation)
     {
         var place = request.After is null ? null : ChunkPlace.Parse(request.After);
+        if (_replica is not null)
+            return await ReadAtReplica(request, place, cancellation);
         var chunk = await InChunk(
             request.Scope, request.Bounds,
             async (connection, snapshot) =>
             {
                 if (!request.Horizon.IsSettledIn(snapshot.Snapshot))
                     throw new CaptureException($"backfill of sources.{_source.Name}: transactions that were open when it was started have not ended yet. They are waited for.", transient: true);
-                var table = await Catalog().Read(connection, request.Scope, request.Relation, cancellation);
-                if (request.Scope.Where is { } where)
-                    await CheckFunctions(connection, request.Scope, where, cancellation);
-                var rows = new ChunkRows(_source, table, request.Bounds, _time);
-                if (request.Keys is { } keys)
-                    return await ReadKeys(connection, request, snapshot, table, rows, keys, cancellation);
-                return new TableChunk(
-                    snapshot, table.Table, rows.Rows,
-                    table.Order == ChunkOrder.Key
-                        ? await ReadByKey(connection, request, table, rows, place, cancellation)
-                        : await ReadByPlace(connection, request, table, rows, place, cancellation));
+                return await ReadRows(connection, request, place, snapshot, null, cancellation);
             },
             cancellation);
         await AwaitFlush(chunk.Snapshot.Fence, cancellation);
         return chunk;
     }
 
-    public ValueTask DisposeAsync() => _database.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        if (_replica is not null)
+            await _replica.DisposeAsync();
+        await _database.DisposeAsync();
+    }
+
+    private async Task<TableChunk> ReadRows(
+        NpgsqlConnection connection, ChunkRequest request, ChunkPlace? place, ChunkSnapshot snapshot, string? slotHorizon, CancellationToken cancellation)
+    {
+        var table = await Catalog(slotHorizon).Read(connection, request.Scope, request.Relation, cancellation);
+        if (request.Scope.Where is { } where)
+            await CheckFunctions(connection, request.Scope, where, cancellation);
+        var rows = new ChunkRows(_source, table, request.Bounds, _time);
+        if (request.Keys is { } keys)
+            return await ReadKeys(connection, request, snapshot, table, rows, keys, cancellation);
+        return new TableChunk(
+            snapshot, table.Table, rows.Rows,
+            table.Order == ChunkOrder.Key
+                ? await ReadByKey(connection, request, table, rows, place, cancellation)
+                : await ReadByPlace(connection, request, table, rows, place, cancellation));
+    }
 
     private static async Task<string?> ReadByKey(
         NpgsqlConnection connection, ChunkRequest request, ChunkTable table, ChunkRows rows, ChunkPlace? place, CancellationToken cancellation)
@@ -226,9 +250,9 @@ internal sealed class ChunkReader : IChunkReader
     private static CaptureException Moved(ChunkRequest request) =>
         new($"backfill: the key of table {request.Scope.FullName} is another one than when the backfill began. Start a new backfill.", transient: false);
 
-    private ChunkCatalog Catalog() => new(
+    private ChunkCatalog Catalog(string? slotHorizon) => new(
         _source, _schemas,
-        new RelationCatalog(_source, new CatalogSnapshot(_source, _database, _time, _logger), new RowsOrigins(_source, _schemas, _time)));
+        new RelationCatalog(_source, new CatalogSnapshot(_source, _database, _time, _logger), new RowsOrigins(_source, _schemas, _time)), slotHorizon);
 
     // A transaction that was committed asynchronously is visible before it is durable. Its rows must not leave before that.
     private Task<bool> AwaitFlush(Lsn fence, CancellationToken cancellation) =>
@@ -241,21 +265,12 @@ internal sealed class ChunkReader : IChunkReader
             },
             null, "waiting until the log is flushed", cancellation);
 
-    // The table is locked before the snapshot is taken: a truncation or a rewrite that ends in between would leave a table that is empty for
-    // the snapshot.
     private Task<T> InChunk<T>(
         BackfillScope scope, ChunkBounds bounds, Func<NpgsqlConnection, ChunkSnapshot, Task<T>> question, CancellationToken cancellation) =>
         Ask(
             async connection =>
             {
-                await using var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellation);
-                await using (var begin = new NpgsqlBatch(connection))
-                {
-                    foreach (var statement in Begin(scope, bounds))
-                        begin.BatchCommands.Add(new NpgsqlBatchCommand(statement));
-                    await begin.ExecuteNonQueryAsync(cancellation);
-                }
-
+                await using var transaction = await Begin(connection, scope, bounds, cancellation);
                 string snapshot, fence;
                 await using (var command = new NpgsqlCommand(Snapshot, connection))
                 {
@@ -270,7 +285,19 @@ internal sealed class ChunkReader : IChunkReader
             },
             scope, "reading existing rows", cancellation);
 
-    private static string[] Begin(BackfillScope scope, ChunkBounds bounds) =>
+    // The table is locked before the snapshot is taken: a truncation or a rewrite that ends in between would leave a table that is empty for
+    // the snapshot.
+    private static async Task<NpgsqlTransaction> Begin(NpgsqlConnection connection, BackfillScope scope, ChunkBounds bounds, CancellationToken cancellation)
+    {
+        var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellation);
+        await using var begin = new NpgsqlBatch(connection);
+        foreach (var statement in Beginning(scope, bounds))
+            begin.BatchCommands.Add(new NpgsqlBatchCommand(statement));
+        await begin.ExecuteNonQueryAsync(cancellation);
+        return transaction;
+    }
+
+    private static string[] Beginning(BackfillScope scope, ChunkBounds bounds) =>
     [
         "SET TRANSACTION READ ONLY",
         string.Create(CultureInfo.InvariantCulture, $"SET LOCAL statement_timeout TO {(int)bounds.Timeout.TotalMilliseconds}"),
@@ -298,7 +325,7 @@ internal sealed class ChunkReader : IChunkReader
         catch (Exception exception) when (exception is NpgsqlException or IOException or TimeoutException or System.Net.Sockets.SocketException)
         {
             cancellation.ThrowIfCancellationRequested();
-            throw scope is not null && exception is PostgresException refusal && ChunkFailure.Of(refusal, _source, scope) is { } failure
+            throw scope is not null && exception is PostgresException refusal && ChunkFailure.Of(refusal, _source, scope, _place.Setting) is { } failure
                 ? failure
                 : _failure.Of(exception, doing);
         }

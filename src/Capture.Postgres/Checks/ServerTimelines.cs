@@ -50,6 +50,14 @@ internal sealed record ServerTimelines(ServerLog Log, IReadOnlyList<TimelineSwit
         return Of(system.SystemId, system.Timeline, history);
     }
 
+    /// <summary>Connects to a server and asks it for its log.</summary>
+    public static async Task<ServerLog> LogOf(SourceConnection place, Version version, CancellationToken cancellation)
+    {
+        await using var connection = new LogicalReplicationConnection(place.Replication(version));
+        await connection.Open(cancellation);
+        return (await Read(connection, cancellation)).Log;
+    }
+
     // Npgsql's own TimelineHistory expects bytes, and newer servers send text: it throws InvalidCastException then.
     [UnsafeAccessor(UnsafeAccessorKind.Method)]
     private static extern Task<object[]> ReadSingleRow(ReplicationConnection connection, string command, CancellationToken cancellation);

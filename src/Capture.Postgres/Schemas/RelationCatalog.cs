@@ -13,7 +13,7 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
     // before the commit of everything that the slot can still send. A statement that alters a table waits for the transactions that change
     // its rows. So such an attribute was the same when the log was written.
     private const string Columns = """
-        SELECT a.attnum, a.attname, a.atttypid, a.attnotnull, a.attgenerated <> '', COALESCE(age(a.xmin) > age(s.catalog_xmin), false)
+        SELECT a.attnum, a.attname, a.atttypid, a.attnotnull, a.attgenerated <> '', COALESCE(age(a.xmin) > age(COALESCE($3::text::xid, s.catalog_xmin)), false)
         FROM pg_attribute a LEFT JOIN pg_replication_slots s ON s.slot_name = $2
         WHERE a.attrelid = $1 AND a.attnum > 0
         ORDER BY a.attnum
@@ -74,9 +74,13 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
     /// <summary>
     /// Reads what the catalog has of a relation now, in the transaction of a session that has locked it. The origin of its rows is left out.
     /// </summary>
-    public async Task<CatalogFacts> Now(NpgsqlConnection connection, RelationMessage relation, CancellationToken cancellation)
+    /// <param name="connection">The session.</param>
+    /// <param name="relation">The relation.</param>
+    /// <param name="slotHorizon">The slot's catalog horizon, when the session is on a server that has not the slot; null to look it up.</param>
+    /// <param name="cancellation">Cancels.</param>
+    public async Task<CatalogFacts> Now(NpgsqlConnection connection, RelationMessage relation, string? slotHorizon, CancellationToken cancellation)
     {
-        var shape = await Shape(connection, relation, 0, cancellation);
+        var shape = await Shape(connection, relation, 0, cancellation, slotHorizon);
         List<CatalogAttribute> attributes = [.. shape.Attributes];
         await ReadDefaults(connection, attributes, relation.Oid, cancellation);
         return shape with { Attributes = attributes };
@@ -91,10 +95,11 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         return shape with { Attributes = attributes, Origin = origin?.Seen, IsTruncatedHere = origin?.IsTruncatedHere ?? false };
     }
 
-    private async Task<CatalogFacts> Shape(NpgsqlConnection connection, RelationMessage relation, uint xid, CancellationToken cancellation)
+    private async Task<CatalogFacts> Shape(
+        NpgsqlConnection connection, RelationMessage relation, uint xid, CancellationToken cancellation, string? slotHorizon = null)
     {
         var attributes = new List<CatalogAttribute>();
-        await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation, source.Slot))
+        await using (var rows = await Ask(connection, Columns, relation.Oid, cancellation, source.Slot, slotHorizon))
         {
             while (await rows.ReadAsync(cancellation))
             {
@@ -159,12 +164,12 @@ internal sealed class RelationCatalog(SourceConfiguration source, CatalogSnapsho
         }
     }
 
-    private static async Task<NpgsqlDataReader> Ask(NpgsqlConnection connection, string query, uint relation, CancellationToken cancellation, params string[] names)
+    private static async Task<NpgsqlDataReader> Ask(NpgsqlConnection connection, string query, uint relation, CancellationToken cancellation, params string?[] names)
     {
         await using var command = new NpgsqlCommand(query, connection);
         command.Parameters.Add(new NpgsqlParameter { Value = relation, NpgsqlDbType = NpgsqlDbType.Oid });
         foreach (var name in names)
-            command.Parameters.Add(new NpgsqlParameter { Value = name });
+            command.Parameters.Add(new NpgsqlParameter { Value = (object?)name ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
         return await command.ExecuteReaderAsync(cancellation);
     }
 }

@@ -16,9 +16,13 @@ internal static class BackfillReading
     private static readonly string[] OfSourceOnly = ["chunk_time", "parallel"];
 
     /// <summary>Reads the option of a source, which is the default of its tables.</summary>
-    public static BackfillOptions OfSource(Value? value)
+    /// <param name="value">The option.</param>
+    /// <param name="replicas">The replicas of the source.</param>
+    /// <param name="replica">The replica that rows are read from; null for the source itself.</param>
+    public static BackfillOptions OfSource(Value? value, IReadOnlyDictionary<string, string> replicas, out string? replica)
     {
         var options = Read(value, BackfillOptions.Never, out var section);
+        replica = section?.Find("replica") is { } named ? Replica(named, replicas) : null;
         foreach (var key in (string[])["where", "columns"])
             section?.Find(key)?.RefuseKey($"belongs to single tables; give it to a table, such as 'tables: [{{ table: public.orders, backfill: {{ {key}: … }} }}]'");
         return options ?? BackfillOptions.Never;
@@ -34,6 +38,7 @@ internal static class BackfillReading
             return null;
         foreach (var key in OfSourceOnly)
             section?.Find(key)?.RefuseKey($"belongs to the source, for all its backfills; give it to the source, such as 'backfill: {{ mode: {Word(options.Mode)}, {key}: … }}'");
+        section?.Find("replica")?.RefuseKey("belongs to the source, because all of its tables are read from one server; write it as 'backfill: { replica: … }' beside 'tables'");
         if (options.Mode == BackfillMode.Never)
         {
             foreach (var key in (string[])["where", "columns", "rate"])
@@ -62,7 +67,7 @@ internal static class BackfillReading
 
         if (!value.IsMapping)
             return Mode(value) is { } word ? defaults with { Mode = word } : null;
-        section = value.AsSection(["mode", "where", "columns", "rate", .. OfSourceOnly])!;
+        section = value.AsSection(["mode", "where", "columns", "rate", .. OfSourceOnly, "replica"])!;
         if (section.Values.Count == 0)
             section.Refuse("is empty; write for example '{ mode: initial, rate: 5000 }', or leave it out");
         return defaults with
@@ -74,6 +79,16 @@ internal static class BackfillReading
             ChunkTime = section.Find("chunk_time")?.AsDuration(BackfillOptions.LeastChunkTime, BackfillOptions.MostChunkTime) ?? defaults.ChunkTime,
             Parallel = section.Find("parallel")?.AsInteger(1, BackfillOptions.MostParallel) ?? defaults.Parallel,
         };
+    }
+
+    private static string? Replica(Value value, IReadOnlyDictionary<string, string> replicas)
+    {
+        if (value.AsText() is not { } name || replicas.ContainsKey(name))
+            return value.AsText();
+        value.Refuse(replicas.Count == 0
+            ? $"{value.Shown} is not a replica: the source has none; name its standbys under 'postgres', such as 'replicas: {{ {(PipelineReading.IsName(name) && !value.HasReferences ? name : "standby")}: {ConnectionText.Example} }}'"
+            : $"{value.Shown} is not a replica of the source{Spelling.Hint(name, replicas.Keys)} its replicas are {string.Join(", ", replicas.Keys)}");
+        return null;
     }
 
     private static BackfillMode? Mode(Value? value)

@@ -39,7 +39,7 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         if (value.AsSection("postgres", "tables", "backfill", "partitions", "window", "memory", "heartbeat", "values", "large_values", "events") is not { } source)
             return new SourceReading(name, value, null, null);
 
-        var postgres = source.Require("postgres", "write 'postgres: { connection: … }'")?.AsSection("connection", "slot", "publication", "publish_via_partition_root");
+        var postgres = source.Require("postgres", "write 'postgres: { connection: … }'")?.AsSection("connection", "slot", "publication", "publish_via_partition_root", "replicas");
         var connection = postgres?.Require("connection", $"write for example 'connection: {ConnectionText.Example}'");
         ConnectionText.Check(connection);
         var slot = Slot(name, postgres);
@@ -55,7 +55,8 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         var events = EventReading.Section(source.Find("events"));
         var options = EventReading.Options(events);
         var viaRoot = EventReading.Flag(postgres?.Find("publish_via_partition_root"));
-        var backfill = BackfillReading.OfSource(source.Find("backfill"));
+        var replicas = ReplicaReading.All(postgres?.Find("replicas"));
+        var backfill = BackfillReading.OfSource(source.Find("backfill"), replicas, out var replica);
         var tables = ReadTables(
             source.Require("tables", "list at least one table or pattern, such as 'tables: [\"public.*\"]'"), values, options, backfill);
         var partitions = source.Find("partitions")?.AsInteger(1, 4096);
@@ -74,6 +75,8 @@ internal sealed record SourceReading(string Name, Value Value, IReadOnlyList<Tab
         var read = EventReading.OfSource(events, options, defaults) with
         {
             Backfill = backfill,
+            Replicas = replicas,
+            BackfillReplica = replica,
             ViaPartitionRoot = viaRoot ?? defaults.ViaPartitionRoot,
             Partitions = partitions ?? defaults.Partitions,
             WindowChanges = changes ?? defaults.WindowChanges,

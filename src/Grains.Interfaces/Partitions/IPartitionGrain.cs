@@ -33,9 +33,10 @@ public interface IPartitionGrain : IGrainWithStringKey
     /// </summary>
     /// <param name="epoch">The reader's epoch.</param>
     /// <param name="tables">Numbers of the tables in the schema store.</param>
+    /// <param name="version">Rows up to this version are not valid any more, also those that a backfill has read and not merged yet.</param>
     /// <exception cref="StaleReaderException">The partition already follows a reader of a higher epoch.</exception>
     [Alias("Forget"), ResponseTimeout(CallPatience.Brief)]
-    ValueTask Forget(long epoch, int[] tables);
+    ValueTask Forget(long epoch, int[] tables, ChangeVersion version);
 
     /// <summary>
     /// The source was reset. This activation ends with everything that it has in memory, and the next one starts from the store.

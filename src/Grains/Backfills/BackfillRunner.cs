@@ -50,7 +50,7 @@ internal sealed partial class BackfillRunner(
         var (backfill, stop) = (progress.Backfill, ended.Token);
         var order = new SnapshotOrder(backfill);
         var shared = new SharedOfTables(
-            new BackfillLegs(reader, source, stop), order, new BackfillTurn(backfill, store, time, stop), new Pace(backfill.Rate, options.ChunkTime, time, stop));
+            new BackfillLegs(reader, source, stop), order, new BackfillTurn(backfill, store, time, stop), new Pace(backfill.Rate, options.ChunkTime, time, stop), time);
         var open = new ConcurrentQueue<TableProgress>(progress.Open);
         var failed = new ConcurrentBag<(int Place, string Table)>();
         await Task.WhenAll(Enumerable.Range(0, Math.Min(options.Parallel, progress.Open.Count)).Select(_ => ReadSome()));
@@ -134,4 +134,4 @@ internal sealed partial class BackfillRunner(
 }
 
 /// <summary>What the tables of one run of a backfill share.</summary>
-internal sealed record SharedOfTables(BackfillLegs Legs, SnapshotOrder Order, BackfillTurn Turn, Pace Pace);
+internal sealed record SharedOfTables(BackfillLegs Legs, SnapshotOrder Order, BackfillTurn Turn, Pace Pace, TimeProvider Time);

@@ -17,6 +17,9 @@ internal sealed class TableRunner(
 {
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>How long the stream may take to a fence until this counts as waiting.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
     /// <summary>Chunks that are merged at a time.</summary>
     private const int MostMerging = 4;
 
@@ -37,6 +40,7 @@ internal sealed class TableRunner(
 
     // Parts of chunks for which a partition has no memory now.
     private int _refused;
+    private Task _reached = Task.CompletedTask;
     private int _tableId;
     private bool _hasNoStates;
     private bool _hasMerged;
@@ -89,6 +93,7 @@ internal sealed class TableRunner(
         // A partition may have moved between two legs without this table having noticed.
         _isForgotten |= _leg is not null && !_leg.Generations.SequenceEqual(leg.Generations);
         _leg = leg;
+        _reached = Task.CompletedTask;
         await progress.Read(Watch);
         if (!progress.Table.IsRead)
             await ReadInOrder();
@@ -305,7 +310,37 @@ internal sealed class TableRunner(
             At = at, Generation = _leg!.Generations[g.Key], Kind = progress.Backfill.Kind, Table = chunk.Table, Chunk = stored, Horizon = _leg!.Horizon,
             Position = _leg!.Position, Rows = [.. g], HasNoStates = hasNoStates,
         })).ToList();
-        return Task.WhenAll(slices.Select(s => Merge(s.Partition, s.Slice)));
+        return Merge(chunk, slices);
+    }
+
+    // Rows of a replica may have more than their snapshot says, so the entities must have all of it before.
+    private async Task<ChunkAnswer[]> Merge(TableChunk chunk, IReadOnlyList<(int Partition, ChunkSlice Slice)> slices)
+    {
+        if (chunk.IsFromReplica)
+            await (_reached = Reached(_reached, chunk.Snapshot.Fence));
+        return await Task.WhenAll(slices.Select(s => Merge(s.Partition, s.Slice)));
+    }
+
+    // The fences ascend, so only one of them is asked for at a time.
+    private async Task Reached(Task before, Lsn fence)
+    {
+        await before;
+        var started = shared.Time.GetTimestamp();
+        try
+        {
+            while (await source.HasReached(fence) is { IsReached: false } reached)
+            {
+                if (shared.Time.GetElapsedTime(started) >= Patience)
+                    progress.Waiting = reached.Waiting;
+                await Task.Delay(Retry, shared.Time, stop);
+            }
+        }
+#pragma warning disable CA1031 // The reader may be moving to another silo, or its silo may have failed.
+        catch (Exception) when (!stop.IsCancellationRequested)
+#pragma warning restore CA1031
+        {
+            throw new LegEndedException();
+        }
     }
 
     // Rows for which a partition has no memory are kept here until it asks for them.

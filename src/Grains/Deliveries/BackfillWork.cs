@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using CdcOrleans.Grains.Partitions;
 using CdcOrleans.Model.Backfills;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Schemas;

@@ -20,6 +20,9 @@ internal sealed partial class Partition
         return room;
     }
 
+    /// <inheritdoc cref="PartitionBackfills.IsForgotten" />
+    public bool IsForgotten(ChunkSlice slice) => _backfills.IsForgotten(slice);
+
     /// <summary>Takes rows.</summary>
     public BackfillWork Merge(ChunkSlice slice)
     {

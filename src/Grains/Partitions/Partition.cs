@@ -129,10 +129,10 @@ internal sealed partial class Partition : IEntityHost, ICheckpointed, IHasParked
     }
 
     /// <summary>Removes the rows of tables from memory. No change of these tables may be in progress.</summary>
-    public void Forget(int[] tables)
+    public void Forget(int[] tables, ChangeVersion version)
     {
         Rest(tables);
-        _backfills.Forget(tables);
+        _backfills.Forget(tables, version);
     }
 
     private void Rest(int[] tables)

@@ -29,6 +29,7 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     private readonly Dictionary<ChunkSlice.Place, RowsRoom> _rooms = [];
     private readonly HashSet<BackfillWork> _withRoom = [];
     private readonly Dictionary<int, Truncation> _truncations = [];
+    private readonly Dictionary<int, Lsn> _forgotten = [];
 
     private readonly Dictionary<int, WatchedTable> _watched = [];
     private readonly HeldTables _tables = new();
@@ -51,6 +52,12 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
         work.AskedAt = source.Time.GetTimestamp();
         return work;
     }
+
+    /// <summary>
+    /// Whether rows may have been read before their table's stored rows became invalid. It is certain of rows from behind a later horizon only: a
+    /// replica may be far behind.
+    /// </summary>
+    public bool IsForgotten(ChunkSlice slice) => _forgotten.TryGetValue(slice.Table.TableId, out var forgotten) && slice.Horizon.Lsn <= forgotten;
 
     /// <summary>Returns the room for which rows wait, with which they may come back; null when nobody waits.</summary>
     public RowsRoom? FindRoom(ChunkSlice.Place at)
@@ -218,8 +225,10 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     }
 
     /// <summary>Gives up the rows of tables whose stored rows are not valid any more.</summary>
-    public void Forget(int[] tables)
+    public void Forget(int[] tables, ChangeVersion version)
     {
+        foreach (var table in tables)
+            _forgotten[table] = version.CommitLsn;
         foreach (var (at, work) in _works.Where(w => tables.Contains(w.Value.Table.TableId)).ToList())
             Drop(at, work);
         _tables.Release(tables);

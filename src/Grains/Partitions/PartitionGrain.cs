@@ -148,11 +148,11 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     }
 
     /// <inheritdoc />
-    public ValueTask Forget(long epoch, int[] tables)
+    public ValueTask Forget(long epoch, int[] tables, ChangeVersion version)
     {
         ThrowIfFenced();
         ThrowIfStale(epoch);
-        _partition.Forget(tables);
+        _partition.Forget(tables, version);
         return ValueTask.CompletedTask;
     }
 
@@ -267,7 +267,7 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         if (_partition.FindRows(slice.At) is not { } work)
         {
             // What a truncation or another loss of rows has told is only with the activation that was told.
-            if (slice.Generation != _partition.Generation)
+            if (slice.Generation != _partition.Generation || _partition.IsForgotten(slice))
                 return new ChunkAnswer { MustReadAgain = true };
             if (!slice.HasRows)
                 return await AwaitRoom(slice.At);

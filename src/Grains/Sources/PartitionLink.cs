@@ -98,10 +98,10 @@ internal sealed partial class PartitionLink
     /// <summary>
     /// Makes the partition remove the rows of tables from memory. Calls again until it succeeds, because the partition may be moving.
     /// </summary>
-    public Task Forget(int[] tables, CancellationToken cancellation) => Call(
+    public Task Forget(int[] tables, ChangeVersion version, CancellationToken cancellation) => Call(
         async token =>
         {
-            await _grain.Forget(_session.Epoch, tables).AsTask().WaitAsync(token);
+            await _grain.Forget(_session.Epoch, tables, version).AsTask().WaitAsync(token);
             return true;
         },
         cancellation);

@@ -64,7 +64,7 @@ internal sealed partial class WalSession
                 "stored rows that are not valid any more to be deleted", token => _store.Truncate(Source, Epoch, table, forgotten.Version, token), cancellation);
         }
 
-        await Task.WhenAll(_links.Select(link => link.Forget(tables, cancellation)));
+        await Task.WhenAll(_links.Select(link => link.Forget(tables, forgotten.Version, cancellation)));
     }
 
     // An update gave a row another key. The log reader makes two changes of it: a deletion with the old key, then a creation with the new

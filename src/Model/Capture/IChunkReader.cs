@@ -14,8 +14,8 @@ public interface IChunkReaderFactory
 }
 
 /// <summary>
-/// Reads existing rows of a source in chunks, in the form in which the stream has them. It changes nothing. Any number of chunks may be read
-/// at the same time.
+/// Reads existing rows of a source in chunks, in the form in which the stream has them, at the source or at its replica
+/// (<see cref="SourceConfiguration.BackfillReplica"/>). It changes nothing. Any number of chunks may be read at the same time.
 /// </summary>
 public interface IChunkReader : IAsyncDisposable
 {
@@ -27,8 +27,8 @@ public interface IChunkReader : IAsyncDisposable
     Task<BackfillHorizon> TakeHorizon(CancellationToken cancellation);
 
     /// <summary>
-    /// Asks whether all transactions before a horizon have ended. Returns null then; otherwise a sentence that names the oldest ones and
-    /// the remedy.
+    /// Asks whether all transactions before a horizon have ended, also for the replica if there is one. Returns null then; otherwise a sentence that
+    /// names the oldest ones, or how far the replica is, and the remedy.
     /// </summary>
     Task<string?> Unsettled(BackfillHorizon horizon, CancellationToken cancellation);
 
@@ -126,6 +126,12 @@ public sealed record TableChunk(ChunkSnapshot Snapshot, TableSchema Table, IRead
     /// <summary>Of the keys that were asked for, those that have no row. Empty when a filter may be the reason, or when the chunk was full before all
     /// rows were read. Keys that are neither here nor among the rows may be asked for again.</summary>
     public IReadOnlyList<EntityKey> Absent { get; init; } = [];
+
+    /// <summary>
+    /// Whether it was read at a replica. Then its rows may have more than the snapshot says (<see cref="ChunkSnapshot"/>), and it may be merged only
+    /// when everything that commits before the fence is applied.
+    /// </summary>
+    public bool IsFromReplica { get; init; }
 }
 
 /// <summary>A row of a chunk.</summary>

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace CdcOrleans.Model.Configuration;
 
 /// <summary>The validated content of <c>cdc.yaml</c>.</summary>
@@ -86,6 +88,12 @@ public sealed record SourceConfiguration
 
     /// <summary>Whether existing rows are read; for tables without options of their own. It has no condition and no columns.</summary>
     public BackfillOptions Backfill { get; init; } = BackfillOptions.Never;
+
+    /// <summary>Npgsql connection strings of standbys of the server, by name. Default: none.</summary>
+    public IReadOnlyDictionary<string, string> Replicas { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>Which of <see cref="Replicas"/> the backfills of the source read their rows from; null for the server itself.</summary>
+    public string? BackfillReplica { get; init; }
 
     /// <summary>Number of partitions; fixed at the source's first start. Default 32, 1 to 4096.</summary>
     public int Partitions { get; init; } = 32;

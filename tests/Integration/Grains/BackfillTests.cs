@@ -17,7 +17,7 @@ namespace CdcOrleans.Integration.Grains;
 /// <summary>Backfills of real tables while the log streams: what the sink has in the end is what the table has.</summary>
 public sealed class BackfillTests(ControlServer control, CaptureServer sources) : IClassFixture<CaptureServer>
 {
-    private const string Schema = "CREATE TABLE doc (id int PRIMARY KEY, n int, t text); ALTER TABLE doc ALTER t SET STORAGE EXTERNAL";
+    internal const string Schema = "CREATE TABLE doc (id int PRIMARY KEY, n int, t text); ALTER TABLE doc ALTER t SET STORAGE EXTERNAL";
 
     [Fact]
     public async Task Rows_that_existed_before_come_once_with_their_marks()
@@ -183,7 +183,7 @@ public sealed class BackfillTests(ControlServer control, CaptureServer sources) 
         control, sources.Server, silos, $"{Schema}; {rows}; ANALYZE doc",
         s => s with { Tables = [new TableSelection { Pattern = "public.*", Entities = mode }] });
 
-    private static async Task<long> Add(InProcessCluster cluster, BackfillKind kind, string[]? keys = null, int rate = 0, params string[] tables)
+    internal static async Task<long> Add(InProcessCluster cluster, BackfillKind kind, string[]? keys = null, int rate = 0, params string[] tables)
     {
         await cluster.Streaming();
         tables = tables.Length == 0 ? ["public.doc"] : tables;
@@ -199,9 +199,9 @@ public sealed class BackfillTests(ControlServer control, CaptureServer sources) 
         return backfill.Id;
     }
 
-    private static async Task<StoredBackfill> Get(InProcessCluster cluster, long id) => (await cluster.Control.Backfills.Get(id, CancellationToken.None))!;
+    internal static async Task<StoredBackfill> Get(InProcessCluster cluster, long id) => (await cluster.Control.Backfills.Get(id, CancellationToken.None))!;
 
-    private static async Task<StoredBackfill> Done(InProcessCluster cluster, long id)
+    internal static async Task<StoredBackfill> Done(InProcessCluster cluster, long id)
     {
         try
         {
@@ -229,7 +229,7 @@ public sealed class BackfillTests(ControlServer control, CaptureServer sources) 
         await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
     }
 
-    private static async Task Load(string source, int seed, CancellationToken stop)
+    internal static async Task Load(string source, int seed, CancellationToken stop)
     {
         var dice = new Random(seed);
         await using var connection = new NpgsqlConnection(source);
@@ -257,7 +257,7 @@ public sealed class BackfillTests(ControlServer control, CaptureServer sources) 
         }
     }
 
-    private static async Task CaughtUp(InProcessCluster cluster)
+    internal static async Task CaughtUp(InProcessCluster cluster)
     {
         await using var connection = new NpgsqlConnection(cluster.Source);
         await connection.OpenAsync(CancellationToken.None);
@@ -273,7 +273,7 @@ public sealed class BackfillTests(ControlServer control, CaptureServer sources) 
             "the stream to catch up");
     }
 
-    private static async Task SameAsTable(InProcessCluster cluster)
+    internal static async Task SameAsTable(InProcessCluster cluster)
     {
         var rows = new Dictionary<string, string>();
         await using var connection = new NpgsqlConnection(cluster.Source);

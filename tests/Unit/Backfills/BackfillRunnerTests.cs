@@ -158,6 +158,31 @@ public sealed class BackfillRunnerTests
         Assert.All(_source.Merged, s => Assert.All(s.Rows, r => Assert.Equal(SnapshotMark.Incremental, r.Mark)));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Rows_of_a_replica_are_merged_when_the_stream_has_reached_their_fence(bool isReplica)
+    {
+        _reader.Tables["public.a"] = 25;
+        _reader.IsReplica = isReplica;
+        _reader.FenceAhead = 700;
+        _source.Reached = 10_500;
+        var id = await Add(BackfillKind.Rows, "public.a");
+        var run = Run(id);
+        if (isReplica)
+        {
+            // What is under way is known when the last chunk that may be under way was read.
+            while (_source.Asked.All(a => a <= _reader.Horizon.Lsn))
+                await Task.Delay(1, TestContext.Current.CancellationToken);
+            Assert.Empty(_source.Merged);
+        }
+
+        _source.Reached = ulong.MaxValue;
+        Assert.Equal(BackfillState.Done, (await run).State);
+        Assert.Equal(25, _source.Merged.Sum(s => s.Rows.Length));
+        Assert.Equal(isReplica ? 3 : 1, _source.Asked.Where(a => a > _reader.Horizon.Lsn).Distinct().Count());
+    }
+
     [Fact]
     public async Task A_table_that_cannot_be_read_does_not_keep_the_others()
     {
@@ -445,6 +470,13 @@ public sealed class BackfillRunnerTests
         /// <summary>The bounds that were asked for at last.</summary>
         public ChunkBounds? Bounds { get; private set; }
 
+        public bool IsReplica { get; set; }
+
+        /// <summary>How far each fence is behind the one before, or behind the horizon.</summary>
+        public ulong FenceAhead { get; set; }
+
+        private ulong _fences;
+
         /// <summary>Ids that were given out between the horizon and a chunk.</summary>
         public Func<ChunkRequest, ulong> Elapsed { get; set; } = _ => 0;
 
@@ -481,9 +513,10 @@ public sealed class BackfillRunnerTests
             var some = request.Keys is { } keys ? all.Where(keys.Contains).ToList() : all.Where(k => string.CompareOrdinal(k, request.After) > 0).Take(10).ToList();
             var isLast = request.Keys is not null || some.Count == 0 || some[^1] == all[^1];
             return new TableChunk(
-                new ChunkSnapshot(new TransactionSnapshot(_xid + 1 + Elapsed(request), _xid + 1 + Elapsed(request)), new Lsn(_xid * 10)), table,
+                new ChunkSnapshot(new TransactionSnapshot(_xid + 1 + Elapsed(request), _xid + 1 + Elapsed(request)), new Lsn((_xid * 10) + (FenceAhead * ++_fences))), table,
                 [.. some.Select(k => new ChunkRow(new EntityKey(table.FullName, k), Sample.Row(k, "read", null), false))], isLast ? null : some[^1])
             {
+                IsFromReplica = IsReplica,
                 Absent = [.. (request.Keys ?? []).Except(all).Select(k => new EntityKey(table.FullName, k))],
             };
         }
@@ -561,8 +594,17 @@ public sealed class BackfillRunnerTests
             return Task.FromResult(taken);
         }
 
-        public Task<(bool IsReached, string? Waiting)> HasReached(Lsn position) =>
-            Task.FromResult(UnreachedTimes == 0 ? (true, (string?)null) : (false, $"{UnreachedTimes--} more"));
+        /// <summary>The stream has reached positions below this one.</summary>
+        public ulong Reached { get; set; } = ulong.MaxValue;
+
+        public System.Collections.Concurrent.ConcurrentQueue<Lsn> Asked { get; } = [];
+
+        public Task<(bool IsReached, string? Waiting)> HasReached(Lsn position)
+        {
+            Asked.Enqueue(position);
+            var isReached = UnreachedTimes == 0 && position.Value < Reached;
+            return Task.FromResult(isReached ? (true, (string?)null) : (false, $"{(UnreachedTimes > 0 ? UnreachedTimes-- : 1)} more"));
+        }
     }
 
     private sealed class FakeKeys : IReplayStore

@@ -150,6 +150,15 @@ internal sealed class ModelDatabase(ulong firstXid, int keys)
     /// <summary>The newest version of a key that a snapshot shows; null when the key never had one.</summary>
     public ModelEntry? Seen(int key, TransactionSnapshot snapshot) => _history[key].LastOrDefault(e => snapshot.IsVisible(e.Xid));
 
+    /// <summary>What a standby shows that has replayed some transactions of the log: their changes, and a bound below which all have ended.</summary>
+    public (TransactionSnapshot Least, Func<int, ModelEntry?> Seen) Replayed(int transactions)
+    {
+        var ended = Log.Take(transactions).Select(t => t.Xid).ToHashSet();
+        var xmax = transactions == Log.Count ? _lastEnded + 1 : ended.Append(0UL).Max() + 1;
+        var xmin = _open.Concat(Log.Skip(transactions)).Select(t => t.Xid).Where(x => !ended.Contains(x)).Append(xmax).Min();
+        return (new TransactionSnapshot(xmin, xmin), key => _history[key].LastOrDefault(e => ended.Contains(e.Xid)));
+    }
+
     // A lock is held until the transaction has ended, which is after its commit record.
     private bool Lock(ModelTransaction by, int key)
     {

@@ -15,8 +15,8 @@ using Xunit;
 namespace CdcOrleans.Unit.Backfills;
 
 /// <summary>
-/// A partition with its entities merges rows while the log of a model database streams: chunks are read at any moment and merged late, and the
-/// process dies. In the end, the stored states are the table's rows, and so are the rows at a sink that takes every event in order, and at one
+/// A partition with its entities merges rows while the log of a model database streams: chunks are read at any moment, some at a replica that
+/// lags, and merged late, and the process dies. In the end, the stored states are the table's rows, and so are the rows at a sink that takes every event in order, and at one
 /// that keeps the event with the highest version.
 /// </summary>
 public sealed class PartitionBackfillTests
@@ -24,10 +24,11 @@ public sealed class PartitionBackfillTests
     private const int Keys = 4;
 
     [Theory]
-    [InlineData(EntityActivation.WhenNeeded)]
-    [InlineData(EntityActivation.Always)]
-    public void Rows_and_changes_become_the_table(EntityActivation activation) =>
-        Gen.Int.Sample(seed => new Run(seed, activation).Play().GetAwaiter().GetResult(), iter: 2500);
+    [InlineData(EntityActivation.WhenNeeded, false)]
+    [InlineData(EntityActivation.Always, false)]
+    [InlineData(EntityActivation.WhenNeeded, true)]
+    public void Rows_and_changes_become_the_table(EntityActivation activation, bool isReplica) =>
+        Gen.Int.Sample(seed => new Run(seed, activation, isReplica).Play().GetAwaiter().GetResult(), iter: 2500);
 
     [Theory]
     [InlineData(true, 0)]
@@ -75,9 +76,11 @@ public sealed class PartitionBackfillTests
     {
         private readonly Random _dice;
         private readonly EntityActivation _activation;
+        private readonly bool _isReplica;
         private readonly ModelDatabase _database;
         private readonly TestStore _store = new();
         private readonly List<(ChunkSlice Slice, BackfillWork? Work)> _read = [];
+        private readonly Dictionary<long, int> _awaited = [];
         private readonly HashSet<int> _open = [.. Enumerable.Range(0, Keys)];
         private readonly Dictionary<string, string> _ordered = [];
         private readonly Dictionary<string, (ChangeVersion Version, string Row)> _compared = [];
@@ -94,9 +97,10 @@ public sealed class PartitionBackfillTests
         private int _taken;
         private EntityState? _former;
 
-        public Run(int seed, EntityActivation activation)
+        public Run(int seed, EntityActivation activation, bool isReplica)
         {
             _dice = new Random(seed);
+            _isReplica = isReplica;
             _activation = activation;
             _database = new ModelDatabase((ulong)(_dice.Next(2) == 0 ? 3 : (1L << 32) - 12), Keys);
         }
@@ -303,8 +307,13 @@ public sealed class PartitionBackfillTests
         private void Read(int[] keys, bool isLast = false)
         {
             var snapshot = _database.Snapshot();
+            Func<int, ModelEntry?> seen = key => _database.Seen(key, snapshot);
+            var isFromReplica = _isReplica && _dice.Next(4) > 0;
+            if (isFromReplica)
+                (snapshot, seen) = _database.Replayed(isLast ? _database.Log.Count : _dice.Next(_database.Log.Count + 1));
             if (!_horizon.IsSettledIn(snapshot))
                 return;
+            var rows = keys.ToDictionary(k => k, k => seen(k)?.Row);
             if (!isLast && _dice.Next(3) == 0)
                 Write();
             var chunk = new StoredChunk(++_chunks, new ChunkSnapshot(snapshot, _database.End));
@@ -313,12 +322,14 @@ public sealed class PartitionBackfillTests
             {
                 At = new ChunkSlice.Place(1, 1, _chunks), Generation = 1, Kind = BackfillKind.Rows, Table = Sample.Orders, Chunk = chunk, Horizon = _horizon,
                 Position = _horizon.Lsn, HasNoStates = _isFresh && !keys.Any(_seen.Contains),
-                Rows = [.. keys.Select(k => _database.Seen(k, snapshot)?.Row is { } row
+                Rows = [.. keys.Select(k => rows[k] is { } row
                     ? new ChunkSlice.ReadRow { Entity = Entity(k), Row = Row(k, row), Mark = SnapshotMark.Incremental }
                     : new ChunkSlice.ReadRow { Entity = Entity(k), KeyRow = Sample.Row(Name(k), null, null), Mark = SnapshotMark.Incremental })],
             };
             _seen.UnionWith(keys);
             _read.Add((slice, null));
+            if (isFromReplica)
+                _awaited[_chunks] = _database.Log.Count;
         }
 
         private async Task Merge()
@@ -326,6 +337,10 @@ public sealed class PartitionBackfillTests
             if (_read.Count == 0)
                 return;
             var at = _dice.Next(_read.Count);
+
+            // Rows of a replica wait until the stream has reached the fence.
+            if (_awaited.TryGetValue(_read[at].Slice.Chunk.Number, out var fence) && _next < fence)
+                return;
             if (_read[at].Work is null)
                 _read[at] = (_read[at].Slice, _rig.Merge(_read[at].Slice));
             await _rig.Loaded();

@@ -60,7 +60,7 @@ public sealed class BackfillTests
     [InlineData("backfill: {}", "6:38: sources.shop.tables[0].backfill: is empty; write for example '{ mode: initial, rate: 5000 }', or leave it out")]
     [InlineData("backfill: { mode: always }", "6:56: sources.shop.tables[0].backfill.mode: 'always' is not known here; write 'never' or 'initial' or 'when_needed'")]
     [InlineData("backfill: { mode: [initial] }", "6:56: sources.shop.tables[0].backfill.mode: expected a single value, found a list")]
-    [InlineData("backfill: { mode: initial, wher: a }", "6:65: sources.shop.tables[0].backfill.wher: unknown key 'wher'; did you mean 'where'? Known keys: mode, where, columns, rate, chunk_time, parallel")]
+    [InlineData("backfill: { mode: initial, wher: a }", "6:65: sources.shop.tables[0].backfill.wher: unknown key 'wher'; did you mean 'where'? Known keys: mode, where, columns, rate, chunk_time, parallel, replica")]
     [InlineData("backfill: { mode: initial, where: \"\" }", "6:72: sources.shop.tables[0].backfill.where: is empty; give a value, or leave the key out for its default")]
     [InlineData("backfill: { mode: initial, where: \" \" }", "6:72: sources.shop.tables[0].backfill.where: is empty; write a condition on the table's columns as after WHERE, or leave it out for all rows")]
     [InlineData("backfill: { mode: initial, columns: [] }", "6:74: sources.shop.tables[0].backfill.columns: the list is empty; give at least one item")]
@@ -72,6 +72,7 @@ public sealed class BackfillTests
     [InlineData("backfill: { mode: never, rate: 5 }", "6:63: sources.shop.tables[0].backfill.rate: has no effect, because no rows are read: the mode is 'never'; write 'mode: initial' beside it, or leave it out")]
     [InlineData("backfill: { mode: initial, chunk_time: 2s }", "6:65: sources.shop.tables[0].backfill.chunk_time: belongs to the source, for all its backfills; give it to the source, such as 'backfill: { mode: initial, chunk_time: … }'")]
     [InlineData("backfill: { mode: initial, parallel: 2 }", "6:65: sources.shop.tables[0].backfill.parallel: belongs to the source, for all its backfills; give it to the source, such as 'backfill: { mode: initial, parallel: … }'")]
+    [InlineData("backfill: { mode: initial, replica: a }", "6:65: sources.shop.tables[0].backfill.replica: belongs to the source, because all of its tables are read from one server; write it as 'backfill: { replica: … }' beside 'tables'")]
     [InlineData("entities: off, backfill: initial", "6:63: sources.shop.tables[0].backfill: is not possible with 'entities: off': nothing is stored of a row, so it cannot be told whether a row that is read is older than what the log had of it; write 'entities: version' or 'row', or 'backfill: never'")]
     public void What_is_not_possible_is_refused_with_place_and_remedy(string option, string expected) =>
         Assert.Equal($"cdc.yaml:{expected}", Reader.RefusedWith(Tables, $"tables: [{{ table: public.orders, {option} }}]"));

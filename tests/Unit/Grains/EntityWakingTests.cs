@@ -248,7 +248,7 @@ public sealed class EntityWakingTests
         await rig.AnswerAll();
         await rig.Checkpoint();
         store.States.Clear();
-        rig.Partition.Forget([Sample.Orders.TableId]);
+        rig.Partition.Forget([Sample.Orders.TableId], default);
         rig.Take(Update("a", 2));
         await rig.AnswerAll();
         Assert.Empty(rig.Format.Befores);

@@ -260,7 +260,7 @@ public sealed class ReplayTests
 
         // The rows are deleted, and the replay goes on.
         await _store.Truncate("shop", 1, Sample.Orders.TableId, Sample.Version(2), CancellationToken.None);
-        rig.Partition.Forget([Sample.Orders.TableId]);
+        rig.Partition.Forget([Sample.Orders.TableId], default);
         await Settle(rig);
         Assert.Equal([0, 1, 0], later.Finished);
         Assert.True(later.Done.Task.IsCompletedSuccessfully);

@@ -128,7 +128,7 @@ internal sealed class FakePartition : IPartitionGrain
         }
     }
 
-    public ValueTask Forget(long epoch, int[] tables)
+    public ValueTask Forget(long epoch, int[] tables, ChangeVersion version)
     {
         lock (_gate)
             Forgotten.AddRange(tables);

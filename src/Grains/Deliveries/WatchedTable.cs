@@ -1,4 +1,4 @@
-namespace CdcOrleans.Grains.Partitions;
+namespace CdcOrleans.Grains.Deliveries;
 
 /// <summary>
 /// What a partition remembers of a table while a backfill reads it. Used on the partition's scheduler.
