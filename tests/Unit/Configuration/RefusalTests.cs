@@ -51,7 +51,7 @@ public sealed class RefusalTests
     // Sources.
     [InlineData(Source, "backfill: never", "4:3: sources.shop.postgres: is missing; write 'postgres: { connection: … }'")]
     [InlineData(Source, "postgres: { slot: a }", "5:5: sources.shop.postgres.connection: is missing; write for example 'connection: Host=127.0.0.1;Database=shop;Username=cdc'")]
-    [InlineData("Database=shop }", "Database=shop, slto: a }", "5:59: sources.shop.postgres.slto: unknown key 'slto'; did you mean 'slot'? Known keys: connection, slot, publication, publish_via_partition_root")]
+    [InlineData("Database=shop }", "Database=shop, slto: a }", "5:59: sources.shop.postgres.slto: unknown key 'slto'; did you mean 'slot'? Known keys: connection, slot, publication, publish_via_partition_root, replicas")]
     [InlineData("Database=shop }", "Database=shop, slot: A-1 }", "5:65: sources.shop.postgres.slot: 'A-1' is not a slot name; PostgreSQL takes 1 to 63 characters of a-z, 0-9 and '_'")]
     [InlineData("Database=shop }", "Database=shop, publication: a123456789b123456789c123456789d123456789e123456789f123456789g123 }", "5:72: sources.shop.postgres.publication: 'a123456789b123456789c123456789d123456789e123456789f123456789g123' is not a publication name; PostgreSQL takes 1 to 63 bytes")]
     [InlineData(Tables, "backfill: never", "4:3: sources.shop.tables: is missing; list at least one table or pattern, such as 'tables: [\"public.*\"]'")]
