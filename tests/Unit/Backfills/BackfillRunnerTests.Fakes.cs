@@ -14,7 +14,7 @@ namespace CdcOrleans.Unit.Backfills;
 public sealed partial class BackfillRunnerTests
 {
     /// <summary>Tables whose keys are the numbers from 0, in chunks of ten rows.</summary>
-    private sealed     private sealed class FakeReader : IChunkReader
+    private sealed class FakeReader : IChunkReader
     {
         private ulong _xid = 999;
 
@@ -203,3 +203,4 @@ public sealed partial class BackfillRunnerTests
 
         public Task<long> Estimate(string source, string table, CancellationToken cancellation) => throw new NotSupportedException();
     }
+}
