@@ -40,7 +40,7 @@ public sealed record ChunkSlice
 
     /// <summary>
     /// Whether nothing was stored of the table after the partition had begun to watch it (<see cref="IPartitionGrain.Watch"/>), and no row
-    /// of this chunk was in another one of the backfill.
+    /// of this chunk is in another one of the backfill before it is merged.
     /// </summary>
     [Id(9)] public bool HasNoStates { get; init; }
 

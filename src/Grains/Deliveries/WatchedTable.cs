@@ -42,6 +42,9 @@ internal sealed class WatchedTable(long backfill)
     /// <param name="key">The entity.</param>
     public bool IsUnchanged(long by, string key) => IsComplete && by == backfill && !_changed.Contains(key);
 
+    /// <summary>Records that the table is watched no more. Rows that still wait are merged as if nothing was known.</summary>
+    public void End() => GiveUp();
+
     private void GiveUp()
     {
         IsComplete = false;

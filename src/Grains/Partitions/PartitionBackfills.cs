@@ -129,7 +129,8 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     {
         if (!isWanted)
         {
-            _watched.Remove(table);
+            if (_watched.Remove(table, out var ended))
+                ended.End();
             return;
         }
 
