@@ -26,9 +26,15 @@ internal sealed partial class Partition
 
     /// <summary>
     /// Begins no entity of some tables any more, for a replay or a backfill, until <see cref="ReleaseReplays"/>, because their stored rows are
-    /// about to be deleted. Completes when none is under way.
+    /// about to be deleted. Completes when none is under way, and what came of them is durable.
     /// </summary>
-    public Task HoldReplays(int[] tables) => Task.WhenAll(_replays.Hold(tables), _backfills.Hold(tables));
+    public async Task HoldReplays(int[] tables)
+    {
+        await Task.WhenAll(_replays.Hold(tables), _backfills.Hold(tables)).ConfigureAwait(false);
+
+        // A row of a backfill that is still in the buffer would be stored after the deletion.
+        await Buffer.WhenDurable().ConfigureAwait(false);
+    }
 
     /// <summary>Goes on with all tables.</summary>
     public void ReleaseReplays()

@@ -64,6 +64,7 @@ public sealed class ReplicaTests(ReplicaServers servers) : IClassFixture<Replica
     {
         await using var capture = await servers.Capture("CREATE TABLE other (id int PRIMARY KEY)");
         await capture.Start();
+        await ReplicaServers.Until(capture, "to_regclass('other') IS NOT NULL");
         await PostgresServer.Execute(servers.Standby.Connection(), "SELECT pg_wal_replay_pause()");
         await PostgresServer.Execute(capture.Database, $"{Items}; ALTER TABLE items DROP COLUMN name; ALTER TABLE items ADD note text DEFAULT 'new'; INSERT INTO items SELECT n, n FROM generate_series(1, 20) n");
         await capture.Capture.Watch(TestContext.Current.CancellationToken);

@@ -64,6 +64,18 @@ public sealed class PartitionBackfillTests
         }
     }
 
+    [Fact]
+    public async Task Stored_rows_are_deleted_when_no_row_of_a_backfill_can_be_stored_after_it()
+    {
+        await using var rig = new PartitionRig(new TestStore());
+        rig.Merge(Slice(1, hasNoStates: false, "a"));
+        await rig.AnswerAll();
+        var quiet = rig.Partition.HoldReplays([Sample.Orders.TableId]);
+        Assert.False(quiet.IsCompleted);
+        await rig.Checkpoint();
+        await quiet.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+    }
+
     private static ChunkSlice Slice(long backfill, bool hasNoStates, params string[] keys) => new()
     {
         At = new ChunkSlice.Place(backfill, 1, Math.Abs(string.Concat(keys).GetHashCode(StringComparison.Ordinal))), Generation = 1, Kind = BackfillKind.Rows, Table = Sample.Orders,
