@@ -13,7 +13,7 @@ namespace CdcOrleans.Capture.Postgres.Backfills;
 /// Reads from the catalog how a table is read in chunks: with the columns, the row filter and the key that the stream has. All
 /// queries are in the snapshot of the chunk, and the table is locked, so its rows have this form.
 /// </summary>
-internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore schemas, RelationCatalog catalog)
+internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore schemas, RelationCatalog catalog, RowsOrigins origins)
 {
     private const string Relation = """
         SELECT c.oid, c.relkind = 'p', c.relreplident, CASE WHEN c.relispartition THEN pg_partition_root(c.oid)::oid END, c.relpersistence = 'p'
@@ -79,7 +79,7 @@ internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore 
     {
         var (oid, isPartitioned, identity) = await FindRelation(connection, scope, cancellation);
         if (planned != 0 && planned != oid)
-            throw Refused(scope, "is another table than when the backfill began: it was dropped and created again", "Start a new backfill.");
+            throw Refused(scope, "is another table than when the backfill began: it was dropped and created again, or another one was given its name", "Start another backfill.");
         var (attributes, filter) = connection.PostgreSqlVersion.Major < 15 ? default : await ReadTerms(connection, oid, cancellation);
         var relation = new RelationMessage
         {
@@ -97,6 +97,7 @@ internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore 
             Key = table.Key.Length == 0 ? [] : await FindKey(connection, oid, table, cancellation),
             Filter = filter,
             Read = Selected(scope, table),
+            Origin = await origins.Current(connection, oid, cancellation),
         };
     }
 

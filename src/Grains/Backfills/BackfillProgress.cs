@@ -48,7 +48,8 @@ internal sealed partial class BackfillProgress(IBackfillStore store, TimeProvide
     {
         Measure();
         _savedAt = time.GetTimestamp();
-        if (await Insist(() => store.Save(Backfill, Table, Waiting, _speed, stop)) != BackfillState.Running)
+        var waiting = Waiting;
+        if (await Insist(() => store.Save(Backfill, Table, waiting, _speed, stop)) != BackfillState.Running)
             throw new BackfillStoppedException();
     }
 
@@ -81,6 +82,7 @@ internal sealed partial class BackfillProgress(IBackfillStore store, TimeProvide
     /// <summary>Asks the source or a partition, again and again until it answers.</summary>
     /// <exception cref="BackfillStoppedException">It does not run here any more.</exception>
     /// <exception cref="CaptureException">It answered that it cannot, and that this does not pass by itself.</exception>
+    /// <exception cref="BackfillProblemException">The same.</exception>
     public async Task<T> Read<T>(Func<Task<T>> ask)
     {
         while (true)
@@ -92,7 +94,7 @@ internal sealed partial class BackfillProgress(IBackfillStore store, TimeProvide
                 Waiting = null;
                 return answer;
             }
-            catch (Exception exception) when (exception is BackfillStoppedException or CaptureException { Transient: false })
+            catch (Exception exception) when (exception is BackfillStoppedException or BackfillProblemException or CaptureException { Transient: false })
             {
                 throw;
             }
@@ -119,23 +121,52 @@ internal sealed partial class BackfillProgress(IBackfillStore store, TimeProvide
         return true;
     });
 
-    /// <summary>The control database may be out of reach for a while.</summary>
+    /// <summary>Calls the control database until it answers. It may be out of reach for a while, or its disk may be full.</summary>
+    /// <exception cref="BackfillStoppedException">It does not run here any more.</exception>
     public async Task<T> Insist<T>(Func<Task<T>> call)
     {
+        var (before, isRefused) = (Waiting, false);
         while (true)
         {
             try
             {
-                return await call();
+                var answer = await call();
+                if (isRefused)
+                    Waiting = before;
+                return answer;
             }
 #pragma warning disable CA1031 // Whatever it is, the backfill goes on when it is over.
-            catch (Exception exception) when (!stop.IsCancellationRequested)
+            catch (Exception exception) when (exception is not BackfillStoppedException && !stop.IsCancellationRequested)
 #pragma warning restore CA1031
             {
                 LogStoreFailed(logger, exception.Message);
+                isRefused = true;
+                Waiting = $"The control database does not store the progress of the backfill: {exception.Message}";
+                await TrySave();
                 await Task.Delay(Retry, time, stop);
             }
         }
+    }
+
+    // It may refuse some statements only.
+    private async Task TrySave()
+    {
+        if (Backfill is null || Table is null)
+            return;
+        BackfillState? state;
+        try
+        {
+            state = await store.Save(Backfill, Table, Waiting, 0, stop);
+        }
+#pragma warning disable CA1031 // See above.
+        catch (Exception) when (!stop.IsCancellationRequested)
+#pragma warning restore CA1031
+        {
+            return;
+        }
+
+        if (state != BackfillState.Running)
+            throw new BackfillStoppedException();
     }
 
     private void Measure()

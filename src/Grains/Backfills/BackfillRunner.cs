@@ -1,3 +1,4 @@
+using CdcOrleans.Grains.Interfaces;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
@@ -21,6 +22,9 @@ internal sealed partial class BackfillRunner(
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(250);
 
     private BackfillLeg? _leg;
+
+    /// <summary>Largest row, in bytes, that can be sent to a partition.</summary>
+    public int MostOfRow { get; init; } = MessageLimits.MostOfChange;
 
     /// <summary>Runs a backfill until it ends, is paused, or somebody else runs it.</summary>
     public async Task Run(long id, CancellationToken stop)
@@ -51,9 +55,10 @@ internal sealed partial class BackfillRunner(
     // One table that cannot be read does not keep the others.
     private async Task<bool> TryTable(BackfillProgress progress, CancellationToken stop)
     {
+        var table = new TableRunner(store, replays, reader, source, progress, time, stop) { MostOfRow = MostOfRow };
         try
         {
-            await RunTable(progress, stop);
+            await RunTable(table, progress, stop);
             return true;
         }
         catch (Exception problem) when (problem is BackfillProblemException or CaptureException)
@@ -62,13 +67,13 @@ internal sealed partial class BackfillRunner(
             progress.Table = progress.Table with { IsDone = true, Error = problem.Message };
             progress.Waiting = null;
             await progress.Save();
+            await table.Unwatch();
             return false;
         }
     }
 
-    private async Task RunTable(BackfillProgress progress, CancellationToken stop)
+    private async Task RunTable(TableRunner table, BackfillProgress progress, CancellationToken stop)
     {
-        var table = new TableRunner(store, replays, reader, source, progress, time, stop);
         await progress.Read(table.Plan);
         while (!progress.Table.IsDone)
         {
@@ -85,6 +90,13 @@ internal sealed partial class BackfillRunner(
                 table.LegEnded();
                 LogLegEnded(logger, progress.Backfill.Source, progress.Backfill.Id);
                 await Task.Delay(Retry, time, stop);
+            }
+            catch (TableAlteredException altered)
+            {
+                _leg = null;
+                table.LegEnded();
+                LogAltered(logger, progress.Backfill.Source, progress.Backfill.Id, progress.Table.Table, altered.Message);
+                await table.BeginAgain(altered.Message);
             }
         }
     }
@@ -115,6 +127,9 @@ internal sealed partial class BackfillRunner(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Source}: backfill {Backfill}: a partition has moved, so it goes on behind a new horizon")]
     private static partial void LogLegEnded(ILogger logger, string source, long backfill);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: backfill {Backfill} reads {Table} from its start again: {Reason}")]
+    private static partial void LogAltered(ILogger logger, string source, long backfill, string table, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: backfill {Backfill} cannot read {Table} to the end: {Error}")]
     private static partial void LogFailed(ILogger logger, string source, long backfill, string table, string error);

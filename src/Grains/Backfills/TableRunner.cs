@@ -1,4 +1,3 @@
-using CdcOrleans.Grains.Interfaces;
 using CdcOrleans.Grains.Interfaces.Backfills;
 using CdcOrleans.Model.Backfills;
 using CdcOrleans.Model.Capture;
@@ -15,6 +14,8 @@ internal sealed class TableRunner(
     IBackfillStore store, IReplayStore replays, IChunkReader reader, IBackfillSource source, BackfillProgress progress, TimeProvider time,
     CancellationToken stop)
 {
+    private const string Forgotten = "its stored rows were forgotten, because rows may have changed without an event";
+
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Chunks that are merged at a time.</summary>
@@ -29,10 +30,11 @@ internal sealed class TableRunner(
     /// <summary>Most stored rows that are looked at together.</summary>
     private const int MostLookedAt = 2000;
 
-    /// <summary>Largest row that can be sent to a partition.</summary>
-    private const int MostOfRow = MessageLimits.MostOfChange;
+    /// <summary>How often one run reads a table from its start because it was altered, at most.</summary>
+    private const int MostStarts = 10;
 
     private readonly Pace _pace = new(progress.Backfill.Rate, time, stop);
+    private readonly LaterTables _later = new(reader, progress, stop);
     private TableChunk? _last;
     private BackfillLeg _leg = null!;
     private int _tableId;
@@ -42,23 +44,26 @@ internal sealed class TableRunner(
     // Partitions remember which rows lack values, but not beyond their activations.
     private bool _isForgotten = progress.Backfill.Run > 1;
 
-    private BackfillScope Scope
-    {
-        get
-        {
-            var name = progress.Table.Table;
-            var dot = name.IndexOf('.', StringComparison.Ordinal);
-            return new BackfillScope(name[..dot], name[(dot + 1)..]) { Where = progress.Table.Where, Columns = progress.Table.Columns };
-        }
-    }
+    // Whether nothing was told of the table yet.
+    private bool _isAtStart = progress.Table is { After: null, IsRead: false };
+    private int _starts = 1;
+
+    /// <summary>Largest row, in bytes, that can be sent to a partition.</summary>
+    public required int MostOfRow { get; init; }
+
+    private BackfillScope Scope => LaterTables.ScopeOf(progress.Table);
 
     /// <summary>Checks the table, and remembers which one it is.</summary>
     public async Task<bool> Plan()
     {
         var plan = await reader.Plan(Scope, stop);
+        if (BackfillOrders.Problem(progress.Backfill.Source, plan, progress.Table.Keys) is { } problem)
+            throw new BackfillProblemException(problem);
         _tableId = plan.Table.TableId;
         if (progress.Table.Relation == 0)
-            progress.Table = progress.Table with { Relation = plan.Table.RelationOid, RowsTotal = progress.Table.Keys?.Count ?? plan.EstimatedRows };
+            progress.Table = progress.Table with { Relation = plan.Table.RelationOid };
+        if (_isAtStart)
+            progress.Table = progress.Table with { RowsTotal = progress.Table.Keys?.Count ?? plan.EstimatedRows };
         if (progress.Table.Keys is { } keys && !progress.Table.IsRead)
             progress.Table = progress.Table with { IsRead = true, Again = keys };
         return true;
@@ -70,15 +75,37 @@ internal sealed class TableRunner(
     /// </summary>
     public async Task<bool> Watch()
     {
-        await Watch(true);
+        await Watch(_isAtStart ? TableWatch.Begin : TableWatch.GoOn);
 
         // After it, because what is stored later is remembered. Once rows were merged, only the store knows which.
         _hasNoStates = progress.Backfill is { Run: 1, Kind: BackfillKind.Initial or BackfillKind.Rows } && !_hasMerged && !await store.HasStates(_tableId, stop);
         return true;
     }
 
+    /// <summary>Makes the partitions remember nothing of the table any more.</summary>
+    public Task<bool> Unwatch() => _tableId == 0 ? Task.FromResult(true) : progress.Read(() => Watch(TableWatch.End));
+
     /// <summary>Remembers that a leg has ended.</summary>
     public void LegEnded() => _isForgotten = true;
+
+    /// <summary>Begins at the start of the table again. What was sent stays counted; the rows are read once more.</summary>
+    /// <param name="reason">What was altered, as a part of a sentence.</param>
+    /// <exception cref="BackfillProblemException">That was so too often.</exception>
+    public async Task BeginAgain(string reason)
+    {
+        if (++_starts > MostStarts)
+        {
+            throw new BackfillProblemException(
+                $"Table {progress.Table.Table} was begun {MostStarts} times, because it was altered again and again while it was read; the last time, {reason}. "
+                + "Start another backfill of it when it is not being altered.");
+        }
+
+        progress.Table = progress.Table with { After = null, IsRead = false, SweptTo = null, Again = [], RowsDone = 0 };
+        (_isAtStart, _last) = (true, null);
+        await progress.Read(Plan);
+        progress.Waiting = $"Table {progress.Table.Table} is read from its start again: {reason}.";
+        await progress.Save();
+    }
 
     /// <summary>Reads as much as one leg allows.</summary>
     /// <exception cref="LegEndedException">A new horizon is needed.</exception>
@@ -86,6 +113,7 @@ internal sealed class TableRunner(
     {
         _leg = leg;
         await progress.Read(Watch);
+        _isAtStart = false;
         if (!progress.Table.IsRead)
             await ReadInOrder();
         if (progress.Backfill.Kind is BackfillKind.Repair or BackfillKind.Verify && progress.Table is { Where: null, Keys: null, SweptTo: not Swept })
@@ -101,36 +129,34 @@ internal sealed class TableRunner(
         var merging = new Queue<(TableChunk Chunk, Task<ChunkAnswer[]> Answers)>();
         var after = progress.Table.After;
         var isRead = false;
-        CaptureException? failure = null;
+        Exception? failure = null;
         try
         {
             while (!isRead || merging.Count > 0)
             {
                 if (!isRead && merging.Count < MostMerging)
                 {
-                    TableChunk chunk;
                     try
                     {
-                        chunk = await Read(after, null);
+                        var chunk = await Read(after, null);
+                        await _pace.Take(chunk.Rows.Count);
+                        merging.Enqueue((chunk, await Merge(chunk, isFirst: after is null, _hasNoStates)));
+                        after = chunk.Next;
+                        isRead = after is null;
                     }
-                    catch (CaptureException exception)
+                    catch (Exception exception) when (exception is CaptureException or BackfillProblemException or TableAlteredException)
                     {
                         // What was read before counts.
                         failure = exception;
                         isRead = true;
-                        continue;
                     }
 
-                    var isFirst = after is null;
-                    after = chunk.Next;
-                    isRead = after is null;
-                    await _pace.Take(chunk.Rows.Count);
-                    merging.Enqueue((chunk, await Merge(chunk, isFirst, _hasNoStates)));
                     continue;
                 }
 
                 var (merged, answers) = merging.Dequeue();
                 var answered = await progress.While(answers);
+                progress.Waiting = null;
                 Count(answered, merged.Rows.Count);
                 progress.Table = progress.Table with { Again = [.. progress.Table.Again, .. answered.SelectMany(a => a.Again)] };
                 progress.Table = progress.Table with { After = merged.Next ?? progress.Table.After, IsRead = merged.Next is null };
@@ -181,12 +207,12 @@ internal sealed class TableRunner(
             return;
         progress.Table = progress.Table with { IsDone = true };
         await progress.Save();
-        await progress.Read(() => Watch(false));
+        await Unwatch();
     }
 
-    private async Task<bool> Watch(bool isWanted)
+    private async Task<bool> Watch(TableWatch watch)
     {
-        await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(p => source.Watch(p, progress.Backfill.Id, _tableId, progress.Table.Table, isWanted)));
+        await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(p => source.Watch(p, progress.Backfill.Id, _tableId, progress.Table.Table, watch)));
         return true;
     }
 
@@ -202,7 +228,9 @@ internal sealed class TableRunner(
         progress.Waiting = null;
         var taken = await progress.Read(async () =>
             await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(p => source.TakeIncomplete(p, _tableId))));
-        var keys = taken.SelectMany(k => k).ToHashSet(StringComparer.Ordinal);
+        if (taken.Contains(null))
+            throw new TableAlteredException(Forgotten);
+        var keys = taken.SelectMany(k => k!).ToHashSet(StringComparer.Ordinal);
         var generations = await progress.Read(async () => await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(source.Generation)));
         if (_isForgotten || !generations.SequenceEqual(_leg.Generations))
         {
@@ -243,14 +271,17 @@ internal sealed class TableRunner(
         return again;
     }
 
+    // Rows by their keys must be those of the table that was read in order.
     private async Task<TableChunk> Read(string? after, IReadOnlyList<string>? keys)
     {
         var request = new ChunkRequest
         {
-            Scope = Scope, Relation = progress.Table.Relation, Horizon = _leg.Horizon, After = after, Keys = keys,
+            Scope = Scope, Relation = progress.Table.Relation, Horizon = _leg.Horizon, After = keys is null ? after : progress.Table.After, Keys = keys,
             Bounds = _pace.Bounds,
         };
         var chunk = await progress.Read(() => reader.Read(request, stop));
+        if (chunk.Altered is { } altered)
+            throw new TableAlteredException(altered);
 
         // Stored states have 32 bits of the ids since the horizon. Long before these could repeat, a new horizon is taken.
         return chunk.Snapshot.Snapshot.Xmax - _leg.Horizon.Xid <= MostIds ? chunk : throw new LegEndedException();
@@ -261,10 +292,11 @@ internal sealed class TableRunner(
     {
         _last = chunk;
         _hasMerged = true;
+        var isLastOfAll = progress.Backfill.Kind == BackfillKind.Initial && chunk is { Next: null, Rows.Count: > 0 } && !await _later.HaveRows(_leg.Horizon);
         var number = await progress.Insist(() => store.AddChunk(progress.Backfill.Source, chunk.Snapshot, stop));
         var stored = new StoredChunk(number, chunk.Snapshot);
         var at = new ChunkSlice.Place(progress.Backfill.Id, progress.Backfill.Run, progress.NextNumber());
-        var slices = Rows(chunk, isFirst).GroupBy(r => r.Entity.Partition(source.Partitions)).Select(g => (Partition: g.Key, Slice: new ChunkSlice
+        var slices = Rows(chunk, isFirst, isLastOfAll).GroupBy(r => r.Entity.Partition(source.Partitions)).Select(g => (Partition: g.Key, Slice: new ChunkSlice
         {
             At = at, Generation = _leg.Generations[g.Key], Kind = progress.Backfill.Kind, Table = chunk.Table, Chunk = stored, Horizon = _leg.Horizon,
             Position = _leg.Position, Rows = [.. g], HasNoStates = hasNoStates,
@@ -291,17 +323,21 @@ internal sealed class TableRunner(
 
             if (answer.Problem is { } problem)
                 throw new BackfillProblemException(problem);
+            if (answer.IsForgotten)
+                throw new TableAlteredException(Forgotten);
             if (answer.MustReadAgain)
                 throw new LegEndedException();
             if (answer.IsDone)
                 return answer;
+
+            progress.Waiting = answer.Waiting;
 
             // The partition has the rows; they need not be sent again.
             slice = slice with { Rows = [], HasRows = false };
         }
     }
 
-    private IEnumerable<ChunkSlice.ReadRow> Rows(TableChunk chunk, bool isFirst)
+    private IEnumerable<ChunkSlice.ReadRow> Rows(TableChunk chunk, bool isFirst, bool isLastOfAll)
     {
         for (var i = 0; i < chunk.Rows.Count; i++)
         {
@@ -314,7 +350,7 @@ internal sealed class TableRunner(
 
             yield return new ChunkSlice.ReadRow
             {
-                Entity = row.Entity, Row = row.Row, HasOmitted = row.HasOmitted, Mark = Mark(isFirst && i == 0, chunk.Next is null && i == chunk.Rows.Count - 1),
+                Entity = row.Entity, Row = row.Row, HasOmitted = row.HasOmitted, Mark = Mark(isFirst && i == 0, chunk.Next is null && i == chunk.Rows.Count - 1, isLastOfAll),
             };
         }
 
@@ -322,17 +358,15 @@ internal sealed class TableRunner(
             yield return new ChunkSlice.ReadRow { Entity = key, KeyRow = KeyRows.Of(chunk.Table, key.Key), Mark = SnapshotMark.Incremental };
     }
 
-    private SnapshotMark Mark(bool isFirst, bool isLast)
+    private SnapshotMark Mark(bool isFirst, bool isLast, bool isLastOfAll)
     {
         if (progress.Backfill.Kind != BackfillKind.Initial)
             return SnapshotMark.Incremental;
-        var (tables, place) = (progress.Backfill.Tables, progress.Table.Place);
-
         // A row can have several of them. The order is Debezium's.
         return (isFirst, isLast) switch
         {
-            (_, true) when place == tables[^1].Place => SnapshotMark.Last,
-            (true, _) when place == tables[0].Place => SnapshotMark.First,
+            (_, true) when isLastOfAll => SnapshotMark.Last,
+            (true, _) when progress.Table.Place == progress.Backfill.Tables[0].Place => SnapshotMark.First,
             (_, true) => SnapshotMark.LastInTable,
             (true, _) => SnapshotMark.FirstInTable,
             _ => SnapshotMark.Row,

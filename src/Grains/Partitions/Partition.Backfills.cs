@@ -21,8 +21,11 @@ internal sealed partial class Partition
     public void RowsAnswered(ChunkSlice.Place at) => _backfills.Answered(at);
 
     /// <inheritdoc cref="PartitionBackfills.Watch" />
-    public void Watch(long backfill, int table, string name, bool isWanted) => _backfills.Watch(backfill, table, name, isWanted);
+    public void Watch(long backfill, int table, string name, TableWatch watch) => _backfills.Watch(backfill, table, name, watch);
+
+    /// <inheritdoc cref="PartitionBackfills.IsForgotten" />
+    public bool IsForgotten(int table) => _backfills.IsForgotten(table);
 
     /// <inheritdoc cref="PartitionBackfills.TakeIncomplete" />
-    public string[] TakeIncomplete(int table) => _backfills.TakeIncomplete(table);
+    public string[]? TakeIncomplete(int table) => _backfills.TakeIncomplete(table);
 }

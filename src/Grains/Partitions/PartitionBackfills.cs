@@ -81,13 +81,10 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     /// <summary>Forgets rows whose end was answered.</summary>
     public void Answered(ChunkSlice.Place at) => _works.Remove(at);
 
-    /// <summary>
-    /// Remembers from now on the keys of a table's entities that change, and of those whose rows lack values after a change of the log; or no
-    /// more.
-    /// </summary>
-    public void Watch(long backfill, int table, string name, bool isWanted)
+    /// <summary>Watches a table from now on, or no more.</summary>
+    public void Watch(long backfill, int table, string name, TableWatch watch)
     {
-        if (!isWanted)
+        if (watch == TableWatch.End)
         {
             _watched.Remove(table);
             return;
@@ -102,11 +99,20 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
         }
 
         watched.Watch(backfill);
+        if (watch == TableWatch.Begin)
+            watched.IsForgotten = false;
     }
 
-    /// <summary>Returns the keys of the entities whose rows lack values, and forgets them.</summary>
-    public string[] TakeIncomplete(int table)
+    /// <summary>Whether the stored rows of a table were forgotten since the watch began.</summary>
+    public bool IsForgotten(int table) => _watched.TryGetValue(table, out var watched) && watched.IsForgotten;
+
+    /// <summary>
+    /// Returns the keys of the entities whose rows lack values, and forgets them; null when the stored rows were forgotten since the watch began.
+    /// </summary>
+    public string[]? TakeIncomplete(int table)
     {
+        if (IsForgotten(table))
+            return null;
         if (!_watched.TryGetValue(table, out var watched))
             return [];
         string[] taken = [.. watched.Incomplete];
@@ -176,6 +182,12 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     /// <summary>Gives up the rows of tables whose stored rows are not valid any more.</summary>
     public void Forget(int[] tables)
     {
+        foreach (var table in tables)
+        {
+            if (_watched.TryGetValue(table, out var watched))
+                watched.IsForgotten = true;
+        }
+
         foreach (var (at, work) in _works.Where(w => tables.Contains(w.Value.Table.TableId)).ToList())
             Drop(at, work);
         _tables.Release(tables);

@@ -267,7 +267,11 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         if (_partition.FindRows(slice.At) is not { } work)
         {
             // What a truncation or another loss of rows has told is only with the activation that was told.
-            if (slice.Generation != _partition.Generation || !slice.HasRows)
+            if (slice.Generation != _partition.Generation)
+                return new ChunkAnswer { MustReadAgain = true };
+            if (_partition.IsForgotten(slice.Table.TableId))
+                return new ChunkAnswer { IsForgotten = true };
+            if (!slice.HasRows)
                 return new ChunkAnswer { MustReadAgain = true };
             if (_source.Routes.Plan(slice.Table).Mode == EntityMode.Off)
                 return new ChunkAnswer { Problem = $"The rows of {_source.Name}.{slice.Table.FullName} cannot be merged with the stream: 'entities' is 'off', or the table has no key." };
@@ -277,10 +281,10 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         await work.Done.Task.WaitAsync(ReplayTime, _source.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         ThrowIfFenced();
         if (!work.Done.Task.IsCompleted)
-            return new ChunkAnswer();
+            return new ChunkAnswer { Waiting = _source.Checkpointer.Trouble is { } trouble ? $"The control database takes no checkpoint: {trouble}" : null };
         _partition.RowsAnswered(slice.At);
         if (!work.Done.Task.IsCompletedSuccessfully)
-            return new ChunkAnswer { MustReadAgain = true };
+            return new ChunkAnswer { MustReadAgain = true, IsForgotten = _partition.IsForgotten(slice.Table.TableId) };
         return new ChunkAnswer
         {
             IsDone = true,
@@ -296,15 +300,15 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     }
 
     /// <inheritdoc />
-    public ValueTask Watch(long backfill, int table, string name, bool isWanted)
+    public ValueTask Watch(long backfill, int table, string name, TableWatch watch)
     {
         ThrowIfFenced();
-        _partition.Watch(backfill, table, name, isWanted);
+        _partition.Watch(backfill, table, name, watch);
         return ValueTask.CompletedTask;
     }
 
     /// <inheritdoc />
-    public ValueTask<string[]> TakeIncomplete(int table)
+    public ValueTask<string[]?> TakeIncomplete(int table)
     {
         ThrowIfFenced();
         return ValueTask.FromResult(_partition.TakeIncomplete(table));

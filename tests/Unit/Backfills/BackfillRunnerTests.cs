@@ -1,9 +1,7 @@
 using CdcOrleans.Grains.Backfills;
 using CdcOrleans.Grains.Interfaces.Backfills;
-using CdcOrleans.Model.Backfills;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
-using CdcOrleans.Model.Entities;
 using CdcOrleans.Model.Storage;
 using CdcOrleans.Testing.Pipeline;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -12,7 +10,7 @@ using Xunit;
 namespace CdcOrleans.Unit.Backfills;
 
 /// <summary>How a backfill is run: chunks in order, progress that is right at every moment, and what does not go as it should.</summary>
-public sealed class BackfillRunnerTests
+public sealed partial class BackfillRunnerTests
 {
     private readonly MemoryBackfills _store = new();
     private readonly FakeReader _reader = new();
@@ -36,6 +34,19 @@ public sealed class BackfillRunnerTests
             rows.Where(r => r.Mark != SnapshotMark.Row).Select(r => $"{r.Entity.Table} {r.Entity.Key} {r.Mark}"));
         Assert.All(_source.Merged, s => Assert.Equal((_reader.Horizon, 1L), (s.Horizon, s.Generation)));
         Assert.Equal(_source.Merged.Select(s => s.At.Number), _source.Merged.Select(s => s.Chunk.Number));
+    }
+
+    [Fact]
+    public async Task When_the_last_tables_have_no_rows_the_last_row_before_them_is_the_last()
+    {
+        _reader.Tables["public.a"] = 12;
+        _reader.Tables["public.b"] = 3;
+        _reader.Tables["public.c"] = 0;
+        var done = await Run(await Add(BackfillKind.Initial, "public.a", "public.b", "public.c", "public.gone"));
+        Assert.Equal("There is no table public.gone.", done.Tables[3].Error);
+        var rows = _source.Merged.OrderBy(s => s.At.Number).SelectMany(s => s.Rows.OrderBy(r => r.Entity.Key, StringComparer.Ordinal));
+        Assert.Equal(["public.a 00 First", "public.a 11 LastInTable", "public.b 00 FirstInTable", "public.b 02 Last"],
+            rows.Where(r => r.Mark != SnapshotMark.Row).Select(r => $"{r.Entity.Table} {r.Entity.Key} {r.Mark}"));
     }
 
     [Fact]
@@ -215,6 +226,105 @@ public sealed class BackfillRunnerTests
         Assert.Equal((BackfillState.Failed, "The rows cannot be merged."), (ended.State, ended.Tables[0].Error));
     }
 
+    [Fact]
+    public async Task A_table_that_was_altered_is_read_from_its_start_again_behind_a_new_horizon()
+    {
+        _reader.Tables["public.a"] = 35;
+        _reader.Altered = r => r.After is not null && r.Horizon.Xid == 1000 && string.CompareOrdinal(r.After, "09") > 0 ? "its key was altered" : null;
+        var done = await Run(await Add(BackfillKind.Rows, "public.a"));
+        Assert.Equal((BackfillState.Done, 35L, 55L), (done.State, done.Tables[0].RowsDone, done.Tables[0].Sent));
+        Assert.Equal(35, _source.Merged.Where(s => s.Horizon.Xid > 1000).Sum(s => s.Rows.Length));
+        Assert.Contains("Table public.a is read from its start again: its key was altered.", _store.Waited);
+        Assert.Null(done.Waiting);
+    }
+
+    [Fact]
+    public async Task A_table_that_is_altered_again_and_again_is_given_up()
+    {
+        _reader.Tables["public.a"] = 15;
+        _reader.Tables["public.b"] = 2;
+        _reader.Altered = r => r.After is not null ? "it was truncated" : null;
+        var ended = await Run(await Add(BackfillKind.Rows, "public.a", "public.b"));
+        Assert.Equal((BackfillState.Failed, 2L), (ended.State, ended.Tables[1].RowsDone));
+        Assert.StartsWith("Table public.a was begun 10 times", ended.Tables[0].Error, StringComparison.Ordinal);
+        Assert.Contains("it was truncated", ended.Tables[0].Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(BackfillKind.Rows, false)]
+    [InlineData(BackfillKind.Rows, true)]
+    [InlineData(BackfillKind.Repair, true)]
+    public async Task A_table_whose_rows_were_forgotten_is_read_from_its_start_again(BackfillKind kind, bool isLate)
+    {
+        _reader.Tables["public.a"] = 35;
+        _keys.Held.AddRange(["02", "77"]);
+        var times = 0;
+        _source.Before = slice =>
+        {
+            // Late: with the last chunk, so that nothing is merged afterwards.
+            if (slice.Rows.Any(r => r.Entity.Key == (isLate ? "34" : "14")) && times++ == 0)
+                _source.IsForgotten = true;
+            return isLate && _source.IsForgotten ? new ChunkAnswer { IsDone = true, Sent = slice.Rows.Length } : null;
+        };
+        var done = await Run(await Add(kind, "public.a"));
+        Assert.Equal((BackfillState.Done, 35L), (done.State, done.Tables[0].RowsDone));
+        Assert.Equal(2, times);
+        Assert.Equal(35, _source.Merged.Where(s => s.Horizon.Xid > 1000).SelectMany(s => s.Rows).Select(r => r.Entity.Key).Distinct().Count(k => k != "77"));
+        Assert.Equal((TableWatch.Begin, TableWatch.End), (_source.Watches[0], _source.Watches[^1]));
+        Assert.Contains(TableWatch.Begin, _source.Watches.Skip(_source.Watches.IndexOf(TableWatch.GoOn) + 1));
+    }
+
+    [Fact]
+    public async Task Asked_keys_are_read_again_when_their_rows_were_forgotten()
+    {
+        _reader.Tables["public.a"] = 12;
+        _source.Before = slice =>
+        {
+            _source.IsForgotten |= slice.Horizon.Xid == 1000;
+            return null;
+        };
+        var done = await Run(await Add(BackfillKind.Rows, ["public.a"], ["02", "05"]));
+        Assert.Equal((BackfillState.Done, 2L, 2L), (done.State, done.Tables[0].RowsDone, done.Tables[0].Sent));
+    }
+
+    [Fact]
+    public async Task A_row_that_fits_into_no_message_ends_its_table_and_what_was_read_before_counts()
+    {
+        _reader.Tables["public.a"] = 35;
+        _reader.Tables["public.b"] = 2;
+        _reader.Note = key => key == "21" ? new string('x', 5000) : null;
+        var ended = await Run(await Add(BackfillKind.Rows, "public.a", "public.b"), mostOfRow: 4000);
+        Assert.Equal((BackfillState.Failed, 20L, 2L), (ended.State, ended.Tables[0].RowsDone, ended.Tables[1].RowsDone));
+        Assert.StartsWith("A row of public.a is of 50", ended.Tables[0].Error, StringComparison.Ordinal);
+        Assert.Contains("Lower large_values.limit", ended.Tables[0].Error, StringComparison.Ordinal);
+        Assert.Equal(TableWatch.End, _source.Watches[^1]);
+    }
+
+    [Fact]
+    public async Task While_chunks_cannot_be_stored_the_backfill_says_why_and_waits()
+    {
+        _reader.Tables["public.a"] = 25;
+        _store.RefusedChunks = 1;
+        var done = await Run(await Add(BackfillKind.Rows, "public.a"));
+        Assert.Equal((BackfillState.Done, 25L), (done.State, done.Tables[0].RowsDone));
+        Assert.Contains("The control database does not store the progress of the backfill: The disk is full.", _store.Waited);
+        Assert.Null(_store.Waited[^1]);
+    }
+
+    [Fact]
+    public async Task A_backfill_that_waits_for_the_control_database_can_be_cancelled()
+    {
+        _reader.Tables["public.a"] = 25;
+        _store.RefusedChunks = int.MaxValue;
+        var id = await Add(BackfillKind.Rows, "public.a");
+        _reader.Fails = _ =>
+        {
+            _store.Change(id, [BackfillState.Running], BackfillState.Cancelled, default).GetAwaiter().GetResult();
+            return null;
+        };
+        Assert.Equal(BackfillState.Cancelled, (await Run(id)).State);
+    }
+
     private Task<long> Add(BackfillKind kind, params string[] tables) => Add(kind, tables, null);
 
     private async Task<long> Add(BackfillKind kind, string[] tables, string[]? keys) => (await _store.Add(
@@ -225,144 +335,10 @@ public sealed class BackfillRunnerTests
         },
         default)).Backfill.Id;
 
-    private async Task<StoredBackfill> Run(long id)
+    private async Task<StoredBackfill> Run(long id, int mostOfRow = int.MaxValue)
     {
-        var runner = new BackfillRunner(_store, _keys, _reader, _source, TimeProvider.System, NullLogger.Instance);
+        var runner = new BackfillRunner(_store, _keys, _reader, _source, TimeProvider.System, NullLogger.Instance) { MostOfRow = mostOfRow };
         await runner.Run(id, TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         return (await _store.Get(id, default))!;
-    }
-
-    /// <summary>Tables whose keys are the numbers from 0, in chunks of ten rows.</summary>
-    private sealed class FakeReader : IChunkReader
-    {
-        private ulong _xid = 999;
-
-        public Dictionary<string, int> Tables { get; } = [];
-
-        public BackfillHorizon Horizon { get; private set; } = BackfillHorizon.None;
-
-        public int UnsettledTimes { get; set; }
-
-        /// <summary>Ids that were given out between the horizon and a chunk.</summary>
-        public Func<ChunkRequest, ulong> Elapsed { get; set; } = _ => 0;
-
-        public Func<ChunkRequest, CaptureException?> Fails { get; set; } = _ => null;
-
-        public Task<BackfillPlan> Plan(BackfillScope scope, CancellationToken cancellation) => Tables.TryGetValue(scope.FullName, out var rows)
-            ? Task.FromResult(new BackfillPlan(Table(scope), ChunkOrder.Key, rows))
-            : throw new CaptureException($"There is no table {scope.FullName}.", transient: false);
-
-        public Task<BackfillHorizon> TakeHorizon(CancellationToken cancellation) => Task.FromResult(Horizon = new BackfillHorizon(new Lsn(_xid * 10), ++_xid));
-
-        public Task<string?> Unsettled(BackfillHorizon horizon, CancellationToken cancellation) =>
-            Task.FromResult(UnsettledTimes == 0 ? null : $"{UnsettledTimes--} transactions are open.");
-
-        public Task<TableChunk> Read(ChunkRequest request, CancellationToken cancellation)
-        {
-            Assert.Equal((0, Horizon), (UnsettledTimes, request.Horizon));
-            if (Fails(request) is { } failure)
-                throw failure;
-            var table = Table(request.Scope);
-            var all = Enumerable.Range(0, Tables[request.Scope.FullName]).Select(i => i.ToString("00", System.Globalization.CultureInfo.InvariantCulture)).ToList();
-            var some = request.Keys is { } keys ? all.Where(keys.Contains).ToList() : all.Where(k => string.CompareOrdinal(k, request.After) > 0).Take(10).ToList();
-            var isLast = request.Keys is not null || some.Count == 0 || some[^1] == all[^1];
-            return Task.FromResult(new TableChunk(
-                new ChunkSnapshot(new TransactionSnapshot(_xid + 1 + Elapsed(request), _xid + 1 + Elapsed(request)), new Lsn(_xid * 10)), table,
-                [.. some.Select(k => new ChunkRow(new EntityKey(table.FullName, k), Sample.Row(k, "read", null), false))], isLast ? null : some[^1])
-            {
-                Absent = [.. (request.Keys ?? []).Except(all).Select(k => new EntityKey(table.FullName, k))],
-            });
-        }
-
-        public ValueTask DisposeAsync() => default;
-
-        private static Model.Schemas.TableSchema Table(BackfillScope scope) => Sample.Table(scope.Table, 1, "id", "status", "note");
-    }
-
-    private sealed class FakeSource : IBackfillSource
-    {
-        private readonly Lock _gate = new();
-
-        public List<ChunkSlice> Merged { get; } = [];
-
-        public HashSet<string> Incomplete { get; } = [];
-
-        public int UnreachedTimes { get; set; }
-
-        public long CurrentGeneration { get; set; } = 1;
-
-        public Func<ChunkSlice, ChunkAnswer?> Before { get; set; } = _ => null;
-
-        public int Partitions => 2;
-
-        public Task<long> Generation(int partition) => Task.FromResult(CurrentGeneration);
-
-        public Task<ChunkAnswer> Merge(int partition, ChunkSlice slice)
-        {
-            lock (_gate)
-            {
-                if (Before(slice) is { } answer)
-                    return Task.FromResult(answer);
-                if (slice.Generation != CurrentGeneration)
-                    return Task.FromResult(new ChunkAnswer { MustReadAgain = true });
-                Merged.Add(slice);
-                Assert.All(slice.Rows, r => Assert.Equal(partition, r.Entity.Partition(Partitions)));
-                return Task.FromResult(new ChunkAnswer { IsDone = true, Sent = slice.Rows.Count(r => r.Row.IsPresent), Deleted = slice.Rows.Count(r => !r.Row.IsPresent) });
-            }
-        }
-
-        public List<(string Table, long Backfill)> Watched { get; } = [];
-
-        public Task Watch(int partition, long backfill, int table, string name, bool isWanted)
-        {
-            lock (_gate)
-                Watched.Add((name, backfill));
-            return Task.CompletedTask;
-        }
-
-        public Task<string[]> TakeIncomplete(int partition, int table)
-        {
-            string[] taken = partition == 0 ? [.. Incomplete] : [];
-            if (partition == 0)
-                Incomplete.Clear();
-            return Task.FromResult(taken);
-        }
-
-        public Task<(bool IsReached, string? Waiting)> HasReached(Lsn position) =>
-            Task.FromResult(UnreachedTimes == 0 ? (true, (string?)null) : (false, $"{UnreachedTimes--} more"));
-    }
-
-    private sealed class FakeKeys : IReplayStore
-    {
-        public List<string> Held { get; } = [];
-
-        public Task<HeldKeys> ReadKeys(string source, string table, string? after, int most, CancellationToken cancellation)
-        {
-            string[] some = [.. Held.Order(StringComparer.Ordinal).Where(k => string.CompareOrdinal(k, after) > 0).Take(3)];
-            return Task.FromResult(new HeldKeys(some, 0, some.Length > 0 ? some[^1] : null));
-        }
-
-        public Task<(StoredReplay Replay, bool IsNew)> Add(StoredReplay replay, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public Task<IReadOnlyList<StoredReplay>> List(long before, int limit, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public Task<StoredReplay?> Get(long id, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public Task<IReadOnlyList<long>> Running(CancellationToken cancellation) => throw new NotSupportedException();
-
-        public Task<bool> Change(long id, IReadOnlyCollection<ReplayState> from, ReplayState to, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public Task<StoredReplay?> Begin(long id, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public Task<ReplayState?> Save(StoredReplay replay, ReplayTable table, string? waiting, double speed, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public Task End(StoredReplay replay, string? error, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public Task<IReadOnlyList<string>> Tables(string source, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public Task<HeldKeys> ReadIncomplete(string source, string table, string? after, int most, CancellationToken cancellation) =>
-            Task.FromResult(new HeldKeys([], 0, null));
-
-        public Task<long> Estimate(string source, string table, CancellationToken cancellation) => throw new NotSupportedException();
     }
 }
