@@ -60,6 +60,9 @@ internal sealed class CaptureFailure(SourceConfiguration source, SourceConnectio
                 + "The log is read as of each change: if the publication was created after the slot, drop the slot and start the source again.",
                 transient: false, refusal),
             PostgresErrorCodes.UndefinedObject => new CaptureException(SlotCheck.Missing(source), transient: false, refusal),
+            PostgresErrorCodes.ObjectNotInPrerequisiteState when refusal.MessageText.Contains("accepting connections", StringComparison.Ordinal) => new CaptureException(
+                $"{Connection}: {place.Description} takes no connections now: {reason}. If this lasts, allow them: ALTER DATABASE … ALLOW_CONNECTIONS true;",
+                transient: true, refusal),
             PostgresErrorCodes.ObjectNotInPrerequisiteState or PostgresErrorCodes.UndefinedFile => new CaptureException(
                 $"sources.{source.Name}.postgres.slot: {place.Description} refused slot {source.Slot}: {reason}. "
                 + $"If the slot is lost, run SELECT pg_drop_replication_slot({Sql.Text(source.Slot)});, start the source again, and backfill.",

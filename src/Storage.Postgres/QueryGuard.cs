@@ -20,6 +20,11 @@ internal static class QueryGuard
                 + "Remedy: ask less at the same time, and ask again in a moment.",
                 busy);
         }
+        catch (PostgresException full) when (full.SqlState.StartsWith("53", StringComparison.Ordinal))
+        {
+            throw new StateUnavailableException(
+                $"The control database lacks resources: {full.MessageText} ({full.SqlState}). Remedy: give its server more disk space, memory or connections, as the message says.", full);
+        }
         catch (NpgsqlException trouble) when (trouble.IsTransient)
         {
             throw new StateUnavailableException(

@@ -17,7 +17,8 @@ namespace CdcOrleans.Capture.Postgres.Backfills;
 /// <param name="schemas">The schema store.</param>
 /// <param name="catalog">Reads what the stream has of a relation.</param>
 /// <param name="slotHorizon">The catalog horizon of the source's slot, when the rows are read on a server that has not the slot; null to look it up.</param>
-internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore schemas, RelationCatalog catalog, string? slotHorizon)
+/// <param name="origins">Says what the rows of a relation are made of.</param>
+internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore schemas, RelationCatalog catalog, string? slotHorizon, RowsOrigins origins)
 {
     private const string Relation = """
         SELECT c.oid, c.relkind = 'p', c.relreplident, CASE WHEN c.relispartition THEN pg_partition_root(c.oid)::oid END, c.relpersistence = 'p'
@@ -83,7 +84,7 @@ internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore 
     {
         var (oid, isPartitioned, identity) = await FindRelation(connection, scope, cancellation);
         if (planned != 0 && planned != oid)
-            throw Refused(scope, "is another table than when the backfill began: it was dropped and created again", "Start a new backfill.");
+            throw Refused(scope, "is another table than when the backfill began: it was dropped and created again, or another one was given its name", "Start another backfill.");
         var (attributes, filter) = connection.PostgreSqlVersion.Major < 15 ? default : await ReadTerms(connection, oid, cancellation);
         var relation = new RelationMessage
         {
@@ -101,6 +102,7 @@ internal sealed class ChunkCatalog(SourceConfiguration source, NamedSchemaStore 
             Key = table.Key.Length == 0 ? [] : await FindKey(connection, oid, table, cancellation),
             Filter = filter,
             Read = Selected(scope, table),
+            Origin = await origins.Current(connection, oid, cancellation),
         };
     }
 

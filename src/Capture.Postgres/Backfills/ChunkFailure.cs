@@ -18,7 +18,8 @@ internal static class ChunkFailure
         return refusal.SqlState switch
         {
             PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName => New(
-                "does not exist", "Write it as schema.table, in the case in which it was created."),
+                "does not exist",
+                "Write it as schema.table, in the case in which it was created. If it was renamed since, start a backfill of it by its new name."),
             PostgresErrorCodes.InsufficientPrivilege when refusal.MessageText.Contains("row-level security", StringComparison.Ordinal) => New(
                 $"has row-level security, and the role of {setting} may not see all rows", "Give the role BYPASSRLS."),
             PostgresErrorCodes.InsufficientPrivilege => New(
@@ -37,7 +38,11 @@ internal static class ChunkFailure
                 "has a row whose text is longer than the 1 GB that the server can have in memory at once", "Leave its large columns out (columns), or shorten the value."),
             // The message of the server has the value.
             _ when refusal.SqlState.StartsWith("22", StringComparison.Ordinal) => New(
-                $"was asked for a key or value that is not one of the column's type ({refusal.SqlState})", "Check the keys, and values in the filter."),
+                $"was asked for a key or value that is not one of the column's type, or its filter (where) fails for a row ({refusal.SqlState})",
+                "Check the keys, and values in the filter."),
+            _ when scope.Where is { } where && refusal.SqlState.StartsWith("42", StringComparison.Ordinal) => New(
+                $"was altered, so its filter (where), '{where}', is not a condition any more that the server accepts: {refusal.MessageText} ({refusal.SqlState})",
+                "Start another backfill with a filter on its present columns."),
             _ => null,
         };
 

@@ -6,6 +6,16 @@ namespace CdcOrleans.Capture.Postgres.Backfills;
 /// <summary>Where a chunk begins: after a key, or after a row in the files of a table or of one of its partitions. Its text can be stored.</summary>
 internal abstract record ChunkPlace
 {
+    /// <summary>Returns the text of a place in a table of some form.</summary>
+    public static string Text(ChunkForm form, string place) => $"{form} {place}";
+
+    /// <summary>Splits the text of a place in a table of some form (<see cref="Text"/>).</summary>
+    public static (string Form, string Place) Split(string text)
+    {
+        var space = text.IndexOf(' ', StringComparison.Ordinal);
+        return space < 0 || text.StartsWith("key:", StringComparison.Ordinal) ? ("", text) : (text[..space], text[(space + 1)..]);
+    }
+
     // (block,item)
     public static AfterRow OfTid(uint table, string tid)
     {

@@ -53,7 +53,7 @@ internal sealed partial class ChunkReader
             },
             cancellation);
 
-    private Task<TableChunk> ReadAtReplica(ChunkRequest request, ChunkPlace? place, CancellationToken cancellation) => AtReplica(
+    private Task<TableChunk> ReadAtReplica(ChunkRequest request, CancellationToken cancellation) => AtReplica(
         _replica!, request.Scope, "reading existing rows",
         async connection =>
         {
@@ -65,7 +65,7 @@ internal sealed partial class ChunkReader
             // After the snapshot was taken.
             var primary = await Primary(cancellation);
             await _replica!.Check(connection, facts, primary, cancellation);
-            var chunk = await ReadRows(connection, request, place, new ChunkSnapshot(facts.Snapshot, primary.Flushed), primary.SlotHorizon, cancellation);
+            var chunk = await ReadRows(connection, request, new ChunkSnapshot(facts.Snapshot, primary.Flushed), primary.SlotHorizon, cancellation);
             await transaction.RollbackAsync(cancellation);
             return chunk with { IsFromReplica = true };
         },

@@ -119,16 +119,15 @@ internal sealed partial class ChunkReader : IChunkReader
 
     public async Task<TableChunk> Read(ChunkRequest request, CancellationToken cancellation)
     {
-        var place = request.After is null ? null : ChunkPlace.Parse(request.After);
         if (_replica is not null)
-            return await ReadAtReplica(request, place, cancellation);
+            return await ReadAtReplica(request, cancellation);
         var chunk = await InChunk(
             request.Scope, request.Bounds,
             async (connection, snapshot) =>
             {
                 if (!request.Horizon.IsSettledIn(snapshot.Snapshot))
                     throw new CaptureException($"backfill of sources.{_source.Name}: transactions that were open when it was started have not ended yet. They are waited for.", transient: true);
-                return await ReadRows(connection, request, place, snapshot, null, cancellation);
+                return await ReadRows(connection, request, snapshot, null, cancellation);
             },
             cancellation);
         await AwaitFlush(chunk.Snapshot.Fence, cancellation);
@@ -143,30 +142,28 @@ internal sealed partial class ChunkReader : IChunkReader
     }
 
     private async Task<TableChunk> ReadRows(
-        NpgsqlConnection connection, ChunkRequest request, ChunkPlace? place, ChunkSnapshot snapshot, string? slotHorizon, CancellationToken cancellation)
+        NpgsqlConnection connection, ChunkRequest request, ChunkSnapshot snapshot, string? slotHorizon, CancellationToken cancellation)
     {
+        var (form, text) = request.After is null ? ("", null) : ChunkPlace.Split(request.After);
+        var place = text is null ? null : ChunkPlace.Parse(text);
         var table = await Catalog(slotHorizon).Read(connection, request.Scope, request.Relation, cancellation);
+        var now = ChunkForm.Of(table);
+        if (place is not null && now.ChangeSince(form) is { } altered)
+            return new TableChunk(snapshot, table.Table, [], null) { Altered = altered };
         if (request.Scope.Where is { } where)
             await CheckFunctions(connection, request.Scope, where, cancellation);
         var rows = new ChunkRows(_source, table, request.Bounds, _time);
         if (request.Keys is { } keys)
             return await ReadKeys(connection, request, snapshot, table, rows, keys, cancellation);
-        return new TableChunk(
-            snapshot, table.Table, rows.Rows,
-            table.Order == ChunkOrder.Key
-                ? await ReadByKey(connection, request, table, rows, place, cancellation)
-                : await ReadByPlace(connection, request, table, rows, place, cancellation));
+        var next = table.Order == ChunkOrder.Key
+            ? await ReadByKey(connection, request, table, rows, (AfterKey?)place, cancellation)
+            : await ReadByPlace(connection, request, table, rows, (AfterRow?)place, cancellation);
+        return new TableChunk(snapshot, table.Table, rows.Rows, next is null ? null : ChunkPlace.Text(now, next));
     }
 
     private static async Task<string?> ReadByKey(
-        NpgsqlConnection connection, ChunkRequest request, ChunkTable table, ChunkRows rows, ChunkPlace? place, CancellationToken cancellation)
+        NpgsqlConnection connection, ChunkRequest request, ChunkTable table, ChunkRows rows, AfterKey? after, CancellationToken cancellation)
     {
-        var after = place switch
-        {
-            null => null,
-            AfterKey key when key.Values.Count == table.Key.Count => key,
-            _ => throw Moved(request),
-        };
         await using var query = ChunkQuery.AfterKey(table, request.Scope.Where, after, request.Bounds.Rows);
         var isEnd = await rows.Take(connection, query, cancellation);
         return isEnd && rows.Rows.Count < request.Bounds.Rows ? null : new AfterKey(rows.LastKey!).ToString();
@@ -174,9 +171,9 @@ internal sealed partial class ChunkReader : IChunkReader
 
     // Blocks that a table gets after the snapshot was taken have no row that the snapshot shows. So the size is read after it.
     private static async Task<string?> ReadByPlace(
-        NpgsqlConnection connection, ChunkRequest request, ChunkTable table, ChunkRows rows, ChunkPlace? place, CancellationToken cancellation)
+        NpgsqlConnection connection, ChunkRequest request, ChunkTable table, ChunkRows rows, AfterRow? place, CancellationToken cancellation)
     {
-        var start = place switch { null => new AfterRow(0, 0, 0), AfterRow row => row, _ => throw Moved(request) };
+        var start = place ?? new AfterRow(0, 0, 0);
         foreach (var (oid, name) in table.Stores.Where(s => s.Oid >= start.Table))
         {
             var blocks = (long)(await Scalar(connection, Blocks, cancellation, new NpgsqlParameter { Value = oid, NpgsqlDbType = NpgsqlDbType.Oid }))!;
@@ -247,12 +244,12 @@ internal sealed partial class ChunkReader : IChunkReader
         $"backfill of sources.{_source.Name}: the filter (where) of table {scope.FullName}, '{where}', {finding}. "
         + "Write one condition on the table's columns, as after WHERE.", transient: false);
 
-    private static CaptureException Moved(ChunkRequest request) =>
-        new($"backfill: the key of table {request.Scope.FullName} is another one than when the backfill began. Start a new backfill.", transient: false);
-
-    private ChunkCatalog Catalog(string? slotHorizon) => new(
-        _source, _schemas,
-        new RelationCatalog(_source, new CatalogSnapshot(_source, _database, _time, _logger), new RowsOrigins(_source, _schemas, _time)), slotHorizon);
+    private ChunkCatalog Catalog(string? slotHorizon)
+    {
+        var origins = new RowsOrigins(_source, _schemas, _time);
+        return new ChunkCatalog(
+            _source, _schemas, new RelationCatalog(_source, new CatalogSnapshot(_source, _database, _time, _logger), origins), slotHorizon, origins);
+    }
 
     // A transaction that was committed asynchronously is visible before it is durable. Its rows must not leave before that.
     private Task<bool> AwaitFlush(Lsn fence, CancellationToken cancellation) =>

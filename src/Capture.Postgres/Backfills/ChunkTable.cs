@@ -23,6 +23,9 @@ internal sealed record ChunkTable
     /// <summary>Indexes into the schema's columns of those that are read, in their order.</summary>
     public required IReadOnlyList<int> Read { get; init; }
 
+    /// <summary>Where its rows come from.</summary>
+    public required RowsOrigin Origin { get; init; }
+
     public ChunkOrder Order => Key.Count > 0 ? ChunkOrder.Key : ChunkOrder.Place;
 
     public string SqlName => Sql.Name(Table.Schema, Table.Name);

@@ -35,6 +35,8 @@ internal static class FilterText
                     return "has a text constant with backslash escapes (E'…'); write the characters themselves";
                 if (word == "u" && i + 1 < text.Length && text[i + 1] == '&')
                     return "has a text or a name with Unicode escapes (U&); write the characters themselves";
+                if (word is "select" or "table")
+                    return $"has the word {word.ToUpperInvariant()} at character {start + 1}; queries are not allowed, and a name that is such a word must be quoted";
                 continue;
             }
 

@@ -135,6 +135,10 @@ internal sealed class RowsOrigins(SourceConfiguration source, ISchemaStore schem
         return (seen, found.IsTruncatedHere);
     }
 
+    /// <summary>Reads the origin that a relation has in the snapshot of a session that has locked it.</summary>
+    public async Task<RowsOrigin> Current(NpgsqlConnection connection, uint relation, CancellationToken cancellation) =>
+        (await Read(connection, relation, 0, cancellation))[relation].Origin;
+
     /// <summary>
     /// Returns the relations, each with its table as <c>schema.table</c>, that have had another origin for some time while the reader has read
     /// nothing of them. As long as none of their rows changes, the log has nothing that would make it look. Then call <see cref="Told"/>.

@@ -94,6 +94,23 @@ public sealed record ChunkSlice
     }
 }
 
+/// <summary>
+/// What a partition remembers of a table whose rows a backfill reads: the keys of entities that change, and of those whose rows lack values
+/// after a change of the log; and whether the stored rows of the table were forgotten.
+/// </summary>
+[GenerateSerializer, Alias("cdc.TableWatch")]
+public enum TableWatch
+{
+    /// <summary>Nothing any more.</summary>
+    End,
+
+    /// <summary>All of it, from now on. What was forgotten before does not matter: nothing was told of the table before.</summary>
+    Begin,
+
+    /// <summary>All of it. A watch that is there goes on.</summary>
+    GoOn,
+}
+
 /// <summary>What a partition says of the rows of a chunk.</summary>
 [GenerateSerializer, Immutable, Alias("cdc.ChunkAnswer")]
 public sealed record ChunkAnswer
@@ -132,6 +149,11 @@ public sealed record ChunkAnswer
 
     /// <summary>What it waits for; null when it waits for nothing in particular.</summary>
     [Id(10)] public string? Waiting { get; init; }
+
+    /// <summary>
+    /// Whether the stored rows of the table were forgotten since the watch began (<see cref="TableWatch"/>). The table must be read from its start.
+    /// </summary>
+    [Id(14)] public bool IsForgotten { get; init; }
 
     /// <summary>Why it cannot be done at all, with the remedy; null when it can.</summary>
     [Id(11)] public string? Problem { get; init; }

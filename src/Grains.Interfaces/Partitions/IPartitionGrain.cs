@@ -80,22 +80,23 @@ public interface IPartitionGrain : IGrainWithStringKey
     ValueTask<ChunkAnswer> Merge(ChunkSlice slice);
 
     /// <summary>
-    /// Remembers from now on, as long as the activation lives, what a backfill must know of a table that it reads: the keys of entities that
-    /// change, and of those whose rows lack values that the log has left out. Or no more.
+    /// Remembers from now on, as long as the activation lives, what a backfill must know of a table that it reads (<see cref="TableWatch"/>); or
+    /// no more.
     /// </summary>
     /// <param name="backfill">The backfill.</param>
     /// <param name="table">Number of the table in the schema store.</param>
     /// <param name="name">Its name, as <c>schema.table</c>.</param>
-    /// <param name="isWanted">Whether they are remembered.</param>
-    [Alias("Watch")]
-    ValueTask Watch(long backfill, int table, string name, bool isWanted);
+    /// <param name="watch">What is wanted.</param>
+    [Alias("WatchTable")]
+    ValueTask Watch(long backfill, int table, string name, TableWatch watch);
 
     /// <summary>
-    /// Returns the keys of the entities whose rows lack values (<see cref="Watch"/>), and forgets them. Their rows must be read again.
+    /// Returns the keys of the entities whose rows lack values (<see cref="Watch"/>), and forgets them. Their rows must be read again. Null when
+    /// the stored rows of the table were forgotten since the watch began: then the whole table must be read again.
     /// </summary>
     /// <param name="table">Number of the table in the schema store.</param>
     [Alias("TakeIncomplete")]
-    ValueTask<string[]> TakeIncomplete(int table);
+    ValueTask<string[]?> TakeIncomplete(int table);
 
     /// <summary>
     /// Returns the generation of the activation. A reader asks a partition that has nothing to do: another generation than that of

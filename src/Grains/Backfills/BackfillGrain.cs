@@ -97,9 +97,9 @@ internal sealed class BackfillGrain(
 
         public Task<ChunkAnswer> Merge(int partition, ChunkSlice slice) => Partition(partition).Merge(slice).AsTask();
 
-        public Task Watch(int partition, long backfill, int table, string name, bool isWanted) => Partition(partition).Watch(backfill, table, name, isWanted).AsTask();
+        public Task Watch(int partition, long backfill, int table, string name, TableWatch watch) => Partition(partition).Watch(backfill, table, name, watch).AsTask();
 
-        public Task<string[]> TakeIncomplete(int partition, int table) => Partition(partition).TakeIncomplete(table).AsTask();
+        public Task<string[]?> TakeIncomplete(int partition, int table) => Partition(partition).TakeIncomplete(table).AsTask();
 
         public async Task<(bool IsReached, string? Waiting)> HasReached(Lsn position)
         {

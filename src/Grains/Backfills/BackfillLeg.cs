@@ -18,5 +18,11 @@ internal sealed record BackfillLeg(BackfillHorizon Horizon, long[] Generations)
 /// <summary>The chunk must be read again, after a new horizon.</summary>
 internal sealed class LegEndedException() : Exception("A new horizon is needed.");
 
+/// <summary>
+/// The table must be read from its start: what was told of its rows was forgotten, or they may have changed without an event. The message
+/// says why, as a part of a sentence.
+/// </summary>
+internal sealed class TableAlteredException(string message) : Exception(message);
+
 /// <summary>A backfill cannot go on; the message says why, with the remedy.</summary>
 internal sealed class BackfillProblemException(string message) : Exception(message);

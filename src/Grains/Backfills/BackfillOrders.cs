@@ -55,9 +55,9 @@ internal static class BackfillOrders
     }
 
     /// <summary>Says why rows of a table cannot be read and merged, by what the source says of it; null when they can.</summary>
-    public static string? Problem(SourceConfiguration source, BackfillPlan plan, IReadOnlyList<string>? keys)
+    public static string? Problem(string source, BackfillPlan plan, IReadOnlyList<string>? keys)
     {
-        var name = $"{source.Name}.{plan.Table.FullName}";
+        var name = $"{source}.{plan.Table.FullName}";
         if (plan.Table.InsertsOnly)
             return $"Nothing identifies rows of {name} in the log, so the log has only its inserts, and its rows cannot be told apart. Add a primary key, or set REPLICA IDENTITY FULL and a unique index on columns that are NOT NULL.";
         if (plan.Table.Key.Length == 0)

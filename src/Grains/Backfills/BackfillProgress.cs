@@ -55,7 +55,8 @@ internal sealed partial class BackfillProgress(IBackfillStore store, TimeProvide
     {
         var speed = Measure();
         Interlocked.Exchange(ref _savedAt, time.GetTimestamp());
-        if (await Insist(() => store.Save(Backfill, table.Table, Waiting, speed, stop)) != BackfillState.Running)
+        var waiting = Waiting;
+        if (await Insist(() => store.Save(Backfill, table.Table, waiting, speed, stop), table) != BackfillState.Running)
             throw new BackfillStoppedException();
     }
 
@@ -66,23 +67,56 @@ internal sealed partial class BackfillProgress(IBackfillStore store, TimeProvide
         return true;
     });
 
-    /// <summary>The control database may be out of reach for a while.</summary>
-    public async Task<T> Insist<T>(Func<Task<T>> call)
+    /// <summary>Calls the control database until it answers. It may be out of reach for a while, or its disk may be full.</summary>
+    /// <param name="call">The call.</param>
+    /// <param name="table">The table that waits for it, and says so; null for none.</param>
+    /// <exception cref="BackfillStoppedException">It does not run here any more.</exception>
+    public async Task<T> Insist<T>(Func<Task<T>> call, TableProgress? table = null)
     {
+        var (before, isRefused) = (table?.Waiting, false);
         while (true)
         {
             try
             {
-                return await call();
+                var answer = await call();
+                if (isRefused && table is not null)
+                    table.Waiting = before;
+                return answer;
             }
 #pragma warning disable CA1031 // Whatever it is, the backfill goes on when it is over.
-            catch (Exception exception) when (!stop.IsCancellationRequested)
+            catch (Exception exception) when (exception is not BackfillStoppedException && !stop.IsCancellationRequested)
 #pragma warning restore CA1031
             {
                 LogStoreFailed(logger, exception.Message);
+                isRefused = true;
+                if (table is not null)
+                {
+                    table.Waiting = $"The control database does not store the progress of the backfill: {exception.Message}";
+                    await TrySave(table);
+                }
+
                 await Task.Delay(Retry, time, stop);
             }
         }
+    }
+
+    // It may refuse some statements only.
+    private async Task TrySave(TableProgress table)
+    {
+        BackfillState? state;
+        try
+        {
+            state = await store.Save(Backfill, table.Table, Waiting, 0, stop);
+        }
+#pragma warning disable CA1031 // See above.
+        catch (Exception) when (!stop.IsCancellationRequested)
+#pragma warning restore CA1031
+        {
+            return;
+        }
+
+        if (state != BackfillState.Running)
+            throw new BackfillStoppedException();
     }
 
     private long Rows => _tables.Sum(t => t.Table.RowsDone);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using CdcOrleans.Grains.Interfaces;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Storage;
@@ -23,6 +24,9 @@ internal sealed partial class BackfillRunner(
     ILogger logger)
 {
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Largest row, in bytes, that can be sent to a partition.</summary>
+    public int MostOfRow { get; init; } = MessageLimits.MostOfChange;
 
     /// <summary>Runs a backfill until it ends, is paused, or somebody else runs it.</summary>
     public async Task Run(long id, CancellationToken stop)
@@ -79,9 +83,10 @@ internal sealed partial class BackfillRunner(
     // One table that cannot be read does not keep the others.
     private async Task<bool> TryTable(TableProgress progress, SharedOfTables shared, CancellationToken stop)
     {
+        var table = new TableRunner(store, replays, reader, source, progress, shared, stop) { MostOfRow = MostOfRow };
         try
         {
-            await ReadTable(progress, shared, stop);
+            await ReadTable(table, progress, shared, stop);
             return true;
         }
         catch (Exception problem) when (problem is BackfillProblemException or CaptureException)
@@ -90,13 +95,13 @@ internal sealed partial class BackfillRunner(
             progress.Table = progress.Table with { IsDone = true, Error = problem.Message };
             progress.Waiting = null;
             await progress.Save();
+            await table.Unwatch();
             return false;
         }
     }
 
-    private async Task ReadTable(TableProgress progress, SharedOfTables shared, CancellationToken stop)
+    private async Task ReadTable(TableRunner table, TableProgress progress, SharedOfTables shared, CancellationToken stop)
     {
-        var table = new TableRunner(store, replays, reader, source, progress, shared, stop);
         await progress.Read(table.Plan);
         BackfillLeg? leg = null;
         while (!progress.Table.IsDone)
@@ -117,6 +122,14 @@ internal sealed partial class BackfillRunner(
                 LogLegEnded(logger, progress.Backfill.Source, progress.Backfill.Id);
                 await Task.Delay(Retry, time, stop);
             }
+            catch (TableAlteredException altered)
+            {
+                table.LegEnded();
+                LogAltered(logger, progress.Backfill.Source, progress.Backfill.Id, progress.Table.Table, altered.Message);
+                await table.BeginAgain(altered.Message);
+                if (leg is not null)
+                    shared.Legs.End(leg);
+            }
         }
     }
 
@@ -128,6 +141,9 @@ internal sealed partial class BackfillRunner(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Source}: backfill {Backfill}: a partition has moved, so it goes on behind a new horizon")]
     private static partial void LogLegEnded(ILogger logger, string source, long backfill);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: backfill {Backfill} reads {Table} from its start again: {Reason}")]
+    private static partial void LogAltered(ILogger logger, string source, long backfill, string table, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Source}: backfill {Backfill} cannot read {Table} to the end: {Error}")]
     private static partial void LogFailed(ILogger logger, string source, long backfill, string table, string error);

@@ -153,7 +153,7 @@ internal sealed partial class BackfillStarts(
             new BackfillScope(scope.Table[..dot], scope.Table[(dot + 1)..]) { Where = scope.Where, Columns = scope.Columns }, cancellation));
         return refused is not null
             ? new PlannedTable(scope, null, refused.Message) { IsOfSource = true, IsTransient = refused.Transient }
-            : new PlannedTable(scope, plan, BackfillOrders.Problem(source, plan!, scope.Keys));
+            : new PlannedTable(scope, plan, BackfillOrders.Problem(source.Name, plan!, scope.Keys));
     }
 
     private static async Task<(T? Answer, CaptureException? Refused)> Ask<T>(Func<Task<T>> question)

@@ -30,7 +30,7 @@ internal sealed partial class TableProgress(BackfillProgress whole, BackfillTabl
     public long NextNumber() => whole.NextNumber();
 
     /// <inheritdoc cref="BackfillProgress.Insist{T}" />
-    public Task<T> Insist<T>(Func<Task<T>> call) => whole.Insist(call);
+    public Task<T> Insist<T>(Func<Task<T>> call) => whole.Insist(call, this);
 
     /// <summary>Writes the progress.</summary>
     /// <exception cref="BackfillStoppedException">The backfill does not run here any more.</exception>
@@ -62,6 +62,7 @@ internal sealed partial class TableProgress(BackfillProgress whole, BackfillTabl
     /// <summary>Asks the source or a partition, again and again until it answers.</summary>
     /// <exception cref="BackfillStoppedException">The backfill does not run here any more.</exception>
     /// <exception cref="CaptureException">It answered that it cannot, and that this does not pass by itself.</exception>
+    /// <exception cref="BackfillProblemException">The same.</exception>
     public async Task<T> Read<T>(Func<Task<T>> ask)
     {
         while (true)
@@ -73,7 +74,7 @@ internal sealed partial class TableProgress(BackfillProgress whole, BackfillTabl
                 Waiting = null;
                 return answer;
             }
-            catch (Exception exception) when (exception is BackfillStoppedException or CaptureException { Transient: false })
+            catch (Exception exception) when (exception is BackfillStoppedException or BackfillProblemException or CaptureException { Transient: false })
             {
                 throw;
             }

@@ -1,8 +1,6 @@
-using CdcOrleans.Grains.Interfaces;
 using CdcOrleans.Grains.Interfaces.Backfills;
 using CdcOrleans.Model.Backfills;
 using CdcOrleans.Model.Capture;
-using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Storage;
 
 namespace CdcOrleans.Grains.Backfills;
@@ -11,10 +9,12 @@ namespace CdcOrleans.Grains.Backfills;
 /// Reads one table: first all rows in order, then for a repair or verification the rows of all stored keys, and then the rows that a chunk
 /// could not tell. Some chunks are merged while the next one is read.
 /// </summary>
-internal sealed class TableRunner(
+internal sealed partial class TableRunner(
     IBackfillStore store, IReplayStore replays, IChunkReader reader, IBackfillSource source, TableProgress progress, SharedOfTables shared,
     CancellationToken stop)
 {
+    private const string Forgotten = "its stored rows were forgotten, because rows may have changed without an event";
+
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
 
     /// <summary>How long the stream may take to a fence until this counts as waiting.</summary>
@@ -32,8 +32,8 @@ internal sealed class TableRunner(
     /// <summary>Most stored rows that are looked at together.</summary>
     private const int MostLookedAt = 2000;
 
-    /// <summary>Largest row that can be sent to a partition.</summary>
-    private const int MostOfRow = MessageLimits.MostOfChange;
+    /// <summary>How often one run reads a table from its start because it was altered, at most.</summary>
+    private const int MostStarts = 10;
 
     private ChunkSnapshot? _last;
     private BackfillLeg? _leg;
@@ -47,6 +47,13 @@ internal sealed class TableRunner(
 
     // Partitions remember which rows lack values, but not beyond their activations.
     private bool _isForgotten = progress.Backfill.Run > 1;
+
+    // Whether nothing was told of the table yet.
+    private bool _isAtStart = progress.Table is { After: null, IsRead: false };
+    private int _starts = 1;
+
+    /// <summary>Largest row, in bytes, that can be sent to a partition.</summary>
+    public required int MostOfRow { get; init; }
 
     private BackfillScope Scope
     {
@@ -62,9 +69,13 @@ internal sealed class TableRunner(
     public async Task<bool> Plan()
     {
         var plan = await reader.Plan(Scope, stop);
+        if (BackfillOrders.Problem(progress.Backfill.Source, plan, progress.Table.Keys) is { } problem)
+            throw new BackfillProblemException(problem);
         _tableId = plan.Table.TableId;
         if (progress.Table.Relation == 0)
-            progress.Table = progress.Table with { Relation = plan.Table.RelationOid, RowsTotal = progress.Table.Keys?.Count ?? plan.EstimatedRows };
+            progress.Table = progress.Table with { Relation = plan.Table.RelationOid };
+        if (_isAtStart)
+            progress.Table = progress.Table with { RowsTotal = progress.Table.Keys?.Count ?? plan.EstimatedRows };
         if (progress.Table.Keys is { } keys && !progress.Table.IsRead)
             progress.Table = progress.Table with { IsRead = true, Again = keys };
         return true;
@@ -76,15 +87,41 @@ internal sealed class TableRunner(
     /// </summary>
     public async Task<bool> Watch()
     {
-        await Watch(true);
+        await Watch(_isAtStart ? TableWatch.Begin : TableWatch.GoOn);
+        _isAtStart = false;
 
         // After it, because what is stored later is remembered. Once rows were merged, only the store knows which.
         _hasNoStates = progress.Backfill is { Run: 1, Kind: BackfillKind.Initial or BackfillKind.Rows } && !_hasMerged && !await store.HasStates(_tableId, stop);
         return true;
     }
 
+    /// <summary>Makes the partitions remember nothing of the table any more.</summary>
+    public Task<bool> Unwatch() => _tableId == 0 ? Task.FromResult(true) : progress.Read(() => Watch(TableWatch.End));
+
     /// <summary>Remembers that a leg has ended.</summary>
     public void LegEnded() => _isForgotten = true;
+
+    /// <summary>Begins at the start of the table again. What was sent stays counted; the rows are read once more.</summary>
+    /// <param name="reason">What was altered, as a part of a sentence.</param>
+    /// <exception cref="BackfillProblemException">That was so too often.</exception>
+    public async Task BeginAgain(string reason)
+    {
+        if (++_starts > MostStarts)
+        {
+            throw new BackfillProblemException(
+                $"Table {progress.Table.Table} was begun {MostStarts} times, because it was altered again and again while it was read; the last time, {reason}. "
+                + "Start another backfill of it when it is not being altered.");
+        }
+
+        progress.Table = progress.Table with { After = null, IsRead = false, SweptTo = null, Again = [], RowsDone = 0 };
+        (_isAtStart, _last) = (true, null);
+        await progress.Read(Plan);
+
+        // Before the horizon of the next leg, which another table may take.
+        await progress.Read(Watch);
+        progress.Waiting = $"Table {progress.Table.Table} is read from its start again: {reason}.";
+        await progress.Save();
+    }
 
     /// <summary>Reads as much as one leg allows.</summary>
     /// <exception cref="LegEndedException">A new horizon is needed.</exception>
@@ -111,7 +148,7 @@ internal sealed class TableRunner(
         var after = progress.Table.After;
         var (isRead, isHeld) = (false, false);
         TableChunk? end = null;
-        CaptureException? failure = null;
+        Exception? failure = null;
         try
         {
             while (!isRead || merging.Count > 0)
@@ -135,41 +172,41 @@ internal sealed class TableRunner(
                 var mayRead = !isRead && !isHeld && end is null && merging.Count < MostMerging;
                 if (mayRead && (merging.Count == 0 || (Volatile.Read(ref _refused) == 0 && await shared.Turn.IsHere(progress))))
                 {
-                    TableChunk chunk;
                     try
                     {
-                        chunk = await Read(after, null);
+                        var chunk = await Read(after, null);
+
+                        // Meanwhile there may be more rows, so these are read again then.
+                        isHeld = chunk.Next is null && !shared.Order.MayEnd(progress.Table).IsCompleted;
+                        if (isHeld)
+                            continue;
+                        await shared.Pace.Take(chunk.Rows.Count);
+                        var isFirst = after is null;
+                        if (chunk.Next is null && chunk.Rows.Count > 0 && shared.Order.HasLast(progress.Table))
+                        {
+                            // They count with the last one, because they are read again if it fails.
+                            merging.Enqueue(new Merging(0, null, isRead, await Merge(chunk with { Rows = [.. chunk.Rows.SkipLast(1)] }, isFirst, hasNoStates: _hasNoStates)));
+                            end = chunk;
+                            continue;
+                        }
+
+                        var isEnd = chunk.Next is null;
+                        merging.Enqueue(new Merging(chunk.Rows.Count, chunk.Next, isEnd, await Merge(chunk, isFirst, isLast: isEnd, _hasNoStates)));
+                        (after, isRead) = (chunk.Next, isEnd);
                     }
-                    catch (CaptureException exception)
+                    catch (Exception exception) when (exception is CaptureException or BackfillProblemException or TableAlteredException)
                     {
                         // What was read before counts.
                         failure = exception;
                         isRead = true;
-                        continue;
                     }
 
-                    // Meanwhile there may be more rows, so these are read again then.
-                    isHeld = chunk.Next is null && !shared.Order.MayEnd(progress.Table).IsCompleted;
-                    if (isHeld)
-                        continue;
-                    await shared.Pace.Take(chunk.Rows.Count);
-                    var isFirst = after is null;
-                    if (chunk.Next is null && chunk.Rows.Count > 0 && shared.Order.HasLast(progress.Table))
-                    {
-                        // They count with the last one, because they are read again if it fails.
-                        end = chunk;
-                        merging.Enqueue(new Merging(0, null, isRead, await Merge(chunk with { Rows = [.. chunk.Rows.SkipLast(1)] }, isFirst, hasNoStates: _hasNoStates)));
-                        continue;
-                    }
-
-                    after = chunk.Next;
-                    isRead = after is null;
-                    merging.Enqueue(new Merging(chunk.Rows.Count, after, isRead, await Merge(chunk, isFirst, isLast: isRead, _hasNoStates)));
                     continue;
                 }
 
                 var merged = merging.Dequeue();
                 var answered = await progress.While(merged.Answers);
+                progress.Waiting = null;
                 Count(answered, merged.Rows);
                 progress.Table = progress.Table with { Again = [.. progress.Table.Again, .. answered.SelectMany(a => a.Again)] };
                 progress.Table = progress.Table with { After = merged.After ?? progress.Table.After, IsRead = merged.IsRead };
@@ -221,12 +258,12 @@ internal sealed class TableRunner(
             return;
         progress.Table = progress.Table with { IsDone = true };
         await progress.Save();
-        await progress.Read(() => Watch(false));
+        await Unwatch();
     }
 
-    private async Task<bool> Watch(bool isWanted)
+    private async Task<bool> Watch(TableWatch watch)
     {
-        await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(p => source.Watch(p, progress.Backfill.Id, _tableId, progress.Table.Table, isWanted)));
+        await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(p => source.Watch(p, progress.Backfill.Id, _tableId, progress.Table.Table, watch)));
         return true;
     }
 
@@ -242,7 +279,9 @@ internal sealed class TableRunner(
         progress.Waiting = null;
         var taken = await progress.Read(async () =>
             await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(p => source.TakeIncomplete(p, _tableId))));
-        var keys = taken.SelectMany(k => k).ToHashSet(StringComparer.Ordinal);
+        if (taken.Contains(null))
+            throw new TableAlteredException(Forgotten);
+        var keys = taken.SelectMany(k => k!).ToHashSet(StringComparer.Ordinal);
         var generations = await progress.Read(async () => await Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(source.Generation)));
         if (_isForgotten || !generations.SequenceEqual(_leg!.Generations))
         {
@@ -281,164 +320,5 @@ internal sealed class TableRunner(
         }
 
         return again;
-    }
-
-    private async Task<TableChunk> Read(string? after, IReadOnlyList<string>? keys)
-    {
-        var request = new ChunkRequest
-        {
-            Scope = Scope, Relation = progress.Table.Relation, Horizon = _leg!.Horizon, After = after, Keys = keys,
-            Bounds = shared.Pace.Bounds,
-        };
-        await shared.Turn.Await(progress);
-        var chunk = await progress.Read(() => reader.Read(request, stop));
-
-        // Stored states have 32 bits of the ids since the horizon. Long before these could repeat, a new horizon is taken.
-        return chunk.Snapshot.Snapshot.Xmax - _leg!.Horizon.Xid <= MostIds ? chunk : throw new LegEndedException();
-    }
-
-    // The snapshot is stored first, because the states of the entities will refer to it.
-    private async Task<Task<ChunkAnswer[]>> Merge(TableChunk chunk, bool isFirst = false, bool isLast = false, bool hasNoStates = false)
-    {
-        _last = chunk.Snapshot;
-        _hasMerged = true;
-        var number = await progress.Insist(() => store.AddChunk(progress.Backfill.Source, chunk.Snapshot, stop));
-        var stored = new StoredChunk(number, chunk.Snapshot);
-        var at = new ChunkSlice.Place(progress.Backfill.Id, progress.Backfill.Run, progress.NextNumber());
-        var slices = Rows(chunk, isFirst, isLast).GroupBy(r => r.Entity.Partition(source.Partitions)).Select(g => (Partition: g.Key, Slice: new ChunkSlice
-        {
-            At = at, Generation = _leg!.Generations[g.Key], Kind = progress.Backfill.Kind, Table = chunk.Table, Chunk = stored, Horizon = _leg!.Horizon,
-            Position = _leg!.Position, Rows = [.. g], HasNoStates = hasNoStates,
-        })).ToList();
-        return Merge(chunk, slices);
-    }
-
-    // Rows of a replica may have more than their snapshot says, so the entities must have all of it before.
-    private async Task<ChunkAnswer[]> Merge(TableChunk chunk, IReadOnlyList<(int Partition, ChunkSlice Slice)> slices)
-    {
-        if (chunk.IsFromReplica)
-            await (_reached = Reached(_reached, chunk.Snapshot.Fence));
-        return await Task.WhenAll(slices.Select(s => Merge(s.Partition, s.Slice)));
-    }
-
-    // The fences ascend, so only one of them is asked for at a time.
-    private async Task Reached(Task before, Lsn fence)
-    {
-        await before;
-        var started = shared.Time.GetTimestamp();
-        try
-        {
-            while (await source.HasReached(fence) is { IsReached: false } reached)
-            {
-                if (shared.Time.GetElapsedTime(started) >= Patience)
-                    progress.Waiting = reached.Waiting;
-                await Task.Delay(Retry, shared.Time, stop);
-            }
-        }
-#pragma warning disable CA1031 // The reader may be moving to another silo, or its silo may have failed.
-        catch (Exception) when (!stop.IsCancellationRequested)
-#pragma warning restore CA1031
-        {
-            throw new LegEndedException();
-        }
-    }
-
-    // Rows for which a partition has no memory are kept here until it asks for them.
-    private async Task<ChunkAnswer> Merge(int partition, ChunkSlice slice)
-    {
-        var withoutRows = slice with { Rows = [], HasRows = false };
-        var (next, isRefused) = (slice, false);
-        try
-        {
-            while (true)
-            {
-                var answer = await Ask(partition, next);
-                if (answer.IsDone)
-                    return answer;
-                if (answer.IsWaitingForRoom != isRefused && !answer.WantsRows)
-                    Interlocked.Add(ref _refused, (isRefused = answer.IsWaitingForRoom) ? 1 : -1);
-                if (!isRefused)
-                    slice = withoutRows;
-                next = answer.WantsRows ? slice : withoutRows;
-            }
-        }
-        finally
-        {
-            if (isRefused)
-                Interlocked.Decrement(ref _refused);
-        }
-    }
-
-    private async Task<ChunkAnswer> Ask(int partition, ChunkSlice slice)
-    {
-        stop.ThrowIfCancellationRequested();
-        ChunkAnswer answer;
-        try
-        {
-            answer = await source.Merge(partition, slice);
-        }
-#pragma warning disable CA1031 // The partition may be moving to another silo, or its silo may have failed.
-        catch (Exception) when (!stop.IsCancellationRequested)
-#pragma warning restore CA1031
-        {
-            throw new LegEndedException();
-        }
-
-        if (answer.Problem is { } problem)
-            throw new BackfillProblemException(problem);
-        return answer.MustReadAgain ? throw new LegEndedException() : answer;
-    }
-
-    private IEnumerable<ChunkSlice.ReadRow> Rows(TableChunk chunk, bool isFirst, bool isLast)
-    {
-        for (var i = 0; i < chunk.Rows.Count; i++)
-        {
-            var row = chunk.Rows[i];
-            if (row.Row.Size > MostOfRow)
-            {
-                throw new BackfillProblemException(
-                    $"A row of {progress.Table.Table} is of {row.Row.Size} bytes and cannot be sent to its partition. Lower large_values.limit so that its longest values are left out, and start again.");
-            }
-
-            yield return new ChunkSlice.ReadRow
-            {
-                Entity = row.Entity, Row = row.Row, HasOmitted = row.HasOmitted, Mark = shared.Order.MarkOf(progress.Table, isFirst && i == 0, isLast && i == chunk.Rows.Count - 1),
-            };
-        }
-
-        foreach (var key in chunk.Absent)
-            yield return new ChunkSlice.ReadRow { Entity = key, KeyRow = KeyRows.Of(chunk.Table, key.Key), Mark = SnapshotMark.Incremental };
-    }
-
-    private void Count(ChunkAnswer[] answers, int rows) => progress.Table = progress.Table with
-    {
-        RowsDone = progress.Table.RowsDone + rows,
-        Sent = progress.Table.Sent + answers.Sum(a => a.Sent),
-        Unchanged = progress.Table.Unchanged + answers.Sum(a => a.Unchanged),
-        Created = progress.Table.Created + answers.Sum(a => a.Created),
-        Updated = progress.Table.Updated + answers.Sum(a => a.Updated),
-        Deleted = progress.Table.Deleted + answers.Sum(a => a.Deleted),
-        Parked = progress.Table.Parked + answers.Sum(a => a.Parked),
-        Refused = progress.Table.Refused + answers.Sum(a => a.Refused),
-    };
-
-    /// <summary>A chunk that is being merged.</summary>
-    /// <param name="Rows">Number of its rows.</param>
-    /// <param name="After">The place at which the next one begins; null when the place stays as it is.</param>
-    /// <param name="IsRead">Whether all rows are read with it.</param>
-    /// <param name="Answers">What the partitions say.</param>
-    private readonly record struct Merging(int Rows, string? After, bool IsRead, Task<ChunkAnswer[]> Answers);
-
-    /// <summary>Why rows are read by their keys.</summary>
-    private enum KeyReading
-    {
-        /// <summary>A person asked for them.</summary>
-        Asked,
-
-        /// <summary>A chunk could not tell them.</summary>
-        Again,
-
-        /// <summary>Only whether they exist.</summary>
-        Absence,
     }
 }

@@ -63,6 +63,9 @@ internal sealed partial class Checkpointer : IAsyncDisposable
     private long _threshold;
     private long _finished;
 
+    /// <summary>Why the last checkpoint failed; null when it did not. Any thread.</summary>
+    public string? Trouble { get; private set; }
+
     public Checkpointer(
         SourceConfiguration source, string silo, ControlConfiguration control, ICheckpointStore store, SourceFigures figures,
         IWalReaderGrain reader, TimeProvider time, ILogger logger)
@@ -148,6 +151,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
                     await Task.Delay(wait, _time, _stop.Token);
                 await InTurn(() => CommitAll(_stop.Token), _stop.Token);
                 failures = 0;
+                Trouble = null;
                 wait = _control.CheckpointInterval;
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -165,6 +169,7 @@ internal sealed partial class Checkpointer : IAsyncDisposable
 #pragma warning restore CA1031
             {
                 _figures.CheckpointFailed(exception.Message);
+                Trouble = exception.Message;
                 wait = WaitAfter(++failures);
                 LogFailed(_logger, _source, exception.Message, wait);
             }

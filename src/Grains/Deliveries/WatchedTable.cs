@@ -16,6 +16,9 @@ internal sealed class WatchedTable(long backfill)
     /// </summary>
     public HashSet<string> Incomplete { get; } = [];
 
+    /// <summary>Whether the stored rows of the table were forgotten since the watch began.</summary>
+    public bool IsForgotten { get; set; }
+
     /// <summary>Whether every entity that has changed is known. It is not when there were too many, or another backfill reads the table too.</summary>
     public bool IsComplete { get; private set; } = true;
 

@@ -20,8 +20,8 @@ internal sealed partial class Partition
         return room;
     }
 
-    /// <inheritdoc cref="PartitionBackfills.IsForgotten" />
-    public bool IsForgotten(ChunkSlice slice) => _backfills.IsForgotten(slice);
+    /// <inheritdoc cref="PartitionBackfills.MayBeOutdated" />
+    public bool MayBeOutdated(ChunkSlice slice) => _backfills.MayBeOutdated(slice);
 
     /// <summary>Takes rows.</summary>
     public BackfillWork Merge(ChunkSlice slice)
@@ -35,8 +35,11 @@ internal sealed partial class Partition
     public void RowsAnswered(ChunkSlice.Place at) => _backfills.Answered(at);
 
     /// <inheritdoc cref="PartitionBackfills.Watch" />
-    public void Watch(long backfill, int table, string name, bool isWanted) => _backfills.Watch(backfill, table, name, isWanted);
+    public void Watch(long backfill, int table, string name, TableWatch watch) => _backfills.Watch(backfill, table, name, watch);
+
+    /// <inheritdoc cref="PartitionBackfills.IsForgotten" />
+    public bool IsForgotten(int table) => _backfills.IsForgotten(table);
 
     /// <inheritdoc cref="PartitionBackfills.TakeIncomplete" />
-    public string[] TakeIncomplete(int table) => _backfills.TakeIncomplete(table);
+    public string[]? TakeIncomplete(int table) => _backfills.TakeIncomplete(table);
 }

@@ -57,7 +57,7 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     /// Whether rows may have been read before their table's stored rows became invalid. It is certain of rows from behind a later horizon only: a
     /// replica may be far behind.
     /// </summary>
-    public bool IsForgotten(ChunkSlice slice) => _forgotten.TryGetValue(slice.Table.TableId, out var forgotten) && slice.Horizon.Lsn <= forgotten;
+    public bool MayBeOutdated(ChunkSlice slice) => _forgotten.TryGetValue(slice.Table.TableId, out var forgotten) && slice.Horizon.Lsn <= forgotten;
 
     /// <summary>Returns the room for which rows wait, with which they may come back; null when nobody waits.</summary>
     public RowsRoom? FindRoom(ChunkSlice.Place at)
@@ -121,13 +121,10 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     /// <summary>Forgets rows whose end was answered.</summary>
     public void Answered(ChunkSlice.Place at) => _works.Remove(at);
 
-    /// <summary>
-    /// Remembers from now on the keys of a table's entities that change, and of those whose rows lack values after a change of the log; or no
-    /// more.
-    /// </summary>
-    public void Watch(long backfill, int table, string name, bool isWanted)
+    /// <summary>Watches a table from now on, or no more.</summary>
+    public void Watch(long backfill, int table, string name, TableWatch watch)
     {
-        if (!isWanted)
+        if (watch == TableWatch.End)
         {
             if (_watched.Remove(table, out var ended))
                 ended.End();
@@ -143,11 +140,20 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
         }
 
         watched.Watch(backfill);
+        if (watch == TableWatch.Begin)
+            watched.IsForgotten = false;
     }
 
-    /// <summary>Returns the keys of the entities whose rows lack values, and forgets them.</summary>
-    public string[] TakeIncomplete(int table)
+    /// <summary>Whether the stored rows of a table were forgotten since the watch began.</summary>
+    public bool IsForgotten(int table) => _watched.TryGetValue(table, out var watched) && watched.IsForgotten;
+
+    /// <summary>
+    /// Returns the keys of the entities whose rows lack values, and forgets them; null when the stored rows were forgotten since the watch began.
+    /// </summary>
+    public string[]? TakeIncomplete(int table)
     {
+        if (IsForgotten(table))
+            return null;
         if (!_watched.TryGetValue(table, out var watched))
             return [];
         string[] taken = [.. watched.Incomplete];
@@ -229,7 +235,12 @@ internal sealed class PartitionBackfills(SourceRuntime source, EntityRoster rost
     public void Forget(int[] tables, ChangeVersion version)
     {
         foreach (var table in tables)
+        {
             _forgotten[table] = version.CommitLsn;
+            if (_watched.TryGetValue(table, out var watched))
+                watched.IsForgotten = true;
+        }
+
         foreach (var (at, work) in _works.Where(w => tables.Contains(w.Value.Table.TableId)).ToList())
             Drop(at, work);
         _tables.Release(tables);

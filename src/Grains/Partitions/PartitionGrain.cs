@@ -267,7 +267,11 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         if (_partition.FindRows(slice.At) is not { } work)
         {
             // What a truncation or another loss of rows has told is only with the activation that was told.
-            if (slice.Generation != _partition.Generation || _partition.IsForgotten(slice))
+            if (slice.Generation != _partition.Generation)
+                return new ChunkAnswer { MustReadAgain = true };
+            if (_partition.IsForgotten(slice.Table.TableId))
+                return new ChunkAnswer { IsForgotten = true };
+            if (_partition.MayBeOutdated(slice))
                 return new ChunkAnswer { MustReadAgain = true };
             if (!slice.HasRows)
                 return await AwaitRoom(slice.At);
@@ -281,10 +285,10 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
         await work.Done.Task.WaitAsync(ReplayTime, _source.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         ThrowIfFenced();
         if (!work.Done.Task.IsCompleted)
-            return new ChunkAnswer();
+            return new ChunkAnswer { Waiting = _source.Checkpointer.Trouble is { } trouble ? $"The control database takes no checkpoint: {trouble}" : null };
         _partition.RowsAnswered(slice.At);
         if (!work.Done.Task.IsCompletedSuccessfully)
-            return new ChunkAnswer { MustReadAgain = true };
+            return new ChunkAnswer { MustReadAgain = true, IsForgotten = _partition.IsForgotten(slice.Table.TableId) };
         return new ChunkAnswer
         {
             IsDone = true,
@@ -300,15 +304,15 @@ internal sealed partial class PartitionGrain : Grain, IPartitionGrain
     }
 
     /// <inheritdoc />
-    public ValueTask Watch(long backfill, int table, string name, bool isWanted)
+    public ValueTask Watch(long backfill, int table, string name, TableWatch watch)
     {
         ThrowIfFenced();
-        _partition.Watch(backfill, table, name, isWanted);
+        _partition.Watch(backfill, table, name, watch);
         return ValueTask.CompletedTask;
     }
 
     /// <inheritdoc />
-    public ValueTask<string[]> TakeIncomplete(int table)
+    public ValueTask<string[]?> TakeIncomplete(int table)
     {
         ThrowIfFenced();
         return ValueTask.FromResult(_partition.TakeIncomplete(table));

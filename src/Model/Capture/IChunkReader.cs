@@ -106,7 +106,10 @@ public sealed record ChunkRequest
     /// <summary>The horizon that must be settled.</summary>
     public BackfillHorizon Horizon { get; init; } = BackfillHorizon.None;
 
-    /// <summary><see cref="TableChunk.Next"/> of the chunk before; null for the first one.</summary>
+    /// <summary>
+    /// <see cref="TableChunk.Next"/> of the chunk before; null for the first one. With <see cref="Keys"/> it only tells since when the table
+    /// must not have been altered (<see cref="TableChunk.Altered"/>).
+    /// </summary>
     public string? After { get; init; }
 
     /// <summary>The keys to read, in canonical text; null to read in order.</summary>
@@ -132,6 +135,13 @@ public sealed record TableChunk(ChunkSnapshot Snapshot, TableSchema Table, IRead
     /// when everything that commits before the fence is applied.
     /// </summary>
     public bool IsFromReplica { get; init; }
+
+    /// <summary>
+    /// What was altered since the place was given after which to read (<see cref="ChunkRequest.After"/>), as a part of a sentence; null when
+    /// nothing was. Rows up to that place may have changed without an event, or the place may mean other rows. So the chunk is empty, and the
+    /// table must be read from its start.
+    /// </summary>
+    public string? Altered { get; init; }
 }
 
 /// <summary>A row of a chunk.</summary>

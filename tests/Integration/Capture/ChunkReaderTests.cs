@@ -128,6 +128,8 @@ public sealed class ChunkReaderTests(CaptureServer server) : IClassFixture<Captu
         ("pg_sleep(10) IS NULL", "pg_sleep, which is volatile"),
         ("pg_catalog.\"pg_terminate_backend\" (1)", "pg_terminate_backend, which is volatile"),
         ("U&\"pg\\005fsleep\"(1) IS NULL", "Unicode escapes"),
+        ("id IN (SELECT v FROM items)", "the word SELECT at character 8"),
+        ("EXISTS (table items)", "the word TABLE"),
         ("", "is empty"),
     ];
 
@@ -204,7 +206,9 @@ public sealed class ChunkReaderTests(CaptureServer server) : IClassFixture<Captu
         Assert.Equal(["5", "x", "7"], Values(second.Rows[0].Row));
 
         await capture.Execute("TRUNCATE items");
-        Assert.Empty((await Read(capture, r => r with { Relation = first.Table.RelationOid, After = second.Next })).Rows);
+        var truncated = await Read(capture, r => r with { Relation = first.Table.RelationOid, After = second.Next });
+        Assert.Empty(truncated.Rows);
+        Assert.Contains("truncated", truncated.Altered, StringComparison.Ordinal);
         await capture.Execute($"DROP TABLE items; {Items.Replace("id int", "id bigint", StringComparison.Ordinal)}");
         await capture.Capture.Watch(TestContext.Current.CancellationToken);
         var refusal = await Assert.ThrowsAsync<CaptureException>(() => Read(capture, r => r with { Relation = first.Table.RelationOid, After = second.Next }));

@@ -21,6 +21,8 @@ public sealed class BackfillStartTests(ControlServer control, CaptureServer sour
         CREATE TABLE pairs (a int, b text, PRIMARY KEY (b, a));
         CREATE TABLE "Odd name" (id int PRIMARY KEY);
         CREATE TABLE log (id int PRIMARY KEY);
+        CREATE TABLE filtered (id int PRIMARY KEY);
+        CREATE TABLE chosen (id int PRIMARY KEY);
         CREATE TABLE keyless (n int);
         ALTER TABLE keyless REPLICA IDENTITY FULL;
         ANALYZE
@@ -48,7 +50,7 @@ public sealed class BackfillStartTests(ControlServer control, CaptureServer sour
         await Refused(grain, new("shop", BackfillKind.Rows, ["public.log"]), BackfillRefusal.NotPossible, "'entities: off'");
         foreach (var (where, why) in new[]
         {
-            ("nope > 1", "column \"nope\" does not exist"), ("id", "must be type boolean"), ("true); DROP TABLE items; --", "without an opening one"), ("id > random()", "volatile"),
+            ("nope > 1", "column \"nope\" does not exist"), ("id", "must be type boolean"), ("true); DROP TABLE items; --", "without an opening one"), ("id > random()", "volatile"), ("id IN (SELECT n FROM items)", "the word SELECT"),
         })
             await Refused(grain, new("shop", BackfillKind.Rows, ["public.items"]) { Where = where }, BackfillRefusal.NotPossible, why);
         await Refused(grain, new("shop", BackfillKind.Rows, ["public.pairs"]) { Keys = ["1"] }, BackfillRefusal.NotPossible, "2 value(s), separated by commas: b, a");
@@ -63,8 +65,8 @@ public sealed class BackfillStartTests(ControlServer control, CaptureServer sour
 
         List<AuditEntry> audit = [.. (await cluster.Control.Audit.List(0, 100, default)).Reverse()];
         Assert.Equal(
-            ["backfill 1", .. Enumerable.Repeat("refused", 9), "paused", "refused: paused", "running", "cancelled"], audit.Select(a => a.Result));
-        Assert.Equal(("me", "start backfill", "pause backfill"), (audit[0].Who, audit[0].Operation, audit[10].Operation));
+            ["backfill 1", .. Enumerable.Repeat("refused", 10), "paused", "refused: paused", "running", "cancelled"], audit.Select(a => a.Result));
+        Assert.Equal(("me", "start backfill", "pause backfill"), (audit[0].Who, audit[0].Operation, audit[11].Operation));
         var arguments = JsonElement.Parse(audit[0].Arguments);
         Assert.Equal(("rows", true, 50), (arguments.GetProperty("kind").GetString(), arguments.GetProperty("filtered").GetBoolean(), arguments.GetProperty("rate").GetInt32()));
         Assert.DoesNotContain(audit, a => a.Arguments.Contains("id <=", StringComparison.Ordinal));
@@ -75,7 +77,7 @@ public sealed class BackfillStartTests(ControlServer control, CaptureServer sour
     {
         await using var cluster = await Start(new BackfillOptions { Mode = BackfillMode.Initial, Rate = 3 });
         var grain = cluster.Cluster.Client.GetGrain<IBackfillsGrain>(IBackfillsGrain.Key);
-        await grain.StartInitial("shop", ["public.items", "public.log", "public.keyless", "public.Odd name", "public.pairs"]);
+        await grain.StartInitial("shop", ["public.items", "public.log", "public.keyless", "public.filtered", "public.chosen", "public.Odd name", "public.pairs"]);
         await grain.StartInitial("shop", ["public.items"]);
         var backfill = Assert.Single(_store.All);
         Assert.Equal((BackfillKind.Initial, 3, "configuration"), (backfill.Kind, backfill.Rate, backfill.Who));
@@ -89,7 +91,17 @@ public sealed class BackfillStartTests(ControlServer control, CaptureServer sour
     {
         var cluster = await InProcessCluster.Start(
             control, sources.Server, 1, Schema,
-            s => s with { Tables = [new TableSelection { Pattern = "public.log", Entities = EntityMode.Off }, .. s.Tables], Backfill = option },
+            s => s with
+            {
+                Tables =
+                [
+                    new TableSelection { Pattern = "public.log", Entities = EntityMode.Off },
+                    new TableSelection { Pattern = "public.filtered", Backfill = option with { Where = "nope > 1" } },
+                    new TableSelection { Pattern = "public.chosen", Backfill = option with { Columns = ["nope"] } },
+                    .. s.Tables,
+                ],
+                Backfill = option,
+            },
             services: s => s.AddSingleton<IBackfillStore>(_store));
         await cluster.Streaming();
         return cluster;

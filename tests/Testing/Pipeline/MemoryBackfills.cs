@@ -15,6 +15,12 @@ public sealed class MemoryBackfills : IBackfillStore
     /// <summary>Whether it does not answer.</summary>
     public bool IsDown { get; set; }
 
+    /// <summary>How many chunks it refuses, as when its disk is full.</summary>
+    public int RefusedChunks { get; set; }
+
+    /// <summary>What backfills waited for, in the order in which it was stored.</summary>
+    public List<string?> Waited { get; } = [];
+
     /// <summary>Whether nobody may run a backfill, so that each stays as it is.</summary>
     public bool IsIdle { get; set; }
 
@@ -73,6 +79,7 @@ public sealed class MemoryBackfills : IBackfillStore
     {
         if (_backfills[backfill.Id] is var stored && stored.Run != backfill.Run)
             return null;
+        Waited.Add(waiting);
         _backfills[backfill.Id] = stored with { Waiting = waiting, Speed = speed, Tables = [.. stored.Tables.Select(t => t.Place == table.Place ? table : t)] };
         return stored.State;
     });
@@ -92,6 +99,12 @@ public sealed class MemoryBackfills : IBackfillStore
 
     public Task<long> AddChunk(string source, ChunkSnapshot snapshot, CancellationToken cancellation) => Run(() =>
     {
+        if (RefusedChunks > 0)
+        {
+            RefusedChunks--;
+            throw new StateUnavailableException("The disk is full.", new IOException());
+        }
+
         if (!_fences.TryGetValue(source, out var fence) || snapshot.Fence > fence)
             _fences[source] = snapshot.Fence;
         return ++_chunks;
@@ -103,8 +116,11 @@ public sealed class MemoryBackfills : IBackfillStore
 
     private static bool IsOpen(StoredBackfill backfill) => backfill.State is BackfillState.Running or BackfillState.Paused;
 
-    private Task<T> Run<T>(Func<T> work) =>
-        IsDown ? Task.FromException<T>(new StateUnavailableException("down", new TimeoutException())) : Task.FromResult(Do(work));
+    private async Task<T> Run<T>(Func<T> work)
+    {
+        await Task.CompletedTask;
+        return IsDown ? throw new StateUnavailableException("down", new TimeoutException()) : Do(work);
+    }
 
     private T Do<T>(Func<T> work)
     {

@@ -48,6 +48,11 @@ public sealed partial class BackfillRunnerTests
 
         public Func<ChunkRequest, CaptureException?> Fails { get; set; } = _ => null;
 
+        public Func<ChunkRequest, string?> Altered { get; set; } = _ => null;
+
+        /// <summary>A column of the row of a key.</summary>
+        public Func<string, string?> Note { get; set; } = _ => null;
+
         public Task<BackfillPlan> Plan(BackfillScope scope, CancellationToken cancellation) => Tables.TryGetValue(scope.FullName, out var rows)
             ? Task.FromResult(new BackfillPlan(Table(scope), ChunkOrder.Key, rows))
             : throw new CaptureException($"There is no table {scope.FullName}.", transient: false);
@@ -72,12 +77,16 @@ public sealed partial class BackfillRunnerTests
             if (Fails(request) is { } failure)
                 throw failure;
             var table = Table(request.Scope);
-            var all = Enumerable.Range(0, Tables[request.Scope.FullName]).Select(i => i.ToString("00", System.Globalization.CultureInfo.InvariantCulture)).ToList();
+            if (Altered(request) is { } altered)
+                return new TableChunk(new ChunkSnapshot(new TransactionSnapshot(_xid + 1, _xid + 1), new Lsn(_xid * 10)), table, [], null) { Altered = altered };
+            if (!Tables.TryGetValue(request.Scope.FullName, out var count))
+                throw new CaptureException("It is gone.", transient: false);
+            var all = Enumerable.Range(0, count).Select(i => i.ToString("00", System.Globalization.CultureInfo.InvariantCulture)).ToList();
             var some = request.Keys is { } keys ? all.Where(keys.Contains).ToList() : all.Where(k => string.CompareOrdinal(k, request.After) > 0).Take(10).ToList();
             var isLast = request.Keys is not null || some.Count == 0 || some[^1] == all[^1];
             return new TableChunk(
                 new ChunkSnapshot(new TransactionSnapshot(_xid + 1 + Elapsed(request), _xid + 1 + Elapsed(request)), new Lsn((_xid * 10) + (FenceAhead * ++_fences))), table,
-                [.. some.Select(k => new ChunkRow(new EntityKey(table.FullName, k), Sample.Row(k, "read", null), false))], isLast ? null : some[^1])
+                [.. some.Select(k => new ChunkRow(new EntityKey(table.FullName, k), Sample.Row(k, "read", Note(k)), false))], isLast ? null : some[^1])
             {
                 IsFromReplica = IsReplica,
                 Absent = [.. (request.Keys ?? []).Except(all).Select(k => new EntityKey(table.FullName, k))],
@@ -132,6 +141,8 @@ public sealed partial class BackfillRunnerTests
             {
                 if (Before(slice) is { } answer)
                     return answer;
+                if (IsForgotten)
+                    return new ChunkAnswer { IsForgotten = true };
                 if (slice.Generation != CurrentGeneration)
                     return new ChunkAnswer { MustReadAgain = true };
                 Merged.Add(slice);
@@ -140,21 +151,33 @@ public sealed partial class BackfillRunnerTests
             }
         }
 
+        /// <summary>Whether the stored rows were forgotten since the watch began.</summary>
+        public bool IsForgotten { get; set; }
+
+        public List<TableWatch> Watches { get; } = [];
+
         public List<(string Table, long Backfill)> Watched { get; } = [];
 
-        public Task Watch(int partition, long backfill, int table, string name, bool isWanted)
+        public Task Watch(int partition, long backfill, int table, string name, TableWatch watch)
         {
             lock (_gate)
+            {
                 Watched.Add((name, backfill));
+                Watches.Add(watch);
+                IsForgotten &= watch == TableWatch.GoOn;
+            }
+
             return Task.CompletedTask;
         }
 
-        public Task<string[]> TakeIncomplete(int partition, int table)
+        public Task<string[]?> TakeIncomplete(int partition, int table)
         {
+            if (IsForgotten)
+                return Task.FromResult<string[]?>(null);
             string[] taken = partition == 0 ? [.. Incomplete] : [];
             if (partition == 0)
                 Incomplete.Clear();
-            return Task.FromResult(taken);
+            return Task.FromResult<string[]?>(taken);
         }
 
         /// <summary>The stream has reached positions below this one.</summary>

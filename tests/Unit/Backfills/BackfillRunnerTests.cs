@@ -441,9 +441,12 @@ public sealed partial class BackfillRunnerTests
         Tables = [.. tables.Select((t, i) => new BackfillTable { Place = i, Table = t, Keys = keys })],
     };
 
-    private async Task<StoredBackfill> Run(long id, TimeProvider? time = null, int parallel = 2)
+    private async Task<StoredBackfill> Run(long id, TimeProvider? time = null, int parallel = 2, int mostOfRow = int.MaxValue)
     {
-        var runner = new BackfillRunner(_store, _keys, _reader, _source, new BackfillOptions { ChunkTime = TimeSpan.FromMilliseconds(70), Parallel = parallel }, time ?? TimeProvider.System, NullLogger.Instance);
+        var runner = new BackfillRunner(_store, _keys, _reader, _source, new BackfillOptions { ChunkTime = TimeSpan.FromMilliseconds(70), Parallel = parallel }, time ?? TimeProvider.System, NullLogger.Instance)
+        {
+            MostOfRow = mostOfRow,
+        };
         await runner.Run(id, TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         return (await _store.Get(id, default))!;
     }

@@ -17,11 +17,11 @@ public sealed class ForgottenRowsTests
     public async Task They_are_refused_unless_their_horizon_is_later(int horizon, bool isForgotten)
     {
         await using var rig = new PartitionRig(new TestStore(), new RigOptions());
-        Assert.False(rig.Partition.IsForgotten(Slice(horizon)));
+        Assert.False(rig.Partition.MayBeOutdated(Slice(horizon)));
         rig.Partition.Forget([Sample.Orders.TableId + 1], new ChangeVersion(new Lsn(1000), 0));
-        Assert.False(rig.Partition.IsForgotten(Slice(horizon)));
+        Assert.False(rig.Partition.MayBeOutdated(Slice(horizon)));
         rig.Partition.Forget([Sample.Orders.TableId], new ChangeVersion(new Lsn(100), 3));
-        Assert.Equal(isForgotten, rig.Partition.IsForgotten(Slice(horizon)));
+        Assert.Equal(isForgotten, rig.Partition.MayBeOutdated(Slice(horizon)));
     }
 
     private static ChunkSlice Slice(int horizon) => new()

@@ -39,7 +39,7 @@ public sealed class PartitionBackfillTests
         await using var rig = new PartitionRig(store);
         rig.Take(Changes.Create("unsaved", 1));
         await rig.AnswerAll();
-        rig.Partition.Watch(1, Sample.Orders.TableId, Sample.Orders.FullName, isWanted: true);
+        rig.Partition.Watch(1, Sample.Orders.TableId, Sample.Orders.FullName, TableWatch.GoOn);
         Assert.Equal(reads, await Reads(Slice(1, hasNoStates, "a", "b", "c")));
 
         // What may have been stored in the meantime is looked up: changes, and what was not durable when the watch began.
@@ -51,7 +51,7 @@ public sealed class PartitionBackfillTests
 
         // Another backfill does not know what this one has stored.
         Assert.Equal(1, await Reads(Slice(2, hasNoStates: true, "a")));
-        rig.Partition.Watch(2, Sample.Orders.TableId, Sample.Orders.FullName, isWanted: true);
+        rig.Partition.Watch(2, Sample.Orders.TableId, Sample.Orders.FullName, TableWatch.GoOn);
         Assert.Equal(1, await Reads(Slice(1, hasNoStates, "d")));
 
         async Task<int> Reads(ChunkSlice slice)
@@ -158,7 +158,7 @@ public sealed class PartitionBackfillTests
                 await Merge();
                 await Settle();
                 if (_next == _database.Log.Count)
-                    _open.UnionWith(_rig.Partition.TakeIncomplete(Sample.Orders.TableId).Select(Key));
+                    _open.UnionWith(_rig.Partition.TakeIncomplete(Sample.Orders.TableId)!.Select(Key));
             }
 
             await Settle();
@@ -404,7 +404,7 @@ public sealed class PartitionBackfillTests
             _rig.Format.Write = c => Encoding.UTF8.GetBytes(c.After.IsPresent ? Text(c.After) : "");
         }
 
-        private void Watch() => _rig.Partition.Watch(1, Sample.Orders.TableId, Sample.Orders.FullName, isWanted: true);
+        private void Watch() => _rig.Partition.Watch(1, Sample.Orders.TableId, Sample.Orders.FullName, TableWatch.GoOn);
 
         private void Horizon() => _horizon = new BackfillHorizon(_database.End, _database.AssignXid());
 

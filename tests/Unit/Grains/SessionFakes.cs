@@ -111,9 +111,9 @@ internal sealed class FakePartition : IPartitionGrain
 
     public ValueTask<ChunkAnswer> Merge(ChunkSlice slice) => throw new NotSupportedException();
 
-    public ValueTask Watch(long backfill, int table, string name, bool isWanted) => throw new NotSupportedException();
+    public ValueTask Watch(long backfill, int table, string name, TableWatch watch) => throw new NotSupportedException();
 
-    public ValueTask<string[]> TakeIncomplete(int table) => throw new NotSupportedException();
+    public ValueTask<string[]?> TakeIncomplete(int table) => throw new NotSupportedException();
 
     public ValueTask<long> GetGeneration() => ValueTask.FromResult(Generation);
 
