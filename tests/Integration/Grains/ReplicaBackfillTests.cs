@@ -101,7 +101,9 @@ public sealed class ReplicaBackfillTests(ControlServer control, ReplicaServers s
         await BackfillTests.CaughtUp(cluster);
         var verified = (await BackfillTests.Done(cluster, await BackfillTests.Add(cluster, BackfillKind.Verify))).Tables[0];
         Assert.Equal((0, 0), (verified.Updated, verified.Deleted));
-        Assert.InRange(verified.Unchanged, 500, 2000);
+
+        // The source's watch may notice the rewrite after the rows were read again, and then they are forgotten once more.
+        Assert.Equal(2000, verified.Unchanged + verified.Created);
     }
 
     private Task<InProcessCluster> Start(string rows, BackfillOptions? backfill = null) => InProcessCluster.Start(
