@@ -2,6 +2,7 @@ using CdcOrleans.Grains.Interfaces.Backfills;
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Interfaces.Sources;
 using CdcOrleans.Grains.Placement;
+using CdcOrleans.Grains.Runtime;
 using CdcOrleans.Model.Capture;
 using CdcOrleans.Model.Changes;
 using CdcOrleans.Model.Configuration;
@@ -21,72 +22,36 @@ internal sealed class BackfillGrain(
     PipelineConfiguration configuration, IBackfillStore store, IReplayStore replays, IChunkReaderFactory readers, TimeProvider time, ILogger<BackfillGrain> logger)
     : Grain, IBackfillGrain, IDisposable
 {
-    private readonly CancellationTokenSource _stop = new();
-    private Task _run = Task.CompletedTask;
-    private bool _isAgain;
+    private RunLoop? _loop;
+
+    private RunLoop Loop => _loop ??= new RunLoop(Run, DeactivateOnIdle);
 
     /// <inheritdoc />
-    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
-    {
-        await _stop.CancelAsync();
-        await _run.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-    }
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => Loop.Stop();
 
     /// <inheritdoc />
-    public void Dispose() => _stop.Dispose();
+    public void Dispose() => _loop?.Dispose();
 
     /// <inheritdoc />
-    public ValueTask EnsureRunning()
-    {
-        if (_run.IsCompleted && !_stop.IsCancellationRequested)
-            _run = Run();
-        return ValueTask.CompletedTask;
-    }
+    public ValueTask EnsureRunning() => Loop.EnsureRunning();
 
     /// <inheritdoc />
-    public ValueTask Changed()
-    {
-        // A run that ends because of a pause may not have seen yet that it was resumed.
-        _isAgain = !_run.IsCompleted;
-        return EnsureRunning();
-    }
+    public ValueTask Changed() => Loop.Changed();
 
-    private async Task Run()
-    {
-        await Task.Yield();
-        try
-        {
-            do
-            {
-                _isAgain = false;
-                await RunOnce();
-            }
-            while (_isAgain && !_stop.IsCancellationRequested);
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // Another silo goes on.
-        }
-        finally
-        {
-            DeactivateOnIdle();
-        }
-    }
-
-    private async Task RunOnce()
+    private async Task Run(CancellationToken stop)
     {
         var id = this.GetPrimaryKeyLong();
-        if (await store.Get(id, _stop.Token) is not { State: BackfillState.Running } backfill)
+        if (await store.Get(id, stop) is not { State: BackfillState.Running } backfill)
             return;
         if (!configuration.Sources.TryGetValue(backfill.Source, out var source))
         {
-            if (await store.Begin(id, _stop.Token) is { } begun)
-                await store.End(begun, $"Source '{backfill.Source}' is not configured any more. Configure it again, and start another backfill.", _stop.Token);
+            if (await store.Begin(id, stop) is { } begun)
+                await store.End(begun, $"Source '{backfill.Source}' is not configured any more. Configure it again, and start another backfill.", stop);
             return;
         }
 
         await using var reader = readers.Create(source);
-        await new BackfillRunner(store, replays, reader, new GrainSource(source, GrainFactory), source.Backfill, time, logger).Run(id, _stop.Token);
+        await new BackfillRunner(store, replays, reader, new GrainSource(source, GrainFactory), source.Backfill, time, logger).Run(id, stop);
     }
 
     private sealed class GrainSource(SourceConfiguration source, IGrainFactory grains) : IBackfillSource

@@ -1,6 +1,7 @@
 using CdcOrleans.Grains.Interfaces.Partitions;
 using CdcOrleans.Grains.Interfaces.Replays;
 using CdcOrleans.Grains.Placement;
+using CdcOrleans.Grains.Runtime;
 using CdcOrleans.Model.Configuration;
 using CdcOrleans.Model.Storage;
 using Microsoft.Extensions.Logging;
@@ -17,67 +18,31 @@ namespace CdcOrleans.Grains.Replays;
 internal sealed class ReplayGrain(PipelineConfiguration configuration, IReplayStore store, IJournalHistories journals, TimeProvider time, ILogger<ReplayGrain> logger)
     : Grain, IReplayGrain, IDisposable
 {
-    private readonly CancellationTokenSource _stop = new();
-    private Task _run = Task.CompletedTask;
-    private bool _isAgain;
+    private RunLoop? _loop;
+
+    private RunLoop Loop => _loop ??= new RunLoop(Run, DeactivateOnIdle);
 
     /// <inheritdoc />
-    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
-    {
-        await _stop.CancelAsync();
-        await _run.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-    }
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => Loop.Stop();
 
     /// <inheritdoc />
-    public void Dispose() => _stop.Dispose();
+    public void Dispose() => _loop?.Dispose();
 
     /// <inheritdoc />
-    public ValueTask EnsureRunning()
-    {
-        if (_run.IsCompleted && !_stop.IsCancellationRequested)
-            _run = Run();
-        return ValueTask.CompletedTask;
-    }
+    public ValueTask EnsureRunning() => Loop.EnsureRunning();
 
     /// <inheritdoc />
-    public ValueTask Changed()
-    {
-        // A run that ends because of a pause may not have seen yet that it was resumed.
-        _isAgain = !_run.IsCompleted;
-        return EnsureRunning();
-    }
+    public ValueTask Changed() => Loop.Changed();
 
-    private async Task Run()
-    {
-        await Task.Yield();
-        try
-        {
-            do
-            {
-                _isAgain = false;
-                await RunOnce();
-            }
-            while (_isAgain && !_stop.IsCancellationRequested);
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // Another silo goes on.
-        }
-        finally
-        {
-            DeactivateOnIdle();
-        }
-    }
-
-    private async Task RunOnce()
+    private async Task Run(CancellationToken stop)
     {
         var id = this.GetPrimaryKeyLong();
-        if (await store.Get(id, _stop.Token) is not { State: ReplayState.Running } replay)
+        if (await store.Get(id, stop) is not { State: ReplayState.Running } replay)
             return;
         if (Problem(replay) is { } problem)
         {
-            if (await store.Begin(id, _stop.Token) is { } begun)
-                await store.End(begun, problem, _stop.Token);
+            if (await store.Begin(id, stop) is { } begun)
+                await store.End(begun, problem, stop);
             return;
         }
 
@@ -88,7 +53,7 @@ internal sealed class ReplayGrain(PipelineConfiguration configuration, IReplaySt
             _ => new HeldRows(store),
         };
         var runner = new ReplayRunner(store, rows, configuration.Sources[replay.Source].Partitions, Send, time, logger);
-        await runner.Run(id, _stop.Token);
+        await runner.Run(id, stop);
 
         Task<ReplayAnswer> Send(int partition, ReplaySlice slice) =>
             GrainFactory.GetGrain<IPartitionGrain>(PartitionKey.For(replay.Source, partition)).Replay(slice).AsTask();
